@@ -1,0 +1,94 @@
+"""ModelBundle: the folder that holds a trained, quantized classifier and everything said about it.
+
+    model.tflite    the int8 model
+    manifest.json   spec and hash, sha256 of the model, scales, operators, metrics, versions
+    golden.npz      raw samples → windows → int8 input → int8 output → decisions
+    report.html     what a person reads
+
+No dates inside: the same inputs and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.spec import PipelineSpec
+
+BUNDLE_VERSION = 1
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A bundle in memory. manifest is plain JSON data; golden maps names to arrays (see golden.py)."""
+
+    spec: PipelineSpec
+    model: bytes
+    manifest: Mapping[str, Any]
+    golden: Mapping[str, NDArray[Any]]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the model, hex."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle's files into a folder (made if missing)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            **self.manifest,
+            "bundle_version": BUNDLE_VERSION,
+            "spec": self.spec.to_dict(),
+            "spec_hash": self.spec.hash,
+            "labels": list(self.spec.labels),
+            "model_sha256": self.sha256,
+        }
+        (folder / MODEL_FILE).write_bytes(self.model)
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+        with (folder / GOLDEN_FILE).open("wb") as file:
+            np.savez(file, **dict(self.golden))
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelBundle:
+        """Read a bundle and check that its parts belong together."""
+        manifest_path = folder / MANIFEST_FILE
+        try:
+            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+            model = (folder / MODEL_FILE).read_bytes()
+            with np.load(folder / GOLDEN_FILE, allow_pickle=False) as data:
+                golden = {name: data[name] for name in data.files}
+        except OSError as error:
+            raise ConversionError(
+                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
+            ) from error
+        except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
+            raise ConversionError(f"{folder}: damaged bundle: {error}") from error
+        if not isinstance(manifest, dict) or manifest.get("bundle_version") != BUNDLE_VERSION:
+            found = manifest.get("bundle_version") if isinstance(manifest, dict) else "no version"
+            raise ConversionError(f"{manifest_path}: bundle version {found} found, {BUNDLE_VERSION} expected")
+        spec = PipelineSpec.from_dict(manifest.get("spec", {}), where=str(manifest_path))
+        if not spec.fitted:
+            raise SpecError(f"{manifest_path}: the spec has no offsets and scales; train again")
+        bundle = cls(spec=spec, model=model, manifest=manifest, golden=golden)
+        for what, found, expected in (
+            ("spec", spec.hash, manifest.get("spec_hash")),
+            ("model", bundle.sha256, manifest.get("model_sha256")),
+        ):
+            if found != expected:
+                raise ConversionError(
+                    f"{folder}: hash of the {what} is {found[:16]}, the manifest says {str(expected)[:16]}: "
+                    "the parts come from different trainings; train again"
+                )
+        return bundle

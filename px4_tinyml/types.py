@@ -1,0 +1,186 @@
+"""What flows between the rooms: logs, series, label spans, windows.
+
+Frozen dataclasses, checked once when they are made. Body frame is FRD, world frame is NED, time is
+unsigned 64-bit microseconds of the *sample*. Arrays are in arrival order: a clock that ran backwards
+is still visible here, and is dealt with in one place, the signal path (dataset/preprocess.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.errors import LogError
+from px4_tinyml.units import US_PER_S
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I8 = NDArray[np.int8]
+I32 = NDArray[np.int32]
+U64 = NDArray[np.uint64]
+Bool = NDArray[np.bool_]
+
+LabelSource = Literal["truth", "autolabel", "person", "file"]
+
+
+def _own(obj: object, name: str, dtype: Any, shape: tuple[int | None, ...]) -> None:
+    """Convert one array field to its dtype, check its shape (None: any) and make it read-only."""
+    array = np.ascontiguousarray(getattr(obj, name), dtype=dtype)
+    fits = array.ndim == len(shape) and all(
+        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        raise LogError(f"{type(obj).__name__}.{name}: shape {array.shape} found, {shape} expected")
+    array = array.view()
+    array.flags.writeable = False
+    object.__setattr__(obj, name, array)
+
+
+@dataclass(frozen=True)
+class ImuSeries:
+    """Accelerometer and gyroscope samples: specific force in m/s² and rate in rad/s, body FRD."""
+
+    timestamp_us: U64
+    accel_m_s2: F32
+    gyro_rad_s: F32
+
+    def __post_init__(self) -> None:
+        n = len(self.timestamp_us)
+        _own(self, "timestamp_us", np.uint64, (n,))
+        _own(self, "accel_m_s2", np.float32, (n, 3))
+        _own(self, "gyro_rad_s", np.float32, (n, 3))
+
+    def __len__(self) -> int:
+        return len(self.timestamp_us)
+
+    @property
+    def span_s(self) -> float:
+        """Time between the earliest and the latest sample, seconds (0 when there are fewer than two)."""
+        if len(self) < 2:
+            return 0.0
+        return float(int(self.timestamp_us.max()) - int(self.timestamp_us.min())) / US_PER_S
+
+    @property
+    def rate_hz(self) -> float:
+        """Typical sample rate: one over the median positive time step (0 when unknown)."""
+        step = np.diff(self.timestamp_us.astype(np.int64))
+        step = step[step > 0]
+        return float(US_PER_S / np.median(step)) if len(step) else 0.0
+
+
+@dataclass(frozen=True)
+class BaroSeries:
+    """Barometric altitude in metres, up positive; only its changes matter."""
+
+    timestamp_us: U64
+    altitude_m: F32
+
+    def __post_init__(self) -> None:
+        n = len(self.timestamp_us)
+        _own(self, "timestamp_us", np.uint64, (n,))
+        _own(self, "altitude_m", np.float32, (n,))
+
+    def __len__(self) -> int:
+        return len(self.timestamp_us)
+
+
+@dataclass(frozen=True)
+class ReferenceSeries:
+    """What the vehicle did by references that are not the IMU, all on one time base.
+
+    velocity_down_m_s is NED z velocity (climbing is negative), NaN where invalid. airborne and armed are
+    1, 0, or -1 where unknown. edr_m23_s is the true eddy dissipation rate ε^⅓ in m^⅔/s and
+    wind_speed_m_s the mean wind, NaN where unknown (they are known in simulation).
+    """
+
+    timestamp_us: U64
+    velocity_down_m_s: F32
+    airborne: I8
+    armed: I8
+    edr_m23_s: F32
+    wind_speed_m_s: F32
+
+    def __post_init__(self) -> None:
+        n = len(self.timestamp_us)
+        _own(self, "timestamp_us", np.uint64, (n,))
+        for name in ("velocity_down_m_s", "edr_m23_s", "wind_speed_m_s"):
+            _own(self, name, np.float32, (n,))
+        for name in ("airborne", "armed"):
+            _own(self, name, np.int8, (n,))
+
+    def __len__(self) -> int:
+        return len(self.timestamp_us)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of time, half-open, in which the log has nothing, and why."""
+
+    start_us: int
+    end_us: int
+    why: str
+
+
+@dataclass(frozen=True)
+class LabelSpan:
+    """Somebody's word for a stretch of time, half-open."""
+
+    start_us: int
+    end_us: int
+    label: str
+    by: LabelSource
+
+
+@dataclass(frozen=True)
+class FlightLog:
+    """One vehicle's recording, in SI units and FRD, whatever file it came from.
+
+    source: file path as the user gave it; when one file holds several recordings, "path#part".
+    sha256: of the file. vehicle: the airframe key used to split by airframe (for example
+    "quad 4001 PX4_FMU_V6C"). whole: a closed capture whose first and last samples fill their slots
+    (an Arduino 119-row capture), as against a cut out of a stream. info: what else `inspect` shows.
+    """
+
+    source: str
+    sha256: str
+    kind: str
+    vehicle: str
+    imu: ImuSeries
+    baro: BaroSeries | None = None
+    reference: ReferenceSeries | None = None
+    labels: tuple[LabelSpan, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    warnings: tuple[str, ...] = ()
+    whole: bool = False
+    info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows in physical units (not scaled): x[W,T,C] float32, channels as in the spec.
+
+    y[W]: index into spec.labels; log_id[W]: index of the flight; start_us[W]: time of the first slot;
+    baro_ok[W]: False where the barometer was stale and the alt channel is therefore zero.
+    """
+
+    x: F32
+    y: I32
+    log_id: I32
+    start_us: U64
+    baro_ok: Bool
+
+    def __post_init__(self) -> None:
+        n = len(self.x)
+        _own(self, "x", np.float32, (n, None, None))
+        _own(self, "y", np.int32, (n,))
+        _own(self, "log_id", np.int32, (n,))
+        _own(self, "start_us", np.uint64, (n,))
+        _own(self, "baro_ok", np.bool_, (n,))
+
+    def __len__(self) -> int:
+        return len(self.x)
