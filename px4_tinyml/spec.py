@@ -112,6 +112,8 @@ class PipelineSpec:
             if len(values) != len(self.channels) or not all(math.isfinite(v) for v in values):
                 raise SpecError(f"{name} = {values}: expected {len(self.channels)} finite numbers")
             object.__setattr__(self, name, tuple(as_float32(v) for v in values))
+        if self.inv_scale is not None and not all(v > 0.0 for v in self.inv_scale):
+            raise SpecError(f"inv_scale = {self.inv_scale}: expected positive numbers")
 
     @property
     def fitted(self) -> bool:
@@ -155,7 +157,7 @@ class PipelineSpec:
         try:
             _reject_unknown(data, cls, where)
             _reject_unknown(decision, DecisionSpec, f"{where}: decision")
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             return cls(**values, decision=DecisionSpec(**decision))
         except (TypeError, ValueError) as error:
             raise SpecError(f"{where}: {error}") from error

@@ -68,9 +68,9 @@ class ImuSeries:
     @property
     def rate_hz(self) -> float:
         """Typical sample rate: one over the median positive time step (0 when unknown)."""
-        step = np.diff(self.timestamp_us.astype(np.int64))
-        step = step[step > 0]
-        return float(US_PER_S / np.median(step)) if len(step) else 0.0
+        step_us = np.diff(self.timestamp_us.astype(np.int64)).astype(np.float64)
+        step_us = step_us[step_us > 0]
+        return US_PER_S / float(np.median(step_us)) if len(step_us) else 0.0
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class ModelBundle:
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
         with (folder / GOLDEN_FILE).open("wb") as file:
-            np.savez(file, **dict(self.golden))
+            arrays: dict[str, Any] = dict(self.golden)
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> ModelBundle:
@@ -71,7 +72,8 @@ class ModelBundle:
                 golden = {name: data[name] for name in data.files}
         except OSError as error:
             raise ConversionError(
-                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
+                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); "
+                "`px4-tinyml train` makes one"
             ) from error
         except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ConversionError(f"{folder}: damaged bundle: {error}") from error

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Flight logs to labelled windows."""
