@@ -52,7 +52,10 @@ class SlotStream:
 
 @dataclass(frozen=True)
 class RawWindows:
-    """Complete windows in order: x[W,T,C] float32 physical; sparse ones are counted but not classified."""
+    """Complete windows in order: x[W,T,C] float32 physical; sparse ones are counted but not classified.
+
+    end_row[W]: row of the SlotStream that holds each window's last slot.
+    """
 
     x: F32
     start_us: U64
@@ -60,6 +63,7 @@ class RawWindows:
     baro_ok: Bool
     sparse: Bool
     segment: I64
+    end_row: I64
 
     def __len__(self) -> int:
         return len(self.x)
@@ -217,6 +221,7 @@ def windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
         baro_ok=baro_ok,
         sparse=stream.repeated[rows].sum(axis=1) > spec.max_repeated_slots,
         segment=stream.segment[end],
+        end_row=end,
     )
 
 

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Windows to a trained model, its physics baseline and its metrics."""

@@ -1,0 +1,58 @@
+"""px4-tinyml dataset: logs to labelled windows."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from px4_tinyml.errors import DatasetError
+from px4_tinyml.spec import PRESETS, PipelineSpec, load_spec
+
+
+def add_parser(subparsers: Any) -> None:
+    """The options of `dataset`."""
+    parser = subparsers.add_parser(
+        "dataset",
+        help="logs to labelled windows, split by flight",
+        description="Cut logs into windows, label them from references that are not the IMU (vertical speed, "
+        "simulator truth) and from your own spans, split them by flight and store them as Parquet.",
+    )
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="a file, folder or glob of any supported kind")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument("--spec", type=Path, metavar="TOML", help="pipeline.toml (default: the preset)")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="default", help="spec without a file")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="spans: file,start_s,end_s,label")
+    parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
+    parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the data set and say what is in it."""
+    from px4_tinyml.collect import find_logs
+    from px4_tinyml.dataset.build import build, collect
+    from px4_tinyml.dataset.spans import read_spans
+
+    spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
+    if spec.fitted:
+        raise DatasetError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
+    rows = read_spans(args.labels) if args.labels else []
+    about = build(collect(find_logs(args.logs), spec, rows, args.columns), spec, args.out, args.seed)
+    print_summary(about)
+    print(f"data set: {args.out} (spec {spec.short_hash})")
+    return 0
+
+
+def print_summary(about: dict[str, Any]) -> None:
+    """Windows by part and label, and what was left out."""
+    labels = about["labels"]
+    print(f"{'windows':12}" + "".join(f"{name:>12}" for name in labels) + f"{'flights':>12}")
+    for part, counts in about["counts"]["windows"].items():
+        flights = sum(f["part"] == part for f in about["flights"])
+        print(f"{part:12}" + "".join(f"{counts[name]:12}" for name in labels) + f"{flights:12}")
+    dropped = {"between (EDR 0.1 to 0.2)": about["counts"]["between"], **about["counts"]["dropped"]}
+    left_out = ", ".join(f"{n} {why}" for why, n in dropped.items() if n) or "nothing"
+    print(f"left out: {left_out}; split by {about['split_by']}")
+    for entry in about["unusable"]:
+        print(f"not used: {entry['source']}: {entry['why']}")

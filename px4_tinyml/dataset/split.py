@@ -1,0 +1,85 @@
+"""Split by airframe or by flight, never by window; and the check that no flight is in two parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.errors import DatasetError
+from px4_tinyml.types import F32
+
+PARTS = ("train", "validation", "test")
+SHARES = (0.6, 0.2, 0.2)
+AIRFRAMES_FOR_A_SPLIT = 5
+"""With at least this many airframes whole airframes are held out; with fewer, whole flights."""
+DRAWS = 400
+
+
+def split(vehicles: Sequence[str], class_counts: NDArray[np.int64], seed: int) -> tuple[list[str], str]:
+    """Part of each flight, and what was kept together ("airframe" or "flight").
+
+    vehicles[F]: airframe key of each flight; class_counts[F,L]: its windows by label. Of many seeded draws
+    the one is taken whose class shares come nearest to 60 / 20 / 20, and which leaves no class out of a part
+    if that can be had.
+    """
+    airframes = sorted(set(vehicles))
+    by = "airframe" if len(airframes) >= AIRFRAMES_FOR_A_SPLIT else "flight"
+    keys = list(vehicles) if by == "airframe" else [str(i) for i in range(len(vehicles))]
+    groups = sorted(set(keys), key=keys.index)
+    if len(groups) < len(PARTS):
+        raise DatasetError(
+            f"{len(groups)} flight(s) with labelled windows found, at least {len(PARTS)} needed to train, "
+            "validate and test on different flights: add logs"
+        )
+    member = np.array([groups.index(k) for k in keys])
+    counts = np.zeros((len(groups), class_counts.shape[1]))
+    np.add.at(counts, member, class_counts)
+
+    rng = np.random.default_rng(seed)
+    best: tuple[float, NDArray[np.int64]] | None = None
+    for _ in range(DRAWS):
+        part = _draw(rng, len(groups))
+        score = _misfit(counts, part)
+        if best is None or score < best[0] - 1e-12:
+            best = (score, part)
+    assert best is not None
+    return [PARTS[best[1][m]] for m in member], by
+
+
+def _draw(rng: np.random.Generator, groups: int) -> NDArray[np.int64]:
+    """A random part for each group, every part used, numbers near the shares."""
+    sizes = [max(1, round(share * groups)) for share in SHARES[1:]]
+    part = np.zeros(groups, np.int64)
+    order = rng.permutation(groups)
+    part[order[: sizes[0]]] = 1
+    part[order[sizes[0] : sum(sizes)]] = 2
+    return part
+
+
+def _misfit(counts: NDArray[np.float64], part: NDArray[np.int64]) -> float:
+    """How far the class shares are from SHARES; a class missing from a part weighs most."""
+    totals = counts.sum(axis=0)
+    present = totals > 0
+    misfit = 0.0
+    for index, share in enumerate(SHARES):
+        have = counts[part == index].sum(axis=0)[present]
+        misfit += float(np.abs(have / totals[present] - share).sum()) + 10.0 * float((have == 0).sum())
+    return misfit
+
+
+def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequence[F32]) -> None:
+    """Fail when any window's content stands in two parts (the same flight under two names, a copy, a cut)."""
+    seen: dict[bytes, int] = {}
+    for flight, x in enumerate(windows):
+        # Without the last channel the altitude's mean would hide a copy made with another barometer rate.
+        for window in x:
+            key = hashlib.blake2b(np.ascontiguousarray(window[:, :6]).tobytes(), digest_size=16).digest()
+            other = seen.setdefault(key, flight)
+            if parts[other] != parts[flight]:
+                raise DatasetError(
+                    f"leakage: {sources[other]} ({parts[other]}) and {sources[flight]} ({parts[flight]}) "
+                    "hold the same window: they are the same flight; remove one of them"
+                )

@@ -1,0 +1,145 @@
+"""The data set on disk: one Parquet file per flight and `dataset.json`.
+
+Parquet columns, one row a window: start_us (uint64), label (string; "between" for EDR between calm and
+turbulent), baro_ok (bool), altitude_m, velocity_down_m_s, edr_m23_s (float32 at the window's end, for plots;
+NaN where unknown), x (fixed-size list of window·channels float32, time-major, physical units).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from px4_tinyml.dataset.autolabel import BETWEEN
+from px4_tinyml.errors import DatasetError, ToolchainError
+from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.types import F32, I32, U64, Bool, Windows
+
+DATASET_VERSION = 1
+DATASET_FILE = "dataset.json"
+BETWEEN_NAME = "between"
+
+
+@dataclass(frozen=True)
+class FlightWindows:
+    """Labelled windows of one flight. y: label index or BETWEEN; the last three are for plots."""
+
+    x: F32
+    y: I32
+    start_us: U64
+    baro_ok: Bool
+    altitude_m: F32
+    velocity_down_m_s: F32
+    edr_m23_s: F32
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ToolchainError("pyarrow is missing: pip install 'px4-tinyml[train]'") from error
+    return pyarrow.parquet
+
+
+def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> None:
+    """Write one flight's Parquet file."""
+    parquet = _parquet()
+    import pyarrow as pa
+
+    names = [*spec.labels, BETWEEN_NAME]  # BETWEEN is -1: the last name
+    size = spec.window * len(spec.channels)
+    values = pa.array(np.ascontiguousarray(flight.x, np.float32).reshape(-1))
+    table = pa.table(
+        {
+            "start_us": pa.array(flight.start_us),
+            "label": pa.array([names[i] for i in flight.y.tolist()], pa.string()),
+            "baro_ok": pa.array(flight.baro_ok),
+            "altitude_m": pa.array(flight.altitude_m),
+            "velocity_down_m_s": pa.array(flight.velocity_down_m_s),
+            "edr_m23_s": pa.array(flight.edr_m23_s),
+            "x": pa.FixedSizeListArray.from_arrays(values, size),
+        }
+    )
+    parquet.write_table(table, path, compression="zstd")
+
+
+def read_flight(path: Path, spec: PipelineSpec) -> FlightWindows:
+    """Read one flight's Parquet file and check it against the spec."""
+    parquet = _parquet()
+    try:
+        table = parquet.read_table(path)
+        names = [*spec.labels, BETWEEN_NAME]
+        index = {name: i for i, name in enumerate(names)} | {BETWEEN_NAME: BETWEEN}
+        x = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("x", "label")}
+        y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
+        shaped = x.reshape(len(y), spec.window, len(spec.channels))
+    except (OSError, KeyError, ValueError) as error:
+        raise DatasetError(
+            f"{path}: not a flight of this data set: {error}; make the data set again"
+        ) from error
+    return FlightWindows(x=shaped, y=y, **columns)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set folder: its description and, on demand, its flights."""
+
+    folder: Path
+    spec: PipelineSpec
+    about: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> Dataset:
+        """Read `dataset.json` and check its spec hash."""
+        path = folder / DATASET_FILE
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DatasetError(
+                f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` makes one"
+            ) from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path}: damaged: {error}") from error
+        if not isinstance(about, dict) or about.get("dataset_version") != DATASET_VERSION:
+            raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; make it again")
+        spec = PipelineSpec.from_dict(about["spec"], where=str(path))
+        if spec.hash != about["spec_hash"]:
+            raise DatasetError(
+                f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again"
+            )
+        return cls(folder, spec, about)
+
+    @property
+    def flights(self) -> list[dict[str, Any]]:
+        """Descriptions of the flights, in order; the position is the log_id."""
+        return list(self.about["flights"])
+
+    def flight(self, log_id: int) -> FlightWindows:
+        """One flight's windows."""
+        return read_flight(self.folder / self.flights[log_id]["file"], self.spec)
+
+    def windows(self, parts: Iterable[str], between: bool = False) -> Windows:
+        """All labelled windows of some parts; `between` gives the ones left out for their EDR instead."""
+        wanted = set(parts)
+        chosen = [i for i, f in enumerate(self.flights) if f["part"] in wanted]
+        loaded = [(i, self.flight(i)) for i in chosen]
+        masks = [(f.y == BETWEEN) if between else (f.y >= 0) for _, f in loaded]
+        shape = (0, self.spec.window, len(self.spec.channels))
+
+        def join(arrays: list[Any], empty: Any) -> Any:
+            return np.concatenate(arrays) if arrays else empty
+
+        pairs = list(zip(loaded, masks, strict=True))
+        return Windows(
+            x=join([f.x[m] for (_, f), m in pairs], np.zeros(shape, np.float32)),
+            y=join([f.y[m] for (_, f), m in pairs], np.zeros(0, np.int32)),
+            log_id=join([np.full(int(m.sum()), i) for (i, _), m in pairs], np.zeros(0, np.int32)),
+            start_us=join([f.start_us[m] for (_, f), m in pairs], np.zeros(0, np.uint64)),
+            baro_ok=join([f.baro_ok[m] for (_, f), m in pairs], np.zeros(0, np.bool_)),
+        )

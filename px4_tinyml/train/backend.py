@@ -1,0 +1,39 @@
+"""TensorFlow, imported late and quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from px4_tinyml.errors import ToolchainError
+
+
+@contextlib.contextmanager
+def native_stderr_silenced() -> Iterator[None]:
+    """TensorFlow chats on file descriptor 2 from C++, past every Python setting; exceptions still come."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def tensorflow() -> Any:
+    """The tensorflow module, on the CPU; ToolchainError names the extra when it is missing."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        with native_stderr_silenced():
+            import tensorflow as tf
+    except ImportError as error:
+        raise ToolchainError("TensorFlow is missing: pip install 'px4-tinyml[train]'") from error
+    tf.get_logger().setLevel("ERROR")
+    return tf

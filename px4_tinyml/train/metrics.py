@@ -1,0 +1,70 @@
+"""Confusion, macro-F1 and accuracy, by class and by flight, with intervals over flights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+I64 = NDArray[np.int64]
+BOOTSTRAP_DRAWS = 1000
+
+
+def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> I64:
+    """Counts [truth, predicted]."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (truth, predicted), 1)
+    return matrix
+
+
+def f1_by_class(matrix: I64) -> NDArray[np.float64]:
+    """F1 of each class; NaN for a class that is neither true nor predicted."""
+    hit = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
+    total = (matrix.sum(axis=-1) + matrix.sum(axis=-2)).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(2.0 * hit / np.where(total > 0, total, np.nan))
+
+
+def macro_f1(matrix: I64) -> float:
+    """Mean F1 over the classes that occur in the truth (a class without truth cannot be scored)."""
+    present = matrix.sum(axis=1) > 0
+    return float(f1_by_class(matrix)[present].mean()) if present.any() else 0.0
+
+
+def summarize(
+    truth: NDArray[Any], predicted: NDArray[Any], flight: NDArray[Any], labels: Sequence[str], seed: int = 0
+) -> dict[str, Any]:
+    """What `evaluate --json` says of one model.
+
+    The interval is the 2.5…97.5 % range of macro-F1 when flights (not windows) are drawn with replacement.
+    """
+    flights = np.unique(flight)
+    each = np.array(
+        [confusion_matrix(truth[flight == f], predicted[flight == f], len(labels)) for f in flights], np.int64
+    ).reshape(len(flights), len(labels), len(labels))
+    matrix = each.sum(axis=0)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, max(len(flights), 1), (BOOTSTRAP_DRAWS if len(flights) else 0, len(flights)))
+    scores = [macro_f1(each[draw].sum(axis=0)) for draw in draws]
+    interval = np.percentile(scores, [2.5, 97.5]).tolist() if scores else [0.0, 0.0]
+    present = matrix.sum(axis=1) > 0
+    by_class = dict(zip(labels, f1_by_class(matrix).tolist(), strict=True))
+    return {
+        "windows": int(matrix.sum()),
+        "macro_f1": macro_f1(matrix),
+        "macro_f1_interval": interval,
+        "accuracy": float(np.trace(matrix) / max(matrix.sum(), 1)),
+        "confusion": matrix.tolist(),
+        "f1": {name: by_class[name] if ok else None for name, ok in zip(labels, present, strict=True)},
+        "by_flight": {
+            str(f): {
+                "windows": int(m.sum()),
+                "accuracy": float(np.trace(m) / m.sum()),
+                "macro_f1": macro_f1(m),
+                "confusion": m.tolist(),
+            }
+            for f, m in zip(flights.tolist(), each, strict=True)
+        },
+    }
