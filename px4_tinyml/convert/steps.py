@@ -240,7 +240,11 @@ def _channels(operator: Weighted, axis: int, per_tensor_product_is_float32: bool
 
 
 def _window(
-    operator: Operator, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], padding: Padding
+    operator: Operator,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: Padding,
 ) -> Window:
     """Geometry of a convolution or a pool, checked against the shapes in the file."""
     source, target = operator.input.shape, operator.output.shape
@@ -250,7 +254,9 @@ def _window(
     for i in (0, 1):
         size, reach = source[i + 1], (kernel[i] - 1) * dilation[i] + 1
         wanted = -(-size // stride[i]) if padding == "SAME" else (size - reach) // stride[i] + 1
-        _require(wanted == target[i + 1], operator, f"output shape {list(target)} does not follow from its input")
+        _require(
+            wanted == target[i + 1], operator, f"output shape {list(target)} does not follow from its input"
+        )
         before.append(max(0, (wanted - 1) * stride[i] + reach - size) // 2)
     return Window(
         source[1:3], target[1:3], kernel, stride, dilation, (before[0], before[1]), source[3], target[3]
@@ -263,7 +269,9 @@ def _fully_connected(operator: FullyConnected) -> Step:
     _require(weights.ndim == 2, operator, f"filter with {weights.ndim} dimensions: expected 2")
     outputs, inputs = weights.shape
     rows = operator.input.size // inputs
-    _require(rows * inputs == operator.input.size, operator, f"{operator.input.size} inputs, filter for {inputs}")
+    _require(
+        rows * inputs == operator.input.size, operator, f"{operator.input.size} inputs, filter for {inputs}"
+    )
     _require(rows * outputs == operator.output.size, operator, f"output shape {list(operator.output.shape)}")
     channels = _channels(operator, axis=0, per_tensor_product_is_float32=True)
     return FullyConnectedStep(operator, rows, weights, channels, _clamp(operator.output, operator.activation))
@@ -280,7 +288,11 @@ def _conv(operator: Conv2D) -> Step:
         operator,
         f"{window.input_channels} input channels, filter for {inputs} (grouped convolution: use --engine tflm)",
     )
-    _require(outputs == window.output_channels, operator, f"{window.output_channels} output channels, not {outputs}")
+    _require(
+        outputs == window.output_channels,
+        operator,
+        f"{window.output_channels} output channels, not {outputs}",
+    )
     channels = _channels(operator, axis=0, per_tensor_product_is_float32=False)
     clamp = _clamp(operator.output, operator.activation)
     return ConvStep(operator, window, operator.input.zero_point, weights, channels, clamp)
@@ -306,7 +318,9 @@ def _pool(operator: Pool2D) -> Step:
     source, target = operator.input, operator.output
     same = abs(np.float32(source.scale) - np.float32(target.scale)) <= 1e-6
     _require(
-        bool(same) and source.zero_point == target.zero_point, operator, "input and output quantized differently"
+        bool(same) and source.zero_point == target.zero_point,
+        operator,
+        "input and output quantized differently",
     )
     window = _window(operator, operator.kernel, operator.stride, (1, 1), operator.padding)
     _require(window.input_channels == window.output_channels, operator, "it changes the number of channels")
@@ -321,7 +335,11 @@ def _mean(operator: Mean) -> Step:
         if reduced != (len(groups) % 2 == 0):
             groups.append(1)
         groups[-1] *= size
-    _require(len(groups) <= 5, operator, f"axes {list(operator.axes)} of shape {list(source.shape)}; use --engine tflm")
+    _require(
+        len(groups) <= 5,
+        operator,
+        f"axes {list(operator.axes)} of shape {list(source.shape)}; use --engine tflm",
+    )
     groups += [1] * (5 - len(groups))
     count = groups[1] * groups[3]
     _require(target.size * count == source.size, operator, f"output shape {list(target.shape)}")
@@ -349,7 +367,9 @@ def _add(operator: Add) -> Step:
     _require(broadcast == target.shape and target.shape != (), operator, "shapes do not broadcast")
     # Neighbouring dimensions that both inputs run through alike are one.
     merged: list[tuple[int, int, int]] = []
-    for size, a, b in zip(target.shape, _strides(first.shape, target.shape), _strides(second.shape, target.shape), strict=True):
+    for size, a, b in zip(
+        target.shape, _strides(first.shape, target.shape), _strides(second.shape, target.shape), strict=True
+    ):
         if size == 1:
             continue
         if merged and merged[-1][1] == a * size and merged[-1][2] == b * size:
@@ -376,7 +396,9 @@ def _softmax(operator: Softmax) -> Step:
     _require(source.shape == target.shape and source.shape != (), operator, "input and output shapes differ")
     depth = source.shape[-1]
     _require(depth < 1 << (fp.SOFTMAX_ACCUMULATOR_BITS - 1), operator, f"over {depth} values at once")
-    return SoftmaxStep(operator, source.size // depth, depth, *fp.preprocess_softmax(operator.beta, source.scale))
+    return SoftmaxStep(
+        operator, source.size // depth, depth, *fp.preprocess_softmax(operator.beta, source.scale)
+    )
 
 
 def _unary(operator: Unary) -> Step:

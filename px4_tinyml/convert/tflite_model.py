@@ -106,7 +106,9 @@ class _Reader:
                 f"quantization and inference_{what}_type = tf.int8"
             )
         if tensor.shape[:1] != (1,):
-            raise ConversionError(f"the model's {what} has shape {list(tensor.shape)}: expected batch 1 first")
+            raise ConversionError(
+                f"the model's {what} has shape {list(tensor.shape)}: expected batch 1 first"
+            )
         self._check_activation(tensor)
         return tensor
 
@@ -142,7 +144,9 @@ class _Reader:
             raise ConversionError(f"tensor {name!r}: buffer {buffer} of {self.buffers}")
         raw = self.model.Buffers(buffer)
         if raw.Offset() > 1:
-            raise ConversionError(f"tensor {name!r}: its data is outside the flatbuffer; save the model smaller")
+            raise ConversionError(
+                f"tensor {name!r}: its data is outside the flatbuffer; save the model smaller"
+            )
         if raw.DataLength() == 0:
             return None
         if dtype not in _NUMPY:
@@ -229,7 +233,9 @@ class _OperatorView:
         """A required input that must be constant."""
         tensor = self.tensor(position)
         if tensor.data is None or tensor.dtype != dtype:
-            raise ConversionError(f"{self.name}: {tensor.name!r} is {tensor.dtype}: expected a constant {dtype}")
+            raise ConversionError(
+                f"{self.name}: {tensor.name!r} is {tensor.dtype}: expected a constant {dtype}"
+            )
         return tensor
 
     def weights(self) -> tuple[Tensor, Tensor | None]:

@@ -1,0 +1,146 @@
+/****************************************************************************
+ *
+ *   Copyright (c) 2026 px4-tinyml contributors. All rights reserved.
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ *
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the documentation
+ *    and/or other materials provided with the distribution.
+ *
+ * 3. Neither the name of the copyright holder nor the names of its
+ *    contributors may be used to endorse or promote products derived from
+ *    this software without specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS"
+ * AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE
+ * IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ *
+ ****************************************************************************/
+
+/**
+ * Integer arithmetic of TensorFlow Lite Micro (double rounding), bit for bit: see docs/engine.md.
+ * Formats are gemmlowp's Qm.n, m integer bits and n = 31 - m. The same in NumPy: px4_tinyml/convert/fixed_point.py.
+ * Right shifts of negative numbers are arithmetic, as every compiler for our targets has them.
+ */
+
+#pragma once
+
+#include <stdint.h>
+
+namespace motion
+{
+namespace engine
+{
+
+/** Folded bias and rescaling of one output channel. */
+struct Channel {
+	int32_t bias;
+	int32_t multiplier;
+	int32_t shift;
+};
+
+/** a * b / 2^31, halves up. a = b = -2^31 would overflow; one operand here is always a constant or below 1. */
+inline int32_t rounding_doubling_high_mul(int32_t a, int32_t b)
+{
+	return static_cast<int32_t>((static_cast<int64_t>(a) * b + (int64_t{1} << 30)) >> 31);
+}
+
+/** x / 2^exponent, halves away from zero; exponent 0..31. */
+inline int32_t rounding_divide_by_pot(int32_t x, int exponent)
+{
+	const int32_t mask = static_cast<int32_t>((uint32_t{1} << exponent) - 1);
+	const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+	return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
+}
+
+/** x * 2^exponent, wrapping; exponent 0..31. */
+inline int32_t shift_left(int32_t x, int exponent)
+{
+	return static_cast<int32_t>(static_cast<uint32_t>(x) << exponent);
+}
+
+/** x * multiplier * 2^(shift - 31), rounded twice. */
+inline int32_t multiply_by_quantized_multiplier(int32_t x, int32_t multiplier, int shift)
+{
+	const int left = shift > 0 ? shift : 0;
+	return rounding_divide_by_pot(rounding_doubling_high_mul(shift_left(x, left), multiplier), left - shift);
+}
+
+inline int32_t clamp(int32_t x, int32_t minimum, int32_t maximum)
+{
+	return x < minimum ? minimum : (x > maximum ? maximum : x);
+}
+
+/** From an accumulator to the output byte: rescale, add the zero point, apply the fused activation. */
+template <class Shape>
+inline int8_t requantize(int32_t accumulator, int32_t multiplier, int shift)
+{
+	const int32_t x = multiply_by_quantized_multiplier(accumulator, multiplier, shift) + Shape::kOutputZeroPoint;
+	return static_cast<int8_t>(clamp(x, Shape::kMinimum, Shape::kMaximum));
+}
+
+/** exp(a) in Q0.31 for a <= 0 in Q(IntegerBits): Taylor series within a quarter, then powers of e by the bits left. */
+template <int IntegerBits>
+inline int32_t exp_on_negative_values(int32_t a)
+{
+	constexpr int kFractionalBits = 31 - IntegerBits;
+	constexpr int32_t kQuarter = int32_t{1} << (kFractionalBits - 2);
+
+	if (a == 0) {
+		return INT32_MAX;
+	}
+
+	const int32_t a_mod_quarter = (a & (kQuarter - 1)) - kQuarter;
+
+	// Around -1/8: exp(-1/8) * (1 + x + x^2/2 + x^3/6 + x^4/24), all Q0.31.
+	constexpr int32_t kExpMinusEighth = 1895147668;
+	constexpr int32_t kThird = 715827883;
+	const int32_t x = a_mod_quarter * (int32_t{1} << IntegerBits) + (int32_t{1} << 28);
+	const int32_t x2 = rounding_doubling_high_mul(x, x);
+	const int32_t x3 = rounding_doubling_high_mul(x2, x);
+	const int32_t x4_over_4 = rounding_divide_by_pot(rounding_doubling_high_mul(x2, x2), 2);
+	const int32_t tail = rounding_divide_by_pot(
+				     rounding_doubling_high_mul(x4_over_4 + x3, kThird) + x2, 1);
+	int32_t result = kExpMinusEighth + rounding_doubling_high_mul(kExpMinusEighth, x + tail);
+
+	// exp(-1/4), exp(-1/2), exp(-1), exp(-2), exp(-4), exp(-8), exp(-16)
+	constexpr int32_t kExpOfMinus[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
+	const int32_t remainder = a_mod_quarter - a;
+
+	for (int i = 0; i < IntegerBits + 2; i++) {
+		if ((remainder >> (kFractionalBits - 2 + i)) & 1) {
+			result = rounding_doubling_high_mul(result, kExpOfMinus[i]);
+		}
+	}
+
+	return result;
+}
+
+/** 1 / (1 + a) for 0 <= a < 1, Q0.31 in and out: three Newton steps in Q2.29. */
+inline int32_t one_over_one_plus(int32_t a)
+{
+	const int32_t half_denominator = static_cast<int32_t>((static_cast<uint32_t>(a) + (uint32_t{1} << 31)) >> 1);
+	int32_t x = 1515870810 + rounding_doubling_high_mul(half_denominator, -1010580540);  // 48/17 - 32/17 d
+
+	for (int i = 0; i < 3; i++) {
+		const int32_t error = (int32_t{1} << 29) - rounding_doubling_high_mul(half_denominator, x);
+		x += rounding_doubling_high_mul(x, error) * 4;
+	}
+
+	return x > INT32_MAX / 2 ? INT32_MAX : x * 2;
+}
+
+} // namespace engine
+} // namespace motion

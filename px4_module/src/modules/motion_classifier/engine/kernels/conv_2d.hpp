@@ -1,0 +1,99 @@
+/****************************************************************************
+ *
+ *   Copyright (c) 2026 px4-tinyml contributors. All rights reserved.
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ *
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the documentation
+ *    and/or other materials provided with the distribution.
+ *
+ * 3. Neither the name of the copyright holder nor the names of its
+ *    contributors may be used to endorse or promote products derived from
+ *    this software without specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS"
+ * AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE
+ * IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ *
+ ****************************************************************************/
+
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/fixed_point.hpp"
+#include "engine/kernels/window.hpp"
+
+namespace motion
+{
+namespace engine
+{
+
+/** CONV_2D: input[height][width][kInputChannels], weights[kOutputChannels][kernel height][kernel width][kInputChannels]. */
+template <class Shape>
+inline void conv_2d(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+{
+	for (int y = 0; y < Shape::kOutputHeight; y++) {
+		for (int x = 0; x < Shape::kOutputWidth; x++) {
+			const int8_t *w = weights;
+
+			for (int o = 0; o < Shape::kOutputChannels; o++) {
+				int32_t sum = channels[o].bias;
+
+				for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
+					for (int kx = 0; kx < Shape::kKernelWidth; kx++) {
+						const int8_t *seen = window_tap<Shape>(input, y, x, ky, kx);
+
+						// Outside the image every value is the zero point, which the bias has been corrected for.
+						for (int i = 0; i < Shape::kInputChannels; i++) {
+							sum += *w++ * (seen ? seen[i] : Shape::kInputZeroPoint);
+						}
+					}
+				}
+
+				*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
+			}
+		}
+	}
+}
+
+/** DEPTHWISE_CONV_2D: weights[kernel height][kernel width][kOutputChannels], kOutputChannels a multiple of kInputChannels. */
+template <class Shape>
+inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+{
+	constexpr int kDepthMultiplier = Shape::kOutputChannels / Shape::kInputChannels;
+
+	for (int y = 0; y < Shape::kOutputHeight; y++) {
+		for (int x = 0; x < Shape::kOutputWidth; x++) {
+			for (int o = 0; o < Shape::kOutputChannels; o++) {
+				int32_t sum = channels[o].bias;
+				const int8_t *w = weights + o;
+
+				for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
+					for (int kx = 0; kx < Shape::kKernelWidth; kx++) {
+						const int8_t *seen = window_tap<Shape>(input, y, x, ky, kx);
+						sum += *w * (seen ? seen[o / kDepthMultiplier] : Shape::kInputZeroPoint);
+						w += Shape::kOutputChannels;
+					}
+				}
+
+				*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
+			}
+		}
+	}
+}
+
+} // namespace engine
+} // namespace motion

@@ -1,0 +1,66 @@
+/****************************************************************************
+ *
+ *   Copyright (c) 2026 px4-tinyml contributors. All rights reserved.
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ *
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the documentation
+ *    and/or other materials provided with the distribution.
+ *
+ * 3. Neither the name of the copyright holder nor the names of its
+ *    contributors may be used to endorse or promote products derived from
+ *    this software without specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS"
+ * AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE
+ * IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ *
+ ****************************************************************************/
+
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/fixed_point.hpp"
+
+namespace motion
+{
+namespace engine
+{
+
+/** FULLY_CONNECTED: weights[kOutputs][kInputs], the same for each of kRows rows. */
+template <class Shape>
+inline void fully_connected(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+{
+	for (int row = 0; row < Shape::kRows; row++) {
+		const int8_t *w = weights;
+
+		for (int o = 0; o < Shape::kOutputs; o++) {
+			int32_t sum = channels[o].bias;
+
+			for (int i = 0; i < Shape::kInputs; i++) {
+				sum += w[i] * input[i];
+			}
+
+			w += Shape::kInputs;
+			*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
+		}
+
+		input += Shape::kInputs;
+	}
+}
+
+} // namespace engine
+} // namespace motion
