@@ -1,0 +1,20 @@
+"""The error of a log that was read but holds nothing to classify, with what it does hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from px4_tinyml.errors import LogError
+
+
+class UnusableLogError(LogError):
+    """A sound file without a usable IMU. why: one clause; facts, warnings: what `inspect` shows besides."""
+
+    def __init__(
+        self, source: str, kind: str, why: str, facts: Mapping[str, Any] | None = None, warnings: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{source}: {why}")
+        self.source, self.kind, self.why = source, kind, why
+        self.facts = dict(facts or {})
+        self.warnings = tuple(warnings)

@@ -1,0 +1,34 @@
+"""Names for what flew: the key that logs of one airframe share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MAV_TYPES = {
+    0: "generic", 1: "fixedwing", 2: "quad", 3: "coaxial", 4: "helicopter", 10: "rover", 11: "boat",
+    12: "submarine", 13: "hexa", 14: "octo", 15: "tri", 19: "vtol", 20: "vtol", 21: "vtol", 22: "vtol",
+    23: "vtol", 24: "vtol", 25: "vtol", 29: "dodeca", 35: "deca",
+}  # fmt: skip
+"""MAV_TYPE of common.xml, the ones that fly or drive."""
+
+AUTOPILOTS = {3: "ArduPilot", 12: "PX4"}
+
+
+def mav_type_name(number: int | None) -> str:
+    """ "quad" for MAV_TYPE 2, "type 7" for a type without a short name, "unknown" for none."""
+    if number is None:
+        return "unknown"
+    return MAV_TYPES.get(number, f"type {number}")
+
+
+def px4_version(info: Mapping[str, Any]) -> str:
+    """ "PX4 v1.15.0-beta" from ver_sw_release, else the git hash, else what there is."""
+    name = str(info.get("sys_name", "PX4"))
+    release = info.get("ver_sw_release")
+    if isinstance(release, int) and release > 0:
+        major, minor, patch, kind = (release >> shift & 0xFF for shift in (24, 16, 8, 0))
+        suffix = next(s for limit, s in ((255, ""), (192, "-rc"), (128, "-beta"), (64, "-alpha"), (0, "-dev")) if kind >= limit)
+        return f"{name} v{major}.{minor}.{patch}{suffix}"
+    commit = info.get("ver_sw")
+    return f"{name} {commit[:10]}" if isinstance(commit, str) and commit else f"{name}, version unknown"
