@@ -1,1 +1,1 @@
-"""TBD."""
+"""Logs into decisions: the classifier in Python."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""A bundle into source trees for its targets."""

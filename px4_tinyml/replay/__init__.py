@@ -1,1 +1,1 @@
-"""TBD."""
+"""The same log through every target, compared window by window."""

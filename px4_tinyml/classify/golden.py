@@ -1,0 +1,48 @@
+"""Golden vectors: one feed with everything that must come out of it, kept in the bundle.
+
+Arrays: imu_time_us, imu, baro_time_us, baro_altitude_m, baro_before (the feed); input int8[W, T·C],
+output int8[W, L]; decision_<field> for each field of a decision; counts (order: pipeline.COUNTERS).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.classify.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.classify.pipeline import COUNTERS, Classification, Classifier
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.errors import ConversionError
+from px4_tinyml.spec import PipelineSpec
+
+FEED_FIELDS = tuple(field.name for field in dataclasses.fields(Feed))
+
+
+def make_golden(spec: PipelineSpec, model: bytes, events: Feed) -> dict[str, NDArray[Any]]:
+    """Golden vectors of a fitted spec and its model for a feed."""
+    done = Classifier.of(spec, model).run(events)
+    return {
+        **{name: np.asarray(getattr(events, name)) for name in FEED_FIELDS},
+        "input": done.inputs,
+        "output": done.outputs,
+        **{f"decision_{name}": done.decisions[name].copy() for name in DECISION_FIELDS},
+        "counts": np.array([done.counts[name] for name in COUNTERS], np.int64),
+    }
+
+
+def read_golden(bundle: ModelBundle) -> tuple[Feed, Classification]:
+    """The feed of a bundle's golden vectors and what must come out of it."""
+    golden = bundle.golden
+    try:
+        events = Feed(**{name: golden[name] for name in FEED_FIELDS})
+        decisions = np.zeros(len(golden["decision_start_us"]), DECISION)
+        for name in DECISION_FIELDS:
+            decisions[name] = golden[f"decision_{name}"]
+        counts = dict(zip(COUNTERS, golden["counts"].tolist(), strict=True))
+        return events, Classification(golden["input"], golden["output"], decisions, counts)
+    except (KeyError, ValueError) as error:
+        raise ConversionError(f"damaged golden vectors in the bundle: {error}; train again") from error

@@ -1,0 +1,82 @@
+"""Build a generated host project with the system's C++ compiler, once: the result is cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.generate.write import write_tree
+
+FLAGS = ("-std=c++14", "-O2", "-fPIC", "-Wall", "-Wextra")
+COMPILERS = ("c++", "g++", "clang++")
+
+
+def compiler() -> str:
+    """The C++ compiler: $CXX, or the first one found."""
+    wanted = os.environ.get("CXX")
+    for name in (wanted,) if wanted else COMPILERS:
+        path = shutil.which(name)
+        if path:
+            return path
+    found = f"CXX is {wanted!r}, which does not exist" if wanted else f"none of {', '.join(COMPILERS)} found"
+    raise ToolchainError(f"no C++ compiler: {found}; install one (Debian, Ubuntu: `apt-get install g++`)")
+
+
+def user_cache() -> Path:
+    """Where built commands are kept: $XDG_CACHE_HOME/px4-tinyml or ~/.cache/px4-tinyml."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "px4-tinyml"
+
+
+def build_tree(files: Mapping[str, str], cache_dir: Path | None = None, flags: Sequence[str] = ()) -> Path:
+    """Folder with motion_classify and libmotion.so, built from the files of a host project.
+
+    Raises ToolchainError when there is no compiler or it fails.
+    """
+    command = [compiler(), *FLAGS, *flags]
+    version = _run([command[0], "--version"])
+    key = hashlib.sha256(repr((command, version, sorted(files.items()))).encode()).hexdigest()[:32]
+    built = (cache_dir or user_cache()) / "host" / key
+    if built.is_dir():
+        return built
+    try:
+        built.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=built.parent, prefix="build-") as name:
+            work = Path(name)
+            write_tree(work / "src", files)
+            product = _compile(command, work, [f for f in sorted(files) if f.endswith(".cpp")])
+            # A rename is atomic: whoever builds the same at the same time finds all of it or nothing.
+            if not built.is_dir():
+                product.rename(built)
+    except OSError as error:
+        if not built.is_dir():
+            raise ToolchainError(f"{built.parent}: cannot build there ({error.strerror})") from error
+    return built
+
+
+def _compile(command: list[str], work: Path, sources: list[str]) -> Path:
+    product = work / "product"
+    product.mkdir()
+    objects = {source: str(work / (source.replace("/", "_") + ".o")) for source in sources}
+    for source, made in objects.items():
+        _run([*command, "-I", str(work / "src"), "-c", str(work / "src" / source), "-o", made])
+    library = [made for source, made in objects.items() if source != "main.cpp"]
+    _run([*command, "-shared", *library, "-o", str(product / "libmotion.so")])
+    _run([*command, *objects.values(), "-o", str(product / "motion_classify")])
+    return product
+
+
+def _run(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise ToolchainError(f"{command[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        raise ToolchainError(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
+    return done.stdout
