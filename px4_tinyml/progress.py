@@ -13,7 +13,5 @@ T = TypeVar("T")
 
 def progress(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
     """Go through items, showing how far it is."""
-    bar: Iterable[T] = tqdm(
-        items, desc=what, total=total, unit=unit, file=sys.stderr, disable=None, leave=False
-    )
+    bar: Iterable[T] = tqdm(items, desc=what, total=total, unit=unit, file=sys.stderr, disable=None, leave=False)
     yield from bar

@@ -49,9 +49,7 @@ class DecisionSpec:
         if not 1 <= self.smoothing_q8 <= 256:
             raise SpecError(f"decision.smoothing_q8 = {self.smoothing_q8}: expected 1…256")
         if not 0.0 < self.leave <= self.enter < 1.0:
-            raise SpecError(
-                f"decision.leave = {self.leave}, enter = {self.enter}: expected 0 < leave <= enter < 1"
-            )
+            raise SpecError(f"decision.leave = {self.leave}, enter = {self.enter}: expected 0 < leave <= enter < 1")
         if not 0 <= self.hold_windows <= 1000:
             raise SpecError(f"decision.hold_windows = {self.hold_windows}: expected 0…1000")
 
@@ -92,9 +90,7 @@ class PipelineSpec:
                 raise SpecError(f"{name} = {value!r}: expected a whole number {low}…{high}")
         known = (*IMU_CHANNELS, ALTITUDE_CHANNEL)
         if tuple(c for c in known if c in self.channels) != tuple(self.channels) or not self.channels:
-            raise SpecError(
-                f"channels = {list(self.channels)}: expected some of {list(known)}, in this order"
-            )
+            raise SpecError(f"channels = {list(self.channels)}: expected some of {list(known)}, in this order")
         if not 2 <= len(self.labels) <= MAX_LABELS or len(set(self.labels)) != len(self.labels):
             raise SpecError(f"labels = {list(self.labels)}: expected 2…{MAX_LABELS} different names")
         for label in self.labels:

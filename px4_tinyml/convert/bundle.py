@@ -1,6 +1,7 @@
 """ModelBundle: the folder that holds a trained, quantized classifier and everything said about it.
 
     model.tflite    the int8 model
+    float.tflite    the same network in float32, to see what int8 costs
     manifest.json   spec and hash, sha256 of the model, scales, operators, metrics, versions
     golden.npz      raw samples → windows → int8 input → int8 output → decisions
     report.html     what a person reads
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from px4_tinyml.spec import PipelineSpec
 
 BUNDLE_VERSION = 1
 MODEL_FILE = "model.tflite"
+FLOAT_FILE = "float.tflite"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class ModelBundle:
 
     spec: PipelineSpec
     model: bytes
+    float_model: bytes
     manifest: Mapping[str, Any]
     golden: Mapping[str, NDArray[Any]]
 
@@ -42,6 +46,10 @@ class ModelBundle:
     def sha256(self) -> str:
         """SHA-256 of the model, hex."""
         return hashlib.sha256(self.model).hexdigest()
+
+    def with_manifest(self, **entries: Any) -> ModelBundle:
+        """The same bundle with manifest entries added or replaced."""
+        return replace(self, manifest={**self.manifest, **entries})
 
     def save(self, folder: Path) -> None:
         """Write the bundle's files into a folder (made if missing)."""
@@ -55,6 +63,7 @@ class ModelBundle:
             "model_sha256": self.sha256,
         }
         (folder / MODEL_FILE).write_bytes(self.model)
+        (folder / FLOAT_FILE).write_bytes(self.float_model)
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
         with (folder / GOLDEN_FILE).open("wb") as file:
@@ -68,12 +77,12 @@ class ModelBundle:
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
             model = (folder / MODEL_FILE).read_bytes()
+            float_model = (folder / FLOAT_FILE).read_bytes()
             with np.load(folder / GOLDEN_FILE, allow_pickle=False) as data:
                 golden = {name: data[name] for name in data.files}
         except OSError as error:
             raise ConversionError(
-                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); "
-                "`px4-tinyml train` makes one"
+                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
             ) from error
         except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
             raise ConversionError(f"{folder}: damaged bundle: {error}") from error
@@ -83,7 +92,7 @@ class ModelBundle:
         spec = PipelineSpec.from_dict(manifest.get("spec", {}), where=str(manifest_path))
         if not spec.fitted:
             raise SpecError(f"{manifest_path}: the spec has no offsets and scales; train again")
-        bundle = cls(spec=spec, model=model, manifest=manifest, golden=golden)
+        bundle = cls(spec=spec, model=model, float_model=float_model, manifest=manifest, golden=golden)
         for what, found, expected in (
             ("spec", spec.hash, manifest.get("spec_hash")),
             ("model", bundle.sha256, manifest.get("model_sha256")),

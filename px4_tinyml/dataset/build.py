@@ -77,9 +77,7 @@ def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
     return values
 
 
-def collect(
-    paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_map: Path | None = None
-) -> Collected:
+def collect(paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_map: Path | None = None) -> Collected:
     """Read and prepare every log; a log that cannot be used is noted, not fatal."""
     result = Collected()
     seen: dict[str, str] = {}

@@ -80,9 +80,7 @@ def read_flight(path: Path, spec: PipelineSpec) -> FlightWindows:
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
         shaped = x.reshape(len(y), spec.window, len(spec.channels))
     except (OSError, KeyError, ValueError) as error:
-        raise DatasetError(
-            f"{path}: not a flight of this data set: {error}; make the data set again"
-        ) from error
+        raise DatasetError(f"{path}: not a flight of this data set: {error}; make the data set again") from error
     return FlightWindows(x=shaped, y=y, **columns)
 
 
@@ -110,9 +108,7 @@ class Dataset:
             raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; make it again")
         spec = PipelineSpec.from_dict(about["spec"], where=str(path))
         if spec.hash != about["spec_hash"]:
-            raise DatasetError(
-                f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again"
-            )
+            raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again")
         return cls(folder, spec, about)
 
     @property

@@ -47,9 +47,7 @@ def fit(train: Windows, spec: PipelineSpec, seed: int) -> dict[str, Any]:
     except ImportError as error:
         raise ToolchainError("scikit-learn is missing: pip install 'px4-tinyml[train]'") from error
     values, names = features(train.x, spec)
-    fitted = DecisionTreeClassifier(
-        max_depth=DEPTH, class_weight="balanced", random_state=seed, min_samples_leaf=5
-    )
+    fitted = DecisionTreeClassifier(max_depth=DEPTH, class_weight="balanced", random_state=seed, min_samples_leaf=5)
     fitted.fit(values, train.y)
     tree = fitted.tree_
     known = [spec.labels[i] for i in fitted.classes_]

@@ -116,9 +116,7 @@ def _epochs(
             batch_size=options.batch, shuffle=False, verbose=0,
         )  # fmt: skip
         loss = float(result.history["loss"][-1])
-        validation_loss = float(
-            model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight)
-        )
+        validation_loss = float(model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight))
         history["loss"].append(loss)
         history["validation_loss"].append(validation_loss)
         log.debug("epoch %d: loss %.4f, validation %.4f", epoch + 1, loss, validation_loss)

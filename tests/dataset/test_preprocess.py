@@ -27,9 +27,7 @@ class Streaming:
     baro: list[tuple[int, np.float32]] = field(default_factory=list)
     resets: dict[str, int] = field(default_factory=lambda: {"non_finite": 0, "backwards": 0, "gap": 0})
     emitted: list[tuple[int, list[np.float32], np.float32, bool, bool]] = field(default_factory=list)
-    windows: list[tuple[int, list[tuple[int, list[np.float32], np.float32, bool, bool]]]] = field(
-        default_factory=list
-    )
+    windows: list[tuple[int, list[tuple[int, list[np.float32], np.float32, bool, bool]]]] = field(default_factory=list)
     open_slot: int | None = None
     partial: bool = False
     last_time: int | None = None
@@ -198,9 +196,7 @@ def test_a_replay_that_starts_anywhere_gives_the_same_windows(skip: int) -> None
         log,
         imu=ImuSeries(*(a[skip:] for a in (log.imu.timestamp_us, log.imu.accel_m_s2, log.imu.gyro_rad_s))),
     )
-    whole, cut = (
-        preprocess.windows(preprocess.slots(preprocess.feed(x, spec), spec), spec) for x in (log, late)
-    )
+    whole, cut = (preprocess.windows(preprocess.slots(preprocess.feed(x, spec), spec), spec) for x in (log, late))
     assert len(whole) > 5 and len(cut) >= len(whole) - skip // 160 - 1
     tail = len(cut)
     assert np.array_equal(whole.start_us[-tail:], cut.start_us) and np.array_equal(whole.x[-tail:], cut.x)
@@ -210,9 +206,7 @@ def test_a_closed_capture_is_one_whole_window() -> None:
     spec = PRESETS["arduino119"]
     time = [spec.slot_start_us(119 * 10 + i) + 4000 for i in range(119)]
     imu = np.arange(119 * 6).reshape(119, 6)
-    got = preprocess.windows(
-        preprocess.slots(preprocess.feed(make_log(time, imu, whole=True), spec), spec), spec
-    )
+    got = preprocess.windows(preprocess.slots(preprocess.feed(make_log(time, imu, whole=True), spec), spec), spec)
     assert len(got) == 1 and np.array_equal(got.x[0], imu)
 
 
@@ -228,9 +222,7 @@ def test_no_samples_give_no_windows() -> None:
 
 
 def test_rounding_rule() -> None:
-    spec = dataclasses.replace(
-        PRESETS["imu6"], offset=(0.0,) * 6, inv_scale=(1.0,) * 6, clip=100.0, window=8, hop=8
-    )
+    spec = dataclasses.replace(PRESETS["imu6"], offset=(0.0,) * 6, inv_scale=(1.0,) * 6, clip=100.0, window=8, hop=8)
     values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5], np.float32)
     x = np.tile(values, (1, 8, 1))
     assert preprocess.quantize(x, spec, 1.0, 0)[0, :6].tolist() == [0, 2, 2, 0, -2, 100]

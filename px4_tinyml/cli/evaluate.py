@@ -1,0 +1,45 @@
+"""px4-tinyml evaluate: float, int8 and baseline on a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """The options of `evaluate`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="float, int8 and baseline on a data set, by class and by flight",
+        description="Measure a bundle on the test flights of a data set (or on all flights of a data set it was not "
+        "trained on, with --part all).",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("dataset", type=Path, metavar="DATASET")
+    parser.add_argument("--part", choices=("test", "validation", "train", "all"), default="test")
+    parser.add_argument("--json", action="store_true", help="macro_f1, accuracy, confusion, by_flight of each model")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print."""
+    from px4_tinyml.cli.workflow import evaluate_part, print_metrics
+    from px4_tinyml.convert.bundle import ModelBundle
+    from px4_tinyml.convert.evaluate import check_same_signal_path
+    from px4_tinyml.dataset.split import PARTS
+    from px4_tinyml.dataset.store import Dataset
+
+    bundle, dataset = ModelBundle.load(args.bundle), Dataset.load(args.dataset)
+    check_same_signal_path(bundle, dataset.spec)
+    metrics = evaluate_part(bundle, dataset, list(PARTS) if args.part == "all" else [args.part])
+    if args.json:
+        print(json.dumps(metrics, indent=1, ensure_ascii=False))
+        return 0
+    print_metrics(metrics)
+    print(f"\n{'flight':44}{'windows':>9}{'float':>8}{'int8':>8}{'baseline':>10}   accuracy")
+    for source, flight in metrics["int8"]["by_flight"].items():
+        each = [metrics[m]["by_flight"][source]["accuracy"] for m in ("float", "int8", "baseline")]
+        print(f"{source[-43:]:44}{flight['windows']:9}{each[0]:8.3f}{each[1]:8.3f}{each[2]:10.3f}")
+    return 0

@@ -1,0 +1,126 @@
+"""Data set → trained, quantized, checked bundle: what `train` and `demo` share."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from px4_tinyml.classify.golden import make_golden
+from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
+from px4_tinyml.convert.evaluate import check_quantization, evaluate
+from px4_tinyml.convert.graph import Graph, Tensor
+from px4_tinyml.convert.plan import plan_memory
+from px4_tinyml.convert.quantize import to_float, to_int8
+from px4_tinyml.convert.steps import lower
+from px4_tinyml.convert.tflite_model import read_model
+from px4_tinyml.convert.tflm import TflmInterpreter
+from px4_tinyml.dataset.golden_feed import choose, golden_feed
+from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.report import write_report
+from px4_tinyml.train import baseline
+from px4_tinyml.train.fit import Trained, TrainOptions, train
+
+log = logging.getLogger(__name__)
+
+
+def train_bundle(dataset: Dataset, out: Path, options: TrainOptions) -> ModelBundle:
+    """Train, quantize, evaluate on the test part, pass the int8 gate, write the bundle and its report."""
+    train_part = dataset.windows(["train"])
+    trained = train(train_part, dataset.windows(["validation"]), dataset.spec, options)
+    model = to_int8(trained, train_part, options.seed)
+    graph = read_model(model)
+    bundle = ModelBundle(
+        spec=trained.spec,
+        model=model,
+        float_model=to_float(trained),
+        manifest={
+            "model": _describe_model(options.arch, trained, graph, model),
+            "memory": _memory(graph, model),
+            "training": _describe_training(dataset, trained, options),
+            "baseline": baseline.fit(train_part, dataset.spec, options.seed),
+            "tools": {name: importlib.metadata.version(name) for name in ("px4-tinyml", "tensorflow", "numpy")},
+        },
+        golden=make_golden(
+            trained.spec,
+            model,
+            golden_feed(choose(train_part, dataset.spec, options.seed), trained.spec, options.seed),
+        ),
+    )
+    metrics = evaluate_part(bundle, dataset, ["test"])
+    check_quantization(metrics)
+    bundle = bundle.with_manifest(metrics=metrics)
+    bundle.save(out)
+    write_report(out / REPORT_FILE, bundle, dataset)
+    return bundle
+
+
+def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: list[str]) -> dict[str, Any]:
+    """`evaluate` on some parts of a data set."""
+    sources = [flight["source"] for flight in dataset.flights]
+    return evaluate(bundle, dataset.windows(parts), sources, dataset.windows(parts, between=True))
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Macro-F1 with its interval and F1 by class, one line a model."""
+    labels = metrics["labels"]
+    print(f"{'':10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}" + "".join(f"{n:>12}" for n in labels))
+    for name in ("float", "int8", "baseline"):
+        m = metrics[name]
+        low, high = m["macro_f1_interval"]
+        f1 = "".join(f"{'-' if m['f1'][n] is None else format(m['f1'][n], '.3f'):>12}" for n in labels)
+        print(f"{name:10}{m['macro_f1']:10.4f}{f'{low:.3f}…{high:.3f}':>16}{m['accuracy']:10.4f}{f1}")
+    if "between" in metrics:
+        calls = ", ".join(f"{n} {c}" for c, n in metrics["between"].items())
+        print(f"windows with EDR between calm and turbulent are called: {calls}")
+
+
+def _describe_model(arch: str, trained: Trained, graph: Graph, model: bytes) -> dict[str, Any]:
+    def quantization(tensor: Tensor) -> dict[str, Any]:
+        return {"scale": tensor.scale, "zero_point": tensor.zero_point, "shape": list(tensor.shape)}
+
+    return {
+        "arch": arch,
+        "parameters": int(trained.model.count_params()),
+        "macs": graph.macs,
+        "operators": [operator.name for operator in graph.operators],
+        "weights_bytes": graph.weights_bytes,
+        "model_bytes": len(model),
+        "input": quantization(graph.input),
+        "output": quantization(graph.output),
+    }
+
+
+def _memory(graph: Graph, model: bytes) -> dict[str, int | None]:
+    try:
+        tflm = TflmInterpreter(model).arena_bytes
+    except ToolchainError as error:
+        log.info("TFLite Micro's arena is not measured: %s", error)
+        tflm = None
+    return {"compiled_arena_bytes": plan_memory(graph, lower(graph)).arena_bytes, "tflm_arena_bytes": tflm}
+
+
+def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> dict[str, Any]:
+    flights = [{k: f[k] for k in ("source", "vehicle", "part", "labels")} for f in dataset.flights]
+    loss, validation = trained.history["loss"], trained.history["validation_loss"]
+    return {
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "epochs_run": len(loss),
+        "best_epoch": int(np.argmin(validation)) + 1,
+        "batch": options.batch,
+        "learning_rate": options.learning_rate,
+        "loss": loss,
+        "validation_loss": validation,
+        "dataset": {
+            "spec_hash": dataset.spec.hash,
+            "split_by": dataset.about["split_by"],
+            "counts": dataset.about["counts"],
+            "flights": flights,
+        },
+    }

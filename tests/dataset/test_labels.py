@@ -1,0 +1,193 @@
+"""Labels: hysteresis, precedence, reasons; spans files; the split and its leakage check; the store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from px4_tinyml.dataset import autolabel, spans
+from px4_tinyml.dataset.build import Collected, build, prepare
+from px4_tinyml.dataset.split import PARTS, check_leakage, split
+from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.errors import DatasetError
+from px4_tinyml.spec import PRESETS
+from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, LabelSpan, ReferenceSeries
+
+SPEC = PRESETS["default"]
+LEVEL, CLIMB, DESCEND, TURBULENCE = range(4)
+
+
+def reference(vz, edr=None, airborne=1, armed=1, step_us=100_000) -> ReferenceSeries:
+    vz = np.asarray(vz, np.float32)
+    n = len(vz)
+    nan = np.full(n, np.nan)
+    held = np.broadcast_to
+    return ReferenceSeries(
+        np.arange(n) * step_us,
+        vz,
+        held(airborne, n),
+        held(armed, n),
+        nan if edr is None else held(edr, n),
+        nan,
+    )
+
+
+def flight(source="a.ulg", vehicle="quad", seconds=60, vz=0.0, edr=np.nan, seed=0) -> FlightLog:
+    rng = np.random.default_rng(seed)
+    time = np.arange(seconds * 200) * 5000 + 1_000_000
+    imu = ImuSeries(time, rng.normal(0, 1, (len(time), 3)), rng.normal(0, 1, (len(time), 3)))
+    ref = reference(np.full(seconds * 10 + 20, vz), edr=edr)
+    baro_time = np.arange(seconds * 10 + 20) * 100_000
+    baro = BaroSeries(baro_time, -vz * baro_time / 1e6)
+    return FlightLog(source, f"{seed:064d}", "ulog", vehicle, imu, baro, ref)
+
+
+def slot_labels(ref: ReferenceSeries | None, times, extra=()) -> list[int]:
+    log = FlightLog("a.ulg", "0" * 64, "ulog", "quad", flight(seconds=1).imu, None, ref)
+    return autolabel.label_slots(log, np.asarray(times, np.uint64), SPEC, tuple(extra)).tolist()
+
+
+def test_vertical_motion_has_hysteresis() -> None:
+    vz = [0, -0.45, -0.55, -0.4, -0.31, -0.29, -0.45, 0.45, 0.55, 0.31, 0.2]
+    expected = [LEVEL, LEVEL, CLIMB, CLIMB, CLIMB, LEVEL, LEVEL, LEVEL, DESCEND, DESCEND, LEVEL]
+    assert slot_labels(reference(vz), np.arange(len(vz)) * 100_000 + 10) == expected
+
+
+def test_a_jump_from_climb_to_descend_leaves_climb() -> None:
+    assert slot_labels(reference([-2.0, 2.0, -2.0]), [10, 100_010, 200_010]) == [CLIMB, DESCEND, CLIMB]
+
+
+def test_turbulence_goes_before_motion_and_between_is_left_out() -> None:
+    ref = reference([-2.0] * 4, edr=np.array([0.05, 0.10, 0.15, 0.20]))
+    times = np.arange(4) * 100_000 + 10
+    assert slot_labels(ref, times) == [CLIMB, CLIMB, autolabel.BETWEEN, TURBULENCE]
+
+
+@pytest.mark.parametrize(
+    ("airborne", "armed", "reason"), [(0, 1, "on_ground"), (-1, 0, "on_ground"), (-1, -1, "no_reference")]
+)
+def test_ground_and_unknown_are_reasons(airborne: int, armed: int, reason: str) -> None:
+    code = -1 - autolabel.REASONS.index(reason)
+    assert slot_labels(reference([0.0], airborne=airborne, armed=armed), [10]) == [code]
+
+
+def test_armed_counts_as_airborne_only_where_nothing_better_is_known() -> None:
+    assert slot_labels(reference([0.0], airborne=-1, armed=1), [10]) == [LEVEL]
+
+
+def test_stale_or_invalid_reference_gives_no_label() -> None:
+    missing = -1 - autolabel.REASONS.index("no_reference")
+    assert slot_labels(reference([0.0]), [autolabel.REFERENCE_MAX_AGE_US + 1]) == [missing]
+    assert slot_labels(reference([np.nan]), [10]) == [missing]
+    assert slot_labels(None, [10]) == [missing]
+
+
+def test_a_persons_span_goes_first() -> None:
+    ref = reference([-2.0] * 10)
+    marked = [
+        LabelSpan(200_000, 400_000, "turbulence", "person"),
+        LabelSpan(400_000, 500_000, "exclude", "person"),
+    ]
+    labels = slot_labels(ref, np.arange(10) * 100_000 + 10, marked)
+    excluded = -1 - autolabel.REASONS.index("excluded")
+    assert labels == [CLIMB, CLIMB, TURBULENCE, TURBULENCE, excluded] + [CLIMB] * 5
+    with pytest.raises(DatasetError, match="'gust' is not one of the spec's"):
+        slot_labels(ref, [0], [LabelSpan(0, 1, "gust", "person")])
+
+
+def test_window_labels_need_80_percent() -> None:
+    rows = np.zeros((5, 128), np.int32)
+    rows[0, :25] = CLIMB  # 80.5 % level
+    rows[1, :26] = CLIMB  # 79.7 %
+    rows[2, :60] = -2  # on the ground
+    rows[3, :] = autolabel.BETWEEN
+    sparse = np.array([False, False, False, False, True])
+    got = autolabel.label_windows(rows, sparse)
+    assert got.y.tolist() == [LEVEL, -2, -2, autolabel.BETWEEN, -2]
+    assert got.dropped == {"mixed": 1, "on_ground": 1, "sparse": 1}
+
+
+def test_spans_file(tmp_path: Path) -> None:
+    path = tmp_path / "spans.csv"
+    path.write_text("file,start_s,end_s,label\na.ulg,1.5,3,turbulence\n*.csv,,,level\n")
+    found, used = spans.spans_for(flight(), spans.read_spans(path))
+    assert [(s.start_us, s.end_us, s.label) for s in found] == [(2_500_000, 4_000_000, "turbulence")]
+    assert [row.line for row in used] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n", "file,start_s,end_s,label expected"),
+        ("file,start_s,end_s,label\nx,1,zwei,level\n", ":2: end_s = 'zwei'"),
+        ("file,start_s,end_s,label\nx,3,2,level\n", "not after"),
+        ("file,start_s,end_s,label\nx,3,,\n", "a label expected"),
+    ],
+)
+def test_bad_spans_files_say_where(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "spans.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        spans.read_spans(path)
+
+
+def test_split_keeps_airframes_together_and_covers_classes() -> None:
+    rng = np.random.default_rng(0)
+    vehicles = [f"frame{i % 8}" for i in range(40)]
+    counts = rng.integers(1, 50, (40, 4))
+    for seed in range(5):
+        parts, by = split(vehicles, counts, seed)
+        assert by == "airframe" and set(parts) == set(PARTS)
+        assert len({(v, p) for v, p in zip(vehicles, parts, strict=True)}) == 8
+        assert split(vehicles, counts, seed)[0] == parts
+
+
+def test_split_by_flight_puts_a_rare_class_everywhere_if_it_can() -> None:
+    counts = np.full((9, 2), 20)
+    counts[:, 1] = 0
+    counts[[0, 4, 8], 1] = 5
+    parts, by = split(["one"] * 9, counts, 3)
+    assert by == "flight" and {parts[0], parts[4], parts[8]} == set(PARTS)
+
+
+def test_too_few_flights_is_an_error() -> None:
+    with pytest.raises(DatasetError, match="at least 3 needed"):
+        split(["a", "b"], np.ones((2, 4), np.int64), 0)
+
+
+def test_leakage_is_found() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 128, 7)).astype(np.float32)
+    check_leakage(["train", "train"], ["a", "b"], [x, x])
+    with pytest.raises(DatasetError, match=r"a \(train\) and b \(test\) hold the same window"):
+        check_leakage(["train", "test"], ["a", "b"], [x[:2], x[1:]])
+
+
+def test_store_gives_back_what_was_built(tmp_path: Path) -> None:
+    logs = [flight(f"{i}.ulg", vz=vz, edr=edr, seed=i) for i, (vz, edr) in enumerate([
+        (0, np.nan), (-1, np.nan), (1, np.nan), (0, 0.3), (0, 0.15), (0, np.nan), (-1, np.nan), (1, 0.05), (0, 0.4)
+    ])]  # fmt: skip
+    flights = [prepare(log, SPEC) for log in logs]
+    about = build(Collected(flights, [{"source": "x", "why": "y"}]), SPEC, tmp_path / "set", seed=1)
+    data = Dataset.load(tmp_path / "set")
+    assert json.loads(json.dumps(about)) == data.about and data.spec == SPEC
+    for i, made in enumerate(flights):
+        stored = data.flight(i)
+        assert np.array_equal(stored.x, made.windows.x) and np.array_equal(stored.y, made.windows.y)
+        assert np.array_equal(stored.edr_m23_s, made.windows.edr_m23_s, equal_nan=True)
+    everything = data.windows(PARTS)
+    assert set(everything.y.tolist()) == {LEVEL, CLIMB, DESCEND, TURBULENCE}
+    assert len(data.windows(PARTS, between=True)) == about["counts"]["between"] > 50
+    climb = everything.x[everything.y == CLIMB][:, :, 6]
+    assert np.allclose(climb[:, -1] - climb[:, 0], 2.54, atol=0.15)
+    assert everything.baro_ok.all()
+
+
+def test_a_folder_that_is_no_data_set_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    flights = [prepare(flight(f"{i}.ulg", seed=i), SPEC) for i in range(3)]
+    with pytest.raises(DatasetError, match="is not a data set"):
+        build(Collected(flights, []), SPEC, tmp_path, seed=0)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
