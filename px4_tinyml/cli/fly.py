@@ -1,0 +1,50 @@
+"""px4-tinyml fly: simulated flights with truth, written as PX4 logs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `fly` to the command line."""
+    from px4_tinyml.sitl.airframes import airframes
+    from px4_tinyml.sitl.missions import DEFAULT_MISSION, MISSIONS
+
+    missions = "\n".join(f"  {name:8} {what}" for name, (what, _) in MISSIONS.items())
+    parser = subparsers.add_parser(
+        "fly",
+        help="simulated flights with truth, written as .ulg",
+        description="Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write each "
+        "flight as a PX4 log (.ulg) with the truth in it. Needs the extra `sim`.",
+        epilog=f"missions:\n{missions}\n\nairframes: {', '.join(airframes())}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the logs")
+    parser.add_argument("--flights", type=int, default=9, metavar="N", help="how many (default 9)")
+    parser.add_argument("--mission", metavar="NAME", help=f"see below (default {DEFAULT_MISSION})")
+    parser.add_argument("--airframe", metavar="NAME", help="see below (default: they take turns)")
+    air = parser.add_mutually_exclusive_group()
+    air.add_argument(
+        "--edr", type=float, metavar="X",
+        help="turbulence held at this EDR, m^(2/3)/s (default: calm, turbulent and changing air take turns)",
+    )  # fmt: skip
+    air.add_argument("--w20-kt", type=float, metavar="X", help="turbulence of this wind at 20 ft, knots (15, 30, 45)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length of a flight, about (default 120)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fly and print the paths."""
+    from px4_tinyml.sitl import fly
+
+    paths = fly(
+        args.out, args.flights, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,
+        seconds=args.seconds, seed=args.seed, jobs=args.jobs,
+    )  # fmt: skip
+    for path in paths:
+        print(path)
+    return 0
