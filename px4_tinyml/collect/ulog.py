@@ -49,7 +49,8 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
     )
     if not len(imu):
         raise UnusableLogError(source, "ulog", "sensor_combined has no sound sample", facts, [*log.damage, *warnings])
-    baro, facts["baro_source"] = _baro(log, sensors, warnings)
+    baro, baro_source = _baro(log, sensors, warnings)
+    facts["baro_source"] = baro_source if baro else None
     velocity = _velocity(log, warnings)
     facts["velocity_source"] = velocity.source if velocity else None
     base = Signal(sensors.offset[::20], sensors["timestamp"][::20])

@@ -1,0 +1,204 @@
+"""ArduPilot dataflash → FlightLog. IMU is FRD in m/s² and rad/s already; climb rates are cm/s up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.collect.checks import baro_series, imu_series
+from px4_tinyml.collect.dataflash_file import DataflashFile, Messages
+from px4_tinyml.collect.reference import Signal, Velocity, reference_series, rms_disagreement_m_s
+from px4_tinyml.collect.unusable import UnusableLogError
+from px4_tinyml.types import F64, BaroSeries, FlightLog
+
+IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
+
+# LogEvent of ArduCopter (libraries/AP_Logger/LogStructure.h)
+EVENT_ARMED, EVENT_DISARMED = 10, 11
+EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
+
+FLYING_THROTTLE = 0.1
+FLYING_HEIGHT_M = 1.0
+
+
+def read_dataflash(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
+    """The one recording of a .bin. LogError when it holds no usable IMU messages."""
+    return [flight_log(DataflashFile.read(data, str(path)), str(path), sha256)]
+
+
+def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
+    """Turn a walked dataflash log into a FlightLog."""
+    warnings: list[str] = []
+    facts: dict[str, Any] = {
+        "firmware": _firmware(log),
+        "hardware": None,
+        "simulated": any("SITL" in text for text in log.texts("MSG", "Message")),
+        "topics": log.counts(),
+    }
+    imu_messages = _first_instance(log, "IMU", IMU_COLUMNS, warnings)
+    if imu_messages is None:
+        why = _why_no_imu(log, warnings)
+        raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
+    columns = {c: imu_messages[c] for c in IMU_COLUMNS}
+    imu, gaps = imu_series(
+        _time_us(imu_messages),
+        np.stack([columns[c] for c in IMU_COLUMNS[:3]], axis=1),
+        np.stack([columns[c] for c in IMU_COLUMNS[3:]], axis=1),
+        warnings,
+    )
+    if not len(imu):
+        why = "its IMU messages hold no sound sample"
+        raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
+    baro_messages = _first_instance(log, "BARO", ("Alt",), warnings)
+    baro = None
+    if baro_messages is not None:
+        baro = baro_series(_time_us(baro_messages), baro_messages["Alt"], warnings)
+    velocity = _velocity(log, baro, warnings)
+    held = _held(log, baro, warnings)
+    base = Signal(imu_messages.offset[::5], _time_us(imu_messages)[::5])
+    reference = reference_series(velocity, base, baro, held, warnings)
+    return FlightLog(
+        source=source,
+        sha256=sha256,
+        kind="dataflash",
+        vehicle=_vehicle(log),
+        imu=imu,
+        baro=baro,
+        reference=reference,
+        gaps=gaps,
+        warnings=(*log.damage, *warnings),
+        info={
+            **facts,
+            "imu_source": "IMU",
+            "baro_source": "BARO" if baro else None,
+            "velocity_source": velocity.source if velocity else None,
+        },
+    )
+
+
+def _time_us(messages: Messages) -> NDArray[np.uint64]:
+    """Sample time: TimeUS, or TimeMS before 2015."""
+    if messages.has("TimeUS"):
+        return np.maximum(messages.raw("TimeUS"), 0).astype(np.uint64)
+    return np.maximum(messages.raw("TimeMS"), 0).astype(np.uint64) * np.uint64(1000)
+
+
+def _first_instance(
+    log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]
+) -> Messages | None:
+    """Messages of the first sensor of a kind ("I", or core "C" of the EKF, is 0), with these columns and a time."""
+    found = log.messages(name)
+    if found is None:
+        return None
+    missing = [c for c in columns if not found.has(c)]
+    if not (found.has("TimeUS") or found.has("TimeMS")):
+        missing.append("TimeUS")
+    if missing:
+        warnings.append(f"message {name} has no numeric column {missing[0]}: not used")
+        return None
+    for instance in ("I", "C"):
+        if found.has(instance):
+            return found.where(found.raw(instance) == 0)
+    return found
+
+
+def _why_no_imu(log: DataflashFile, warnings: list[str]) -> str:
+    counts = sorted(log.counts().items(), key=lambda item: -item[1])
+    damaged = f" ({warnings[-1]})" if warnings else ""
+    held = ", ".join(name for name, _ in counts if name != "FMT")[:80] or "nothing else"
+    return f"no IMU messages in this dataflash log{damaged}; it holds {held}. Set LOG_BITMASK to log the IMU"
+
+
+def _firmware(log: DataflashFile) -> str:
+    texts = log.texts("MSG", "Message")
+    version = next((t for t in texts if re.match(r"(APM:|Ardu)\w+ V?\d", t)), None)
+    return version.removeprefix("APM:") if version else "ArduPilot, version unknown"
+
+
+def _vehicle(log: DataflashFile) -> str:
+    """Firmware kind and frame: "ArduCopter QUAD"."""
+    kind = _firmware(log).split(",")[0].split(" ")[0]
+    frames = [t.removeprefix("Frame: ") for t in log.texts("MSG", "Message") if t.startswith("Frame: ")]
+    if frames:
+        return f"{kind} {frames[0]}"
+    parameters = log.messages("PARM")
+    if parameters is not None and parameters.has("Value"):
+        names = log.texts("PARM", "Name")
+        values = dict(zip(names, parameters["Value"].tolist(), strict=True))
+        for name in ("FRAME_CLASS", "FRAME"):
+            if name in values:
+                return f"{kind} frame {values[name]:.0f}"
+    return kind
+
+
+def _velocity(log: DataflashFile, baro: BaroSeries | None, warnings: list[str]) -> Velocity | None:
+    """Vertical speed of the EKF or of the altitude controller, whichever fits the barometer better.
+
+    The EKF of 2014 ran beside the old inertial navigation and often diverged unnoticed.
+    """
+    found = []
+    for name in ("XKF1", "NKF1", "EKF1"):
+        ekf = _first_instance(log, name, ("VD",), warnings)
+        if ekf is not None:
+            found.append(Velocity(f"{name}.VD", _time_us(ekf), ekf["VD"], ekf.offset))
+            break
+    tuning = _climb(log, warnings)
+    if tuning is not None:
+        found.append(tuning)
+    if len(found) < 2 or baro is None:
+        return found[0] if found else None
+    return min(found, key=lambda v: rms_disagreement_m_s(v, baro))
+
+
+def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
+    """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, has no such thing)."""
+    messages = log.messages("CTUN")
+    if messages is None or "NavRoll" in messages.format.columns:
+        return None
+    tuning = _first_instance(log, "CTUN", ("CRt",), warnings)
+    if tuning is None:
+        return None
+    return Velocity("CTUN.CRt", _time_us(tuning), -tuning["CRt"] / 100.0, tuning.offset)
+
+
+def _held(log: DataflashFile, baro: BaroSeries | None, warnings: list[str]) -> dict[str, Signal]:
+    """Airborne and armed: from events, else STAT and ARM, else (airborne) from throttle and height."""
+    held = {}
+    events = log.messages("EV")
+    if events is not None and events.has("Id"):
+        ids = events.raw("Id").astype(int)
+        on_ground = (EVENT_ARMED, EVENT_DISARMED, EVENT_LAND_COMPLETE)
+        landed = np.isin(ids, (*on_ground, EVENT_NOT_LANDED))
+        if (ids == EVENT_NOT_LANDED).any():
+            held["airborne"] = Signal(events.offset[landed], (ids[landed] == EVENT_NOT_LANDED).astype(np.int8))
+        switched = np.isin(ids, (EVENT_ARMED, EVENT_DISARMED))
+        if switched.any():
+            held["armed"] = Signal(events.offset[switched], (ids[switched] == EVENT_ARMED).astype(np.int8))
+    for key, name, column in (("airborne", "STAT", "isFlying"), ("armed", "ARM", "ArmState")):
+        messages = log.messages(name)
+        if key not in held and messages is not None and messages.has(column):
+            held[key] = Signal(messages.offset, (messages.raw(column) > 0).astype(np.int8))
+    if "airborne" not in held:
+        guess = _flying_by_throttle(log, baro)
+        if guess is not None:
+            held["airborne"] = guess
+            warnings.append("no landing events in this log: airborne means throttle on and over 1 m above the start")
+    return held
+
+
+def _flying_by_throttle(log: DataflashFile, baro: BaroSeries | None) -> Signal | None:
+    """Airborne where the motors' throttle is on and the barometer is over FLYING_HEIGHT_M above its start."""
+    tuning = log.messages("CTUN")
+    column = next((c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)), None)
+    if tuning is None or column is None or baro is None or not (tuning.has("TimeUS") or tuning.has("TimeMS")):
+        return None
+    throttle: F64 = tuning[column]
+    if np.nanmax(throttle, initial=0.0) > 1.5:  # 0…1000 until Copter 3.3, 0…1 since
+        throttle = throttle / 1000.0
+    height = np.interp(_time_us(tuning).astype(float), baro.timestamp_us.astype(float), baro.altitude_m)
+    flying = (throttle > FLYING_THROTTLE) & (height - baro.altitude_m[0] > FLYING_HEIGHT_M)
+    return Signal(tuning.offset, flying.astype(np.int8))
