@@ -62,7 +62,7 @@ def rounding_shift_right(x: I64, exponent: I64 | int) -> I64:
 
 def multiply(x: I64, multiplier: I64 | int, shift: I64 | int) -> I64:
     """MultiplyByQuantizedMultiplier, double rounding. A left shift wraps as int32 does."""
-    left = np.maximum(shift, 0)
+    left: I64 = np.maximum(np.asarray(shift, np.int64), 0)
     wrapped = (x << left).astype(np.int32).astype(np.int64)
     return rounding_shift_right(high_mul(wrapped, multiplier), left - shift)
 
@@ -99,7 +99,8 @@ def one_over_one_plus(a: I64) -> I64:
     for _ in range(3):
         error = (1 << 29) - high_mul(half_denominator, x)
         x = x + (high_mul(x, error) << 2)
-    return np.minimum(x << 1, _ONE_Q0)
+    doubled: I64 = np.minimum(x << 1, _ONE_Q0)
+    return doubled
 
 
 def preprocess_softmax(beta: float, input_scale: float) -> tuple[int, int, int]:

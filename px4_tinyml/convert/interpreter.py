@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from px4_tinyml.convert import fixed_point as fp
 from px4_tinyml.convert import steps
 from px4_tinyml.convert.graph import Graph, Tensor
+from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.errors import ConversionError
 from px4_tinyml.types import I8
@@ -27,7 +28,7 @@ class Int8Interpreter:
 
     def __init__(self, model: Graph | bytes) -> None:
         self.graph = read_model(model) if isinstance(model, bytes) else model
-        self.steps = steps.lower(self.graph)
+        self.steps = lower(self.graph)
 
     def invoke(self, x: NDArray[np.int8]) -> I8:
         """Run every row of x through the model."""
@@ -61,7 +62,11 @@ def _finish(total: NDArray[Any], channels: steps.Channels, clamp: steps.Clamp) -
     """Bias, rescaling, zero point and activation; the last axis of total is the channel."""
     accumulator = total.astype(np.int64) + channels.bias
     output = fp.multiply(accumulator, channels.multiplier, channels.shift) + clamp.zero_point
-    return np.clip(output, clamp.minimum, clamp.maximum)
+    return _clip(output, clamp)
+
+
+def _clip(output: fp.I64, clamp: steps.Clamp) -> fp.I64:
+    return np.minimum(np.maximum(output, clamp.minimum), clamp.maximum)
 
 
 def _fully_connected(step: steps.FullyConnectedStep, x: fp.I64) -> fp.I64:
@@ -78,10 +83,11 @@ def _taps(window: steps.Window, x: NDArray[Any], outside: float) -> list[tuple[i
     views = []
     for row in range(window.kernel[0]):
         for column in range(window.kernel[1]):
-            y, z = row * window.dilation[0], column * window.dilation[1]
-            y_end = y + (window.output[0] - 1) * window.stride[0] + 1
-            z_end = z + (window.output[1] - 1) * window.stride[1] + 1
-            views.append((row, column, image[:, y : y_end : window.stride[0], z : z_end : window.stride[1]]))
+            rows, columns = (
+                slice(first, first + (window.output[i] - 1) * window.stride[i] + 1, window.stride[i])
+                for i, first in enumerate((row * window.dilation[0], column * window.dilation[1]))
+            )
+            views.append((row, column, image[:, rows, columns]))
     return views
 
 
@@ -104,11 +110,11 @@ def _depthwise(step: steps.DepthwiseConvStep, x: fp.I64) -> fp.I64:
 def _pool(step: steps.PoolStep, x: fp.I64) -> fp.I64:
     if not step.average:
         output = np.maximum.reduce([seen for _, _, seen in _taps(step.window, x, fp.INT8_MIN)])
-        return np.clip(output, step.clamp.minimum, step.clamp.maximum)
+        return _clip(output, step.clamp)
     total = np.add.reduce([seen for _, _, seen in _taps(step.window, x, 0)])
     count = np.add.reduce([seen for _, _, seen in _taps(step.window, np.ones_like(x), 0)])
     average = np.sign(total) * ((np.abs(total) + count // 2) // count)  # halves away from zero
-    return np.clip(average, step.clamp.minimum, step.clamp.maximum)
+    return _clip(average, step.clamp)
 
 
 def _mean(step: steps.MeanStep, x: fp.I64) -> fp.I64:
@@ -125,7 +131,7 @@ def _add(step: steps.AddStep, a: fp.I64, b: fp.I64) -> fp.I64:
         values = operand[:, np.array(step.strides[i]) @ index] - step.zero_points[i]
         total += fp.multiply(values << 20, step.multipliers[i], step.shifts[i])
     output = fp.multiply(total, step.output_multiplier, step.output_shift) + step.clamp.zero_point
-    return np.clip(output, step.clamp.minimum, step.clamp.maximum)
+    return _clip(output, step.clamp)
 
 
 def _lookup(step: steps.LookupStep, x: fp.I64) -> fp.I64:

@@ -1,40 +1,16 @@
-"""From a Graph to the arithmetic of each operator: multipliers, folded biases, paddings, tables.
+"""The arithmetic of each operator, made ready: multipliers, folded biases, paddings, tables.
 
-Both the NumPy interpreter and the C++ generator work from these steps, so a number is worked out once. All of it
-follows the Prepare functions of tensorflow/lite/micro/kernels; the quirks (float32 products, truncated multipliers)
-are theirs and are kept.
+Both the NumPy interpreter and the C++ generator work from these steps (lower.py makes them), so a number is
+worked out once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from px4_tinyml.convert import fixed_point as fp
-from px4_tinyml.convert.graph import (
-    Activation,
-    Add,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Graph,
-    Mean,
-    Operator,
-    Padding,
-    Pool2D,
-    Reshape,
-    Softmax,
-    Tensor,
-    Unary,
-    Weighted,
-)
-from px4_tinyml.errors import ConversionError
+from px4_tinyml.convert.fixed_point import I64
+from px4_tinyml.convert.graph import Operator
 from px4_tinyml.types import I8
-
-INT32_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +42,9 @@ class Channels:
     to the input zero point.
     """
 
-    bias: fp.I64
-    multiplier: fp.I64
-    shift: fp.I64
+    bias: I64
+    multiplier: I64
+    shift: I64
 
 
 @dataclass(frozen=True)
@@ -148,7 +124,7 @@ class MeanStep(Step):
 
 @dataclass(frozen=True, eq=False)
 class AddStep(Step):
-    """Output shape in four dimensions, the stride of each input in each (0: broadcast), and the rescalings."""
+    """Output shape in four dimensions, strides of each input in them (0: broadcast), and the rescalings."""
 
     shape: tuple[int, int, int, int]
     strides: tuple[tuple[int, int, int, int], tuple[int, int, int, int]]
@@ -184,270 +160,3 @@ class SoftmaxStep(Step):
     multiplier: int
     left_shift: int
     diff_min: int
-
-
-def lower(graph: Graph) -> tuple[Step, ...]:
-    """Every operator of a graph made ready, in order. ConversionError where the model's numbers make no sense."""
-    return tuple(_LOWER[type(operator)](operator) for operator in graph.operators)
-
-
-def _require(condition: bool, operator: Operator, message: str) -> None:
-    if not condition:
-        raise ConversionError(f"{operator.name} ({operator.output.name!r}): {message}")
-
-
-def _clamp(output: Tensor, activation: Activation) -> Clamp:
-    """CalculateActivationRangeQuantized."""
-
-    def quantized(value: float) -> int:
-        return output.zero_point + fp.round_half_away(float(np.float32(value) / np.float32(output.scale)))
-
-    minimum, maximum = fp.INT8_MIN, fp.INT8_MAX
-    if activation in ("RELU", "RELU6"):
-        minimum = max(minimum, quantized(0.0))
-    if activation == "RELU6":
-        maximum = min(maximum, quantized(6.0))
-    if activation == "RELU_N1_TO_1":
-        minimum, maximum = max(minimum, quantized(-1.0)), min(maximum, quantized(1.0))
-    return Clamp(output.zero_point, minimum, maximum)
-
-
-def _channels(operator: Weighted, axis: int, per_tensor_product_is_float32: bool) -> Channels:
-    """Rescaling and folded bias of each output channel (`axis` of the filter)."""
-    weights = operator.filter.data
-    assert weights is not None
-    count = weights.shape[axis]
-    scales = operator.filter.scales
-    _require(len(scales) in (1, count), operator, f"{len(scales)} filter scales for {count} channels")
-    if len(scales) > 1:
-        _require(operator.filter.quantized_dimension == axis, operator, "quantized along another dimension")
-    source, target = operator.input.scale, operator.output.scale
-    if len(scales) == 1 and per_tensor_product_is_float32:
-        pairs = [fp.quantize_multiplier(float(np.float32(source) * np.float32(scales[0])) / target)] * count
-    else:
-        pairs = [fp.quantize_multiplier(source * scale / target) for scale in scales]
-        pairs *= count // len(pairs)
-    wide = np.moveaxis(weights, axis, 0).reshape(count, -1).astype(np.int64)
-    bias = np.zeros(count, np.int64)
-    if operator.bias is not None and operator.bias.data is not None:
-        _require(operator.bias.size == count, operator, f"{operator.bias.size} biases for {count} channels")
-        bias = operator.bias.data.ravel().astype(np.int64)
-    folded = bias - operator.input.zero_point * wide.sum(axis=1)
-    reach = np.abs(bias) + 255 * np.abs(wide).sum(axis=1)
-    _require(int(reach.max()) <= INT32_MAX, operator, "its sums can overflow 32 bits; use smaller layers")
-    multiplier, shift = (np.array(values, np.int64) for values in zip(*pairs, strict=True))
-    return Channels(folded, multiplier, shift)
-
-
-def _window(
-    operator: Operator,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    padding: Padding,
-) -> Window:
-    """Geometry of a convolution or a pool, checked against the shapes in the file."""
-    source, target = operator.input.shape, operator.output.shape
-    _require(len(source) == 4 and len(target) == 4, operator, "expected four-dimensional input and output")
-    _require(source[0] == 1 and target[0] == 1, operator, f"batch {source[0]} inside the model: expected 1")
-    before = []
-    for i in (0, 1):
-        size, reach = source[i + 1], (kernel[i] - 1) * dilation[i] + 1
-        wanted = -(-size // stride[i]) if padding == "SAME" else (size - reach) // stride[i] + 1
-        _require(
-            wanted == target[i + 1], operator, f"output shape {list(target)} does not follow from its input"
-        )
-        before.append(max(0, (wanted - 1) * stride[i] + reach - size) // 2)
-    return Window(
-        source[1:3], target[1:3], kernel, stride, dilation, (before[0], before[1]), source[3], target[3]
-    )  # fmt: skip
-
-
-def _fully_connected(operator: FullyConnected) -> Step:
-    weights = operator.filter.data
-    assert weights is not None
-    _require(weights.ndim == 2, operator, f"filter with {weights.ndim} dimensions: expected 2")
-    outputs, inputs = weights.shape
-    rows = operator.input.size // inputs
-    _require(
-        rows * inputs == operator.input.size, operator, f"{operator.input.size} inputs, filter for {inputs}"
-    )
-    _require(rows * outputs == operator.output.size, operator, f"output shape {list(operator.output.shape)}")
-    channels = _channels(operator, axis=0, per_tensor_product_is_float32=True)
-    return FullyConnectedStep(operator, rows, weights, channels, _clamp(operator.output, operator.activation))
-
-
-def _conv(operator: Conv2D) -> Step:
-    weights = operator.filter.data
-    assert weights is not None
-    _require(weights.ndim == 4, operator, f"filter with {weights.ndim} dimensions: expected 4")
-    outputs, height, width, inputs = weights.shape
-    window = _window(operator, (height, width), operator.stride, operator.dilation, operator.padding)
-    _require(
-        inputs == window.input_channels,
-        operator,
-        f"{window.input_channels} input channels, filter for {inputs} (grouped convolution: use --engine tflm)",
-    )
-    _require(
-        outputs == window.output_channels,
-        operator,
-        f"{window.output_channels} output channels, not {outputs}",
-    )
-    channels = _channels(operator, axis=0, per_tensor_product_is_float32=False)
-    clamp = _clamp(operator.output, operator.activation)
-    return ConvStep(operator, window, operator.input.zero_point, weights, channels, clamp)
-
-
-def _depthwise(operator: DepthwiseConv2D) -> Step:
-    weights = operator.filter.data
-    assert weights is not None
-    _require(weights.ndim == 4 and weights.shape[0] == 1, operator, f"filter shape {list(weights.shape)}")
-    window = _window(operator, weights.shape[1:3], operator.stride, operator.dilation, operator.padding)
-    outputs = weights.shape[3]
-    _require(
-        outputs == window.output_channels and outputs % window.input_channels == 0,
-        operator,
-        f"{window.input_channels} channels in, {window.output_channels} out, filter for {outputs}",
-    )
-    channels = _channels(operator, axis=3, per_tensor_product_is_float32=False)
-    clamp = _clamp(operator.output, operator.activation)
-    return DepthwiseConvStep(operator, window, operator.input.zero_point, weights[0], channels, clamp)
-
-
-def _pool(operator: Pool2D) -> Step:
-    source, target = operator.input, operator.output
-    same = abs(np.float32(source.scale) - np.float32(target.scale)) <= 1e-6
-    _require(
-        bool(same) and source.zero_point == target.zero_point,
-        operator,
-        "input and output quantized differently",
-    )
-    window = _window(operator, operator.kernel, operator.stride, (1, 1), operator.padding)
-    _require(window.input_channels == window.output_channels, operator, "it changes the number of channels")
-    return PoolStep(operator, window, operator.name == "AVERAGE_POOL_2D", _clamp(target, operator.activation))
-
-
-def _mean(operator: Mean) -> Step:
-    source, target = operator.input, operator.output
-    groups = [1]
-    for axis, size in enumerate(source.shape):
-        reduced = axis in operator.axes
-        if reduced != (len(groups) % 2 == 0):
-            groups.append(1)
-        groups[-1] *= size
-    _require(
-        len(groups) <= 5,
-        operator,
-        f"axes {list(operator.axes)} of shape {list(source.shape)}; use --engine tflm",
-    )
-    groups += [1] * (5 - len(groups))
-    count = groups[1] * groups[3]
-    _require(target.size * count == source.size, operator, f"output shape {list(target.shape)}")
-    multiplier, shift = fp.quantize_multiplier(source.scale / target.scale)
-    fold = min(count.bit_length() - 1, 32, 31 + shift)
-    return MeanStep(
-        operator, (groups[0], groups[1], groups[2], groups[3], groups[4]), source.zero_point * count,
-        (multiplier << fold) // count, shift - fold, target.zero_point,
-    )  # fmt: skip
-
-
-def _strides(shape: tuple[int, ...], target: tuple[int, ...]) -> list[int]:
-    """Element strides of an array broadcast to a target shape."""
-    padded = (1,) * (len(target) - len(shape)) + shape
-    strides = np.cumprod((1, *padded[:0:-1]))[::-1]
-    return [int(stride) if size > 1 else 0 for size, stride in zip(padded, strides, strict=True)]
-
-
-def _add(operator: Add) -> Step:
-    first, second, target = *operator.inputs, operator.output
-    try:
-        broadcast = np.broadcast_shapes(first.shape, second.shape)
-    except ValueError:
-        broadcast = ()
-    _require(broadcast == target.shape and target.shape != (), operator, "shapes do not broadcast")
-    # Neighbouring dimensions that both inputs run through alike are one.
-    merged: list[tuple[int, int, int]] = []
-    for size, a, b in zip(
-        target.shape, _strides(first.shape, target.shape), _strides(second.shape, target.shape), strict=True
-    ):
-        if size == 1:
-            continue
-        if merged and merged[-1][1] == a * size and merged[-1][2] == b * size:
-            merged[-1] = (merged[-1][0] * size, a, b)
-        else:
-            merged.append((size, a, b))
-    _require(len(merged) <= 4, operator, "it broadcasts over more than four dimensions; use --engine tflm")
-    merged = [(1, 0, 0)] * (4 - len(merged)) + merged
-    shape, strides_a, strides_b = (tuple(column) for column in zip(*merged, strict=True))
-    twice_largest = 2.0 * max(first.scale, second.scale)
-    output_scale = twice_largest / (float(1 << 20) * target.scale)
-    _require(output_scale < 1.0, operator, "its output scale is far too small for its inputs")
-    pairs = [fp.quantize_multiplier(tensor.scale / twice_largest) for tensor in operator.inputs]
-    return AddStep(
-        operator, shape, (strides_a, strides_b), (first.zero_point, second.zero_point),
-        (pairs[0][0], pairs[1][0]), (pairs[0][1], pairs[1][1]), *fp.quantize_multiplier(output_scale),
-        _clamp(target, operator.activation),
-    )  # fmt: skip
-
-
-def _softmax(operator: Softmax) -> Step:
-    source, target = operator.input, operator.output
-    _require(target.scale == 1.0 / 256.0 and target.zero_point == -128, operator, "output scale is not 1/256")
-    _require(source.shape == target.shape and source.shape != (), operator, "input and output shapes differ")
-    depth = source.shape[-1]
-    _require(depth < 1 << (fp.SOFTMAX_ACCUMULATOR_BITS - 1), operator, f"over {depth} values at once")
-    return SoftmaxStep(
-        operator, source.size // depth, depth, *fp.preprocess_softmax(operator.beta, source.scale)
-    )
-
-
-def _unary(operator: Unary) -> Step:
-    source, target = operator.input, operator.output
-    _require(source.size == target.size, operator, "input and output sizes differ")
-    x = np.arange(-128, 128, dtype=np.int64)
-    table = _TABLES[operator.name](x, source, target)
-    return LookupStep(operator, table.astype(np.int8))
-
-
-def _rescale(x: NDArray[np.int64], source: Tensor, target: Tensor, ratio: float) -> fp.I64:
-    return fp.multiply(x - source.zero_point, *fp.quantize_multiplier(ratio)) + target.zero_point
-
-
-def _table_relu(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    ratio = float(np.float32(source.scale) / np.float32(target.scale))
-    return np.clip(_rescale(x, source, target, ratio), target.zero_point, fp.INT8_MAX)
-
-
-def _table_relu6(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    # Clamps only: TFLite Micro takes it for granted that input and output are quantized alike.
-    six = source.zero_point + fp.round_half_away(float(np.float32(6.0) / np.float32(source.scale)))
-    return np.clip(x, source.zero_point, min(six, fp.INT8_MAX))
-
-
-def _table_quantize(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    return np.clip(_rescale(x, source, target, source.scale / target.scale), fp.INT8_MIN, fp.INT8_MAX)
-
-
-def _table_logistic(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    if target.zero_point != -128:
-        raise ConversionError(f"LOGISTIC: output zero point {target.zero_point} found, -128 expected")
-    return fp.logistic(x, source.zero_point, *fp.preprocess_logistic(source.scale))
-
-
-_TABLES: dict[str, Callable[[fp.I64, Tensor, Tensor], fp.I64]] = {
-    "RELU": _table_relu,
-    "RELU6": _table_relu6,
-    "QUANTIZE": _table_quantize,
-    "LOGISTIC": _table_logistic,
-}
-
-
-def _reshape(operator: Reshape) -> Step:
-    _require(operator.input.size == operator.output.size, operator, "it changes the number of elements")
-    return Step(operator)
-
-
-_LOWER: dict[type[Operator], Callable[..., Step]] = {
-    FullyConnected: _fully_connected, Conv2D: _conv, DepthwiseConv2D: _depthwise, Pool2D: _pool, Mean: _mean,
-    Reshape: _reshape, Add: _add, Unary: _unary, Softmax: _softmax,
-}  # fmt: skip

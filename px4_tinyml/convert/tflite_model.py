@@ -1,7 +1,7 @@
 """Reads a fully quantized .tflite file into a Graph, or says why it cannot.
 
-Format: tensorflow/lite/schema/schema.fbs, through the classes of the `tflite` package. The bytes may come from
-anywhere: whatever is wrong with them ends in one ConversionError.
+Format: tensorflow/lite/schema/schema.fbs, through the classes of the `tflite` package. The bytes may come
+from anywhere: whatever is wrong with them ends in one ConversionError.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ _OPERATORS = _names(tflite.BuiltinOperator)
 _DTYPES = _names(tflite.TensorType)
 _ACTIVATIONS: dict[int, Activation] = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _PADDINGS: dict[int, Padding] = {0: "SAME", 1: "VALID"}
-_NUMPY = {"INT8": np.dtype("i1"), "INT32": np.dtype("<i4"), "FLOAT32": np.dtype("<f4")}
+_NUMPY: dict[str, np.dtype[Any]] = {
+    "INT8": np.dtype("i1"),
+    "INT32": np.dtype("<i4"),
+    "FLOAT32": np.dtype("<f4"),
+}
 
 
 def read_model(data: bytes) -> Graph:
@@ -154,7 +158,7 @@ class _Reader:
         content = raw.DataAsNumpy().tobytes()
         if len(content) != math.prod(shape) * _NUMPY[dtype].itemsize:
             raise ConversionError(f"tensor {name!r}: {len(content)} bytes of data for shape {list(shape)}")
-        array = np.frombuffer(content, _NUMPY[dtype]).reshape(shape)
+        array: NDArray[Any] = np.frombuffer(content, _NUMPY[dtype]).reshape(shape)
         array.flags.writeable = False
         return array
 

@@ -1,4 +1,4 @@
-"""The real TensorFlow Lite Micro interpreter (the `tflite-micro` wheel): the oracle for every other engine."""
+"""The real TensorFlow Lite Micro interpreter (`tflite-micro` wheel): the oracle for every other engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From an int8 model to C++: constants, weights and the sequence of kernel calls, nothing else.
 
-The kernels are hand-written headers (px4_module/…/engine/kernels); what is generated here is data. Layouts, shapes,
-rescalings and the memory plan are decided now, so that the vehicle decides nothing.
+The kernels are hand-written headers (px4_module/…/engine/kernels); what is generated here is data. Layouts,
+shapes, rescalings and the memory plan are decided now, so that the vehicle decides nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from px4_tinyml.convert import steps
 from px4_tinyml.convert.graph import Graph, Tensor
+from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import Plan, plan_memory
 from px4_tinyml.errors import ConversionError
 from px4_tinyml.paths import target_root
@@ -37,7 +38,7 @@ def compile_model(graph: Graph, spec_hash: str, namespace: str = "motion::model"
     """
     if not re.fullmatch(r"[0-9a-f]*", spec_hash):
         raise ConversionError(f"spec hash {spec_hash!r}: expected hexadecimal digits")
-    prepared = steps.lower(graph)
+    prepared = lower(graph)
     plan = plan_memory(graph, prepared)
     return {
         "CompiledModel.hpp": _header(graph, plan, spec_hash, namespace),
@@ -278,8 +279,8 @@ def _lookup(step: steps.LookupStep) -> _Call:
 
 def _softmax(step: steps.SoftmaxStep) -> _Call:
     shape = {
-        "kRows": step.rows, "kDepth": step.depth, "kMultiplier": step.multiplier, "kLeftShift": step.left_shift,
-        "kDifferenceMinimum": step.diff_min,
+        "kRows": step.rows, "kDepth": step.depth, "kMultiplier": step.multiplier,
+        "kLeftShift": step.left_shift, "kDifferenceMinimum": step.diff_min,
     }  # fmt: skip
     return _Call("softmax", "softmax.hpp", shape, {})
 
