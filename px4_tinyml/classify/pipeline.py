@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.classify.decision import UNCERTAIN, decide
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
-from px4_tinyml.classify.decision import UNCERTAIN, decide
 from px4_tinyml.dataset import preprocess
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.errors import SpecError
@@ -53,9 +53,7 @@ class Classification:
         """Seconds per class (and "uncertain"), each window standing for one hop."""
         index = self.decisions["class_index"]
         names = {**dict(enumerate(spec.labels)), UNCERTAIN: "uncertain"}
-        return {
-            name: int((index == i).sum()) * spec.hop / spec.rate_hz for i, name in names.items()
-        }
+        return {name: int((index == i).sum()) * spec.hop / spec.rate_hz for i, name in names.items()}
 
 
 class Classifier:
@@ -83,9 +81,7 @@ class Classifier:
         kept = ~raw.sparse
         inputs = preprocess.quantize(raw.x[kept], spec, self._scale, self._zero_point)
         outputs = self._engine.invoke(inputs)
-        decisions = decide(
-            outputs, ~raw.baro_ok[kept], raw.segment[kept], raw.start_us[kept], raw.end_us[kept], spec
-        )
+        decisions = decide(outputs, ~raw.baro_ok[kept], raw.segment[kept], raw.start_us[kept], raw.end_us[kept], spec)
         resets = {f"reset_{cause}": count for cause, count in stream.resets.items()}
         counts = {"decisions": len(decisions), "sparse": int(raw.sparse.sum()), "engine_failures": 0, **resets}
         return Classification(inputs, outputs, decisions, counts)

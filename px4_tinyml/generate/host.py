@@ -35,9 +35,7 @@ def host_frame(spec: PipelineSpec, model_sources: Sequence[str]) -> dict[str, st
     templates = TEMPLATES / "host"
     return {
         **{path.name: path.read_text(encoding="utf-8") for path in templates.iterdir() if path.suffix != ".j2"},
-        "CMakeLists.txt": render(
-            "host/CMakeLists.txt.j2", library_sources=["motion.cpp", *sorted(model_sources)]
-        ),
+        "CMakeLists.txt": render("host/CMakeLists.txt.j2", library_sources=["motion.cpp", *sorted(model_sources)]),
         "README.md": render("host/README.md.j2", spec=spec),
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.classify.pipeline import Classification, Classifier
 from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.generate.build import build_tree
+from px4_tinyml.generate.build import COMPILERS, build_tree
 from px4_tinyml.generate.host import host_frame
 from px4_tinyml.generate.spec_header import SPEC_HEADER, spec_header
 from px4_tinyml.generate.write import module_sources
@@ -25,9 +27,7 @@ DOUBLE = Path(__file__).parent / "CompiledModel.hpp"
 def fitted(spec: PipelineSpec, seed: int = 5) -> PipelineSpec:
     rng = np.random.default_rng(seed)
     n = len(spec.channels)
-    return dataclasses.replace(
-        spec, offset=tuple(rng.normal(0, 1, n)), inv_scale=tuple(rng.uniform(0.05, 0.4, n))
-    )
+    return dataclasses.replace(spec, offset=tuple(rng.normal(0, 1, n)), inv_scale=tuple(rng.uniform(0.1, 1.5, n)))
 
 
 SMALL = PipelineSpec(window=16, hop=4, max_repeated_slots=3, baro_stale_slots=8, baro_lag_slots=2)
@@ -98,6 +98,12 @@ def double_tree(spec: PipelineSpec) -> dict[str, str]:
     }
 
 
+@pytest.fixture(autouse=True)
+def compiler_here() -> None:
+    if not any(shutil.which(name) for name in COMPILERS) and os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") != "1":
+        pytest.skip("no C++ compiler here: install g++")
+
+
 @pytest.fixture(params=SPECS)
 def spec(request: pytest.FixtureRequest) -> PipelineSpec:
     return SPECS[request.param]
@@ -119,6 +125,16 @@ def reference() -> Callable[[PipelineSpec, Feed], Classification]:
             return classifier.run(events)
 
     return run
+
+
+@pytest.fixture
+def tree() -> Callable[[PipelineSpec], dict[str, str]]:
+    return double_tree
+
+
+@pytest.fixture
+def specs() -> dict[str, PipelineSpec]:
+    return SPECS
 
 
 @pytest.fixture

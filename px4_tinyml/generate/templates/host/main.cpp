@@ -141,8 +141,17 @@ int classify(FILE *file, const char *name, bool binary, const char *dump)
 		status = write_dump(dump, recording, decisions, counters) ? 0 : -1;
 	}
 
-	fprintf(stderr, "%u decisions, %u sparse windows, resets: %u non-finite, %u backwards, %u gaps\n",
-		counters.decisions, counters.sparse, counters.reset_non_finite, counters.reset_backwards, counters.reset_gap);
+	if (status == 0 && fflush(stdout) != 0) {
+		fprintf(stderr, "motion_classify: standard output: cannot be written: %s\n", strerror(errno));
+		status = -1;
+	}
+
+	if (status == 0) {
+		fprintf(stderr, "%u decisions, %u sparse windows, resets: %u non-finite, %u backwards, %u gaps\n",
+			counters.decisions, counters.sparse, counters.reset_non_finite, counters.reset_backwards,
+			counters.reset_gap);
+	}
+
 	return status == 0 ? 0 : 1;
 }
 

@@ -73,7 +73,7 @@ template <class Spec, class Engine>
 class Pipeline
 {
 public:
-	explicit Pipeline(Engine &engine) : _engine(engine) {}
+	explicit Pipeline(Engine &model_engine) : _engine(model_engine) {}
 
 	/// A barometric altitude: time µs, metres (only its changes matter).
 	void push_baro(uint64_t time_us, float altitude_m) { _baro.push(time_us, altitude_m); }

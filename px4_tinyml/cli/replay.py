@@ -1,0 +1,108 @@
+"""px4-tinyml replay: the same log through every target, compared value by value."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.errors import LogError
+from px4_tinyml.progress import progress
+from px4_tinyml.replay.replay import Replay, Replayed
+from px4_tinyml.replay.targets import TARGETS
+
+log = logging.getLogger(__name__)
+
+DIFFERENT = 3
+
+
+def add_parser(subparsers: Any) -> None:
+    """Declare the subcommand."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="prove that all targets compute the same on a log",
+        description="Run logs and the bundle's golden vectors through several targets and compare every int8 input, "
+        "every int8 output and every decision. Exit code 3 when anything differs.",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
+    parser.add_argument(
+        "--targets",
+        type=lambda text: text.split(","),
+        metavar="A,B",
+        help=f"which ones (default: all that can run here of {','.join(TARGETS)})",
+    )
+    parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
+    parser.add_argument("--json", action="store_true", help="print JSON (docs/replay.md)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay everything, print the table or JSON, explain the first difference."""
+    from px4_tinyml.collect import find_logs, read_log
+
+    replay = Replay(ModelBundle.load(args.bundle), args.targets)
+    done, unusable = [replay.golden()], []
+    for path in progress(find_logs(args.logs), "replay", unit="log"):
+        try:
+            done += [replay.run(flight) for flight in read_log(path, args.columns)]
+        except LogError as error:
+            log.error("%s", error)
+            unusable.append({"log": str(path), "error": str(error)})
+    if args.json:
+        print(json.dumps(as_json(replay, done, unusable), indent=2, ensure_ascii=False))
+    else:
+        print_table(done)
+    if any(item.mismatches for item in done):
+        return DIFFERENT
+    if not any(item.windows for item in done[1:]):
+        raise LogError("no log has a complete window: nothing was compared; `px4-tinyml inspect` says why")
+    return 1 if unusable else 0
+
+
+def print_table(done: Sequence[Replayed]) -> None:
+    """One line a feed and pair, and the first difference of each pair that differs."""
+    width = max(len(item.name) for item in done)
+    print(f"{'log':{width}}  {'targets':16} {'windows':>8} {'mismatches':>10}")
+    for item in done:
+        for (a, b), pair in item.pairs.items():
+            print(f"{item.name:{width}}  {f'{a} {b}':16} {pair.windows:8} {pair.mismatches:10}")
+    for item in done:
+        for pair in item.pairs.values():
+            if pair.first:
+                print(f"\n{item.name}: {pair.first}")
+    total, windows = sum(item.mismatches for item in done), sum(item.windows for item in done)
+    print(f"\n{total} mismatches in {windows} windows")
+
+
+def as_json(replay: Replay, done: Sequence[Replayed], unusable: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """The JSON document (docs/replay.md)."""
+    totals: dict[str, dict[str, int]] = {}
+    for item in done:
+        for (a, b), pair in item.pairs.items():
+            total = totals.setdefault(f"{a}:{b}", {"windows": 0, "mismatches": 0})
+            total["windows"] += pair.windows
+            total["mismatches"] += pair.mismatches
+    return {
+        "spec_hash": replay.bundle.spec.hash,
+        "model_sha256": replay.bundle.sha256,
+        "targets": list(replay.runners),
+        "windows": sum(item.windows for item in done),
+        "mismatches": sum(item.mismatches for item in done),
+        "pairs": totals,
+        "logs": [
+            {
+                "log": item.name,
+                "windows": item.windows,
+                "mismatches": item.mismatches,
+                "counts": item.counts,
+                "pairs": {f"{a}:{b}": vars(pair) for (a, b), pair in item.pairs.items()},
+            }
+            for item in done
+        ],
+        "unusable": list(unusable),
+    }

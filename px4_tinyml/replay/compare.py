@@ -1,0 +1,94 @@
+"""Two classifications of the same feed, compared value by value, and the first difference in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.classify.decision import DECISION_FIELDS
+from px4_tinyml.classify.pipeline import Classification
+from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.types import Bool
+from px4_tinyml.units import US_PER_S
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two targets differ on one feed.
+
+    windows: the longer of the two; mismatches: windows in which anything differs or that only one has, and one
+    more where only the counts (sparse windows, resets) differ. input_values, output_values: int8 values that
+    differ; decisions: decisions with a differing field. first: the first difference explained, "" when none.
+    """
+
+    windows: int
+    mismatches: int
+    input_values: int
+    output_values: int
+    decisions: int
+    first: str
+
+
+def compare(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec) -> Comparison:
+    """Compare window by window, in order. names: how to call the two in the explanation."""
+    both = min(len(a), len(b))
+    inputs: Bool = a.inputs[:both] != b.inputs[:both]
+    outputs: Bool = a.outputs[:both] != b.outputs[:both]
+    fields = {name: _differs(a.decisions[name][:both], b.decisions[name][:both]) for name in DECISION_FIELDS}
+    decisions = np.logical_or.reduce(list(fields.values()))
+    differs = inputs.any(axis=1) | outputs.any(axis=1) | decisions
+    windows = max(len(a), len(b))
+    mismatches = int(differs.sum()) + windows - both
+    if mismatches == 0 and a.counts != b.counts:
+        mismatches = 1
+    return Comparison(
+        windows=windows,
+        mismatches=mismatches,
+        input_values=int(inputs.sum()),
+        output_values=int(outputs.sum()),
+        decisions=int(decisions.sum()),
+        first=_explain(names, a, b, spec, differs) if mismatches else "",
+    )
+
+
+def _differs(a: NDArray[np.generic], b: NDArray[np.generic]) -> Bool:
+    return np.asarray((a != b).reshape(len(a), -1).any(axis=1), np.bool_)
+
+
+def _explain(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, differs: Bool) -> str:
+    first, second = names
+    if not differs.any():
+        what = [
+            f"{key} {a.counts[key]} in {first}, {b.counts[key]} in {second}"
+            for key in a.counts
+            if a.counts[key] != b.counts[key]
+        ]
+        return "the windows both have are the same, but: " + "; ".join(what)
+    w = int(np.argmax(differs))
+    start_us = [int(side.decisions["start_us"][w]) for side in (a, b)]
+    where = f"window {w} ({start_us[0] / US_PER_S:.6f} s)"
+    if start_us[0] != start_us[1]:
+        return f"{where}: starts at {start_us[0]} µs in {first}, {start_us[1]} µs in {second}"
+    if (a.inputs[w] != b.inputs[w]).any():
+        return f"{where}: {_input(names, a, b, spec, w)}"
+    if (a.outputs[w] != b.outputs[w]).any():
+        pairs = f"{first} {a.outputs[w].tolist()}, {second} {b.outputs[w].tolist()}"
+        return f"{where}: the inputs are the same, the int8 outputs ({', '.join(spec.labels)}) are not: {pairs}"
+    found = [
+        f"{name} {a.decisions[name][w].tolist()} in {first}, {b.decisions[name][w].tolist()} in {second}"
+        for name in DECISION_FIELDS
+        if (a.decisions[name][w] != b.decisions[name][w]).any()
+    ]
+    return f"{where}: inputs and outputs are the same, the decision is not: {'; '.join(found)}"
+
+
+def _input(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, w: int) -> str:
+    at = np.flatnonzero(a.inputs[w] != b.inputs[w])
+    slot, channel = divmod(int(at[0]), len(spec.channels))
+    slot_us = spec.slot_start_us(spec.slot_of(int(a.decisions["start_us"][w])) + slot)
+    return (
+        f"{len(at)} of {a.inputs.shape[1]} int8 inputs differ, first in slot {slot} ({slot_us} µs), "
+        f"channel {spec.channels[channel]}: {names[0]} {a.inputs[w, at[0]]}, {names[1]} {b.inputs[w, at[0]]}"
+    )

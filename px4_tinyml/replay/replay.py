@@ -1,0 +1,80 @@
+"""A bundle's golden vectors and any number of logs through several targets."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from px4_tinyml.classify.golden import read_golden
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed, feed
+from px4_tinyml.errors import SpecError, ToolchainError
+from px4_tinyml.replay.compare import Comparison, compare
+from px4_tinyml.replay.targets import TARGETS, Runner
+from px4_tinyml.types import FlightLog
+
+log = logging.getLogger(__name__)
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One feed: windows classified, sparse windows and resets as the first target counted them, every pair."""
+
+    name: str
+    windows: int
+    counts: dict[str, int]
+    pairs: dict[Pair, Comparison]
+
+    @property
+    def mismatches(self) -> int:
+        """Over all pairs."""
+        return sum(pair.mismatches for pair in self.pairs.values())
+
+
+class Replay:
+    """Targets built once for a bundle; use golden() and run()."""
+
+    def __init__(self, bundle: ModelBundle, targets: Sequence[str] | None = None) -> None:
+        """targets: names of TARGETS. None: all that can run here, at least two; others are skipped with a warning.
+
+        Raises ToolchainError when a named target cannot run here, SpecError for a name that is not known.
+        """
+        self.bundle = bundle
+        self.runners: dict[str, Runner] = {}
+        for name in dict.fromkeys(targets or TARGETS):
+            if name not in TARGETS:
+                raise SpecError(f"target {name!r} is not known; expected some of {', '.join(TARGETS)}")
+            try:
+                self.runners[name] = TARGETS[name](bundle)
+            except ToolchainError as error:
+                if targets is not None:
+                    raise
+                log.warning("target %s is left out: %s", name, error)
+        if targets is None and len(self.runners) < 2:
+            raise ToolchainError("fewer than two targets can run here: there is nothing to compare")
+
+    def golden(self) -> Replayed:
+        """Every target against the golden vectors in the bundle."""
+        events, expected = read_golden(self.bundle)
+        pairs = {
+            ("golden", name): compare(("golden", name), expected, runner(events), self.bundle.spec)
+            for name, runner in self.runners.items()
+        }
+        return Replayed("golden vectors", len(expected), expected.counts, pairs)
+
+    def run(self, flight: FlightLog) -> Replayed:
+        """One log through every target, each compared with each."""
+        return self.run_feed(flight.source, feed(flight, self.bundle.spec))
+
+    def run_feed(self, name: str, events: Feed) -> Replayed:
+        """One feed through every target."""
+        done = {target: runner(events) for target, runner in self.runners.items()}
+        pairs = {
+            (a, b): compare((a, b), done[a], done[b], self.bundle.spec) for a, b in itertools.combinations(done, 2)
+        }
+        reference = next(iter(done.values()))
+        return Replayed(name, len(reference), reference.counts, pairs)

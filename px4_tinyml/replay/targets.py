@@ -1,0 +1,33 @@
+"""Everything that can classify a feed, by name. A new target is one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from px4_tinyml.classify.pipeline import Classification, Classifier
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.generate.host import build_host
+from px4_tinyml.replay.host import run_host
+
+Runner = Callable[[Feed], Classification]
+
+
+def _python(bundle: ModelBundle) -> Runner:
+    return Classifier.of(bundle.spec, bundle.model, "numpy").run
+
+
+def _tflm(bundle: ModelBundle) -> Runner:
+    return Classifier.of(bundle.spec, bundle.model, "tflm").run
+
+
+def _host(bundle: ModelBundle) -> Runner:
+    command = build_host(bundle)
+    return lambda events: run_host(command, events)
+
+
+TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {"python": _python, "tflm": _tflm, "host": _host}
+"""Name → what builds a runner for a bundle (once); raises ToolchainError where the target cannot run here.
+
+python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
+"""
