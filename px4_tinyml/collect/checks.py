@@ -38,7 +38,7 @@ def seconds(time_us: float) -> str:
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
-    """"1 sample", "2 samples"."""
+    """ "1 sample", "2 samples"."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
@@ -57,15 +57,13 @@ def time_outliers(time_us: I64) -> Bool:
 def backward_steps(time_us: NDArray[Any]) -> I64:
     """Sizes (µs, positive) of the steps with which a clock ran backwards, in order."""
     step = np.diff(time_us.astype(np.int64))
-    return -step[step < 0]
+    return np.asarray(-step[step < 0], dtype=np.int64)
 
 
 def _leave_out(bad: Bool, time_us: I64, what: str, warnings: list[str]) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        warnings.append(
-            f"{count(int(bad.sum()), 'sample')} left out: {what} (first: number {first} of {len(time_us)})"
-        )
+        warnings.append(f"{count(int(bad.sum()), 'sample')} left out: {what} (first: number {first} of {len(time_us)})")
 
 
 def _warn_backwards(time_us: I64, what: str, warnings: list[str]) -> None:
@@ -84,13 +82,19 @@ def checked_times(time_us: NDArray[Any], what: str, warnings: list[str]) -> tupl
     return times, ~bad
 
 
+def _within(vectors: NDArray[Any], limit: float) -> Bool:
+    """Which of N×3 vectors have no component beyond the limit and none that is not a number."""
+    with np.errstate(invalid="ignore"):
+        inside: Bool = np.less_equal(np.abs(vectors), limit).all(axis=1)
+    return inside
+
+
 def imu_series(
     time_us: NDArray[Any], accel_m_s2: NDArray[Any], gyro_rad_s: NDArray[Any], warnings: list[str]
 ) -> tuple[ImuSeries, tuple[Gap, ...]]:
     """Checked samples and the gaps between them. Inputs: N times (µs), N×3 FRD m/s² and rad/s."""
     times, keep = checked_times(time_us, "IMU", warnings)
-    with np.errstate(invalid="ignore"):
-        sane = (np.abs(accel_m_s2) <= MAX_ACCEL_M_S2).all(1) & (np.abs(gyro_rad_s) <= MAX_GYRO_RAD_S).all(1)
+    sane = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
     _leave_out(
         keep & ~sane,
         times,
@@ -100,7 +104,7 @@ def imu_series(
     keep &= sane
     times, accel_m_s2, gyro_rad_s = times[keep], accel_m_s2[keep], gyro_rad_s[keep]
     _warn_backwards(times, "IMU", warnings)
-    imu = ImuSeries(times, accel_m_s2, gyro_rad_s)
+    imu = ImuSeries(times.astype(np.uint64), accel_m_s2, gyro_rad_s)
     gaps = imu_gaps(imu, warnings)
     _warn_values(imu, warnings)
     _warn_rate(imu, warnings)
@@ -135,8 +139,23 @@ def _warn_values(imu: ImuSeries, warnings: list[str]) -> None:
     if high:
         peak = float(np.abs(imu.accel_m_s2).max())
         warnings.append(
-            f"{count(high, 'sample')} above {HITL_ACCEL_M_S2:.0f} m/s² (up to {peak:.0f}): a crash, or simulation (HITL)"
+            f"{count(high, 'sample')} above {HITL_ACCEL_M_S2:.0f} m/s² (up to {peak:.0f}): a crash or a simulation"
         )
+
+
+def recorded_s(imu: ImuSeries) -> float:
+    """Time covered by samples: the positive steps, without gaps (a clock that jumps does not count)."""
+    step = np.diff(imu.timestamp_us.astype(np.int64))
+    if not len(step):
+        return 0.0
+    limit = max(US_PER_S, GAP_STEPS * float(np.median(step)))
+    return float(step[(step > 0) & (step <= limit)].sum()) / US_PER_S
+
+
+def mean_rate_hz(imu: ImuSeries) -> float:
+    """Samples a second where there are samples."""
+    covered = recorded_s(imu)
+    return (len(imu) - 1) / covered if covered else 0.0
 
 
 def needed_rate_hz() -> float:
@@ -146,9 +165,9 @@ def needed_rate_hz() -> float:
 
 
 def _warn_rate(imu: ImuSeries, warnings: list[str]) -> None:
-    if imu.rate_hz < needed_rate_hz():
+    if mean_rate_hz(imu) < needed_rate_hz():
         warnings.append(
-            f"IMU at {imu.rate_hz:.1f} Hz: the default spec ({PRESETS['default'].rate_hz} Hz slots) needs "
+            f"IMU at {mean_rate_hz(imu):.1f} Hz: the default spec ({PRESETS['default'].rate_hz} Hz slots) needs "
             f"{needed_rate_hz():.0f} Hz or more"
         )
 
@@ -158,7 +177,7 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
     times, keep = checked_times(time_us, "barometer", warnings)
     altitude: F64 = np.asarray(altitude_m, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        sane = (altitude >= ALTITUDE_RANGE_M[0]) & (altitude <= ALTITUDE_RANGE_M[1])
+        sane = np.greater_equal(altitude, ALTITUDE_RANGE_M[0]) & np.less_equal(altitude, ALTITUDE_RANGE_M[1])
     _leave_out(keep & ~sane, times, "barometric altitude not finite or out of range", warnings)
     keep &= sane
     times, altitude = times[keep], altitude[keep]
@@ -176,7 +195,7 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
             f"first at {seconds(times[int(np.flatnonzero(jump)[0])])}"
         )
     _warn_backwards(times, "barometer", warnings)
-    return BaroSeries(times, altitude) if len(times) else None
+    return BaroSeries(times.astype(np.uint64), altitude.astype(np.float32)) if len(times) else None
 
 
 def hold(at: NDArray[Any], changed_at: NDArray[Any], values: NDArray[Any], unknown: float) -> NDArray[Any]:

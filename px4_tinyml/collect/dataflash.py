@@ -13,7 +13,7 @@ from px4_tinyml.collect.checks import baro_series, imu_series
 from px4_tinyml.collect.dataflash_file import DataflashFile, Messages
 from px4_tinyml.collect.reference import Signal, Velocity, reference_series, rms_disagreement_m_s
 from px4_tinyml.collect.unusable import UnusableLogError
-from px4_tinyml.types import F64, BaroSeries, FlightLog
+from px4_tinyml.types import BaroSeries, FlightLog
 
 IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
 
@@ -21,8 +21,7 @@ IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
 EVENT_ARMED, EVENT_DISARMED = 10, 11
 EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
 
-FLYING_THROTTLE = 0.1
-FLYING_HEIGHT_M = 1.0
+MOTORS_ON_THROTTLE = 0.1
 
 
 def read_dataflash(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
@@ -41,7 +40,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     }
     imu_messages = _first_instance(log, "IMU", IMU_COLUMNS, warnings)
     if imu_messages is None:
-        why = _why_no_imu(log, warnings)
+        why = _why_no_imu(warnings)
         raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
     columns = {c: imu_messages[c] for c in IMU_COLUMNS}
     imu, gaps = imu_series(
@@ -58,7 +57,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     if baro_messages is not None:
         baro = baro_series(_time_us(baro_messages), baro_messages["Alt"], warnings)
     velocity = _velocity(log, baro, warnings)
-    held = _held(log, baro, warnings)
+    held = _held(log)
     base = Signal(imu_messages.offset[::5], _time_us(imu_messages)[::5])
     reference = reference_series(velocity, base, baro, held, warnings)
     return FlightLog(
@@ -83,13 +82,11 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
 def _time_us(messages: Messages) -> NDArray[np.uint64]:
     """Sample time: TimeUS, or TimeMS before 2015."""
     if messages.has("TimeUS"):
-        return np.maximum(messages.raw("TimeUS"), 0).astype(np.uint64)
-    return np.maximum(messages.raw("TimeMS"), 0).astype(np.uint64) * np.uint64(1000)
+        return np.asarray(np.maximum(messages.raw("TimeUS"), 0), dtype=np.uint64)
+    return np.asarray(np.maximum(messages.raw("TimeMS"), 0), dtype=np.uint64) * np.uint64(1000)
 
 
-def _first_instance(
-    log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]
-) -> Messages | None:
+def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
     """Messages of the first sensor of a kind ("I", or core "C" of the EKF, is 0), with these columns and a time."""
     found = log.messages(name)
     if found is None:
@@ -106,11 +103,9 @@ def _first_instance(
     return found
 
 
-def _why_no_imu(log: DataflashFile, warnings: list[str]) -> str:
-    counts = sorted(log.counts().items(), key=lambda item: -item[1])
+def _why_no_imu(warnings: list[str]) -> str:
     damaged = f" ({warnings[-1]})" if warnings else ""
-    held = ", ".join(name for name, _ in counts if name != "FMT")[:80] or "nothing else"
-    return f"no IMU messages in this dataflash log{damaged}; it holds {held}. Set LOG_BITMASK to log the IMU"
+    return f"no IMU messages in this dataflash log{damaged}: set LOG_BITMASK to log the IMU"
 
 
 def _firmware(log: DataflashFile) -> str:
@@ -165,14 +160,14 @@ def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
     return Velocity("CTUN.CRt", _time_us(tuning), -tuning["CRt"] / 100.0, tuning.offset)
 
 
-def _held(log: DataflashFile, baro: BaroSeries | None, warnings: list[str]) -> dict[str, Signal]:
-    """Airborne and armed: from events, else STAT and ARM, else (airborne) from throttle and height."""
+def _held(log: DataflashFile) -> dict[str, Signal]:
+    """Airborne and armed: from events, else STAT and ARM; motors on counts as armed where neither says."""
     held = {}
     events = log.messages("EV")
     if events is not None and events.has("Id"):
         ids = events.raw("Id").astype(int)
-        on_ground = (EVENT_ARMED, EVENT_DISARMED, EVENT_LAND_COMPLETE)
-        landed = np.isin(ids, (*on_ground, EVENT_NOT_LANDED))
+        states = (EVENT_ARMED, EVENT_DISARMED, EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)
+        landed = np.isin(ids, states)
         if (ids == EVENT_NOT_LANDED).any():
             held["airborne"] = Signal(events.offset[landed], (ids[landed] == EVENT_NOT_LANDED).astype(np.int8))
         switched = np.isin(ids, (EVENT_ARMED, EVENT_DISARMED))
@@ -182,23 +177,11 @@ def _held(log: DataflashFile, baro: BaroSeries | None, warnings: list[str]) -> d
         messages = log.messages(name)
         if key not in held and messages is not None and messages.has(column):
             held[key] = Signal(messages.offset, (messages.raw(column) > 0).astype(np.int8))
-    if "airborne" not in held:
-        guess = _flying_by_throttle(log, baro)
-        if guess is not None:
-            held["airborne"] = guess
-            warnings.append("no landing events in this log: airborne means throttle on and over 1 m above the start")
-    return held
-
-
-def _flying_by_throttle(log: DataflashFile, baro: BaroSeries | None) -> Signal | None:
-    """Airborne where the motors' throttle is on and the barometer is over FLYING_HEIGHT_M above its start."""
     tuning = log.messages("CTUN")
-    column = next((c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)), None)
-    if tuning is None or column is None or baro is None or not (tuning.has("TimeUS") or tuning.has("TimeMS")):
-        return None
-    throttle: F64 = tuning[column]
-    if np.nanmax(throttle, initial=0.0) > 1.5:  # 0…1000 until Copter 3.3, 0…1 since
-        throttle = throttle / 1000.0
-    height = np.interp(_time_us(tuning).astype(float), baro.timestamp_us.astype(float), baro.altitude_m)
-    flying = (throttle > FLYING_THROTTLE) & (height - baro.altitude_m[0] > FLYING_HEIGHT_M)
-    return Signal(tuning.offset, flying.astype(np.int8))
+    throttles = [c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)]
+    if not held and tuning is not None and throttles:
+        throttle = tuning[throttles[0]]
+        if np.nanmax(throttle, initial=0.0) > 1.5:  # 0…1000 until Copter 3.3, 0…1 since
+            throttle = throttle / 1000.0
+        held["armed"] = Signal(tuning.offset, (throttle > MOTORS_ON_THROTTLE).astype(np.int8))
+    return held

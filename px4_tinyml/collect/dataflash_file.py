@@ -99,11 +99,11 @@ class DataflashFile:
             if data[place : place + 2] == HEAD and place + 3 <= end:
                 kind = data[place + 2]
                 following = place + lengths[kind]
-                if place < following <= end and self._head_at(following):
-                    if kind != FMT_TYPE or self._take_format(place):
-                        offsets.append(place)
-                        place = following
-                        continue
+                sound = place < following <= end and self._head_at(following)
+                if sound and (kind != FMT_TYPE or self._take_format(place)):
+                    offsets.append(place)
+                    place = following
+                    continue
             resumed = self._next_head(place + 1)
             skipped.append((place, resumed))
             place = resumed
@@ -135,9 +135,7 @@ class DataflashFile:
         """Learn a message type; False when it is not a sound format."""
         body = self.data[place + 3 : place + FMT_LENGTH]
         kind, length = body[0], body[1]
-        name, characters, columns = (
-            body[a:b].split(b"\0", 1)[0] for a, b in ((2, 6), (6, 22), (22, 86))
-        )
+        name, characters, columns = (body[a:b].split(b"\0", 1)[0] for a, b in ((2, 6), (6, 22), (22, 86)))
         if not _NAME.fullmatch(name) or not _COLUMNS.fullmatch(columns):
             return False
         text = characters.decode("latin-1")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.collect import read_log
+from px4_tinyml.collect import read_log, sniff
+from px4_tinyml.collect.checks import count, mean_rate_hz, needed_rate_hz, recorded_s
 from px4_tinyml.collect.unusable import UnusableLogError
 from px4_tinyml.errors import LogError
 from px4_tinyml.spec import PRESETS, PipelineSpec
@@ -37,16 +38,20 @@ def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
     except LogError as error:
         why = str(error).removeprefix(f"{path}: ")
         return {
-            "file": str(path), "kind": None, "usable": False, "why": why, "firmware": None, "topics": None,
+            "file": str(path), "kind": _kind(path), "usable": False, "why": why, "firmware": None, "topics": None,
             "warnings": [], "recordings": [],
         }  # fmt: skip
     recordings = [describe_log(log) for log in logs]
     best = max(recordings, key=lambda r: r["windows"]["count"])
+    why = best["why"]
+    if len(recordings) > 1 and best["usable"]:
+        total = sum(r["windows"]["count"] for r in recordings)
+        why = f"{count(total, 'window')} in {len(recordings)} recordings with preset {best['windows']['preset']}"
     return {
         "file": str(path),
         "kind": logs[0].kind,
         "usable": any(r["usable"] for r in recordings),
-        "why": best["why"],
+        "why": why,
         "firmware": logs[0].info.get("firmware"),
         "topics": logs[0].info.get("topics"),
         "warnings": list(dict.fromkeys(w for log in logs for w in log.warnings)),
@@ -54,22 +59,28 @@ def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
     }
 
 
+def _kind(path: Path) -> str | None:
+    try:
+        return sniff(path)
+    except LogError:
+        return None
+
+
 def describe_log(log: FlightLog) -> dict[str, Any]:
     """One recording as plain JSON data."""
     preset = "arduino119" if log.whole else "default"
     windows = count_windows(log.imu, PRESETS[preset], log.whole)
     usable, why = _verdict(log, windows, preset)
-    step = _recorded_s(log.imu)
     baro = log.baro
     return {
         "source": log.source,
         "vehicle": log.vehicle,
         "hardware": log.info.get("hardware"),
         "simulated": bool(log.info.get("simulated")),
-        "recorded_s": round(step, 3),
+        "recorded_s": round(recorded_s(log.imu), 3),
         "imu": {
             "source": log.info.get("imu_source"), "samples": len(log.imu),
-            "rate_hz": round(log.imu.rate_hz, 2), "span_s": round(log.imu.span_s, 3),
+            "rate_hz": round(mean_rate_hz(log.imu), 2), "span_s": round(log.imu.span_s, 3),
         },
         "baro": None if baro is None else {
             "source": log.info.get("baro_source"), "samples": len(baro), "rate_hz": _rate(baro.timestamp_us),
@@ -88,15 +99,6 @@ def _rate(time_us: Any) -> float:
     step = np.diff(time_us.astype(np.int64))
     step = step[step > 0]
     return round(US_PER_S / float(np.median(step)), 2) if len(step) else 0.0
-
-
-def _recorded_s(imu: ImuSeries) -> float:
-    """Time covered by samples: positive steps, gaps left out (a clock that jumps does not count)."""
-    step = np.diff(imu.timestamp_us.astype(np.int64))
-    if not len(step):
-        return 0.0
-    limit = max(MAX_HOLD_S * US_PER_S, 5.0 * float(np.median(step)))
-    return float(step[(step > 0) & (step <= limit)].sum()) / US_PER_S
 
 
 def _reference(log: FlightLog, reference: ReferenceSeries) -> dict[str, Any]:
@@ -144,22 +146,22 @@ def count_windows(imu: ImuSeries, spec: PipelineSpec, whole: bool = False) -> in
 
 def _verdict(log: FlightLog, windows: int, preset: str) -> tuple[bool, str]:
     if not windows:
-        if len(log.imu) and log.imu.rate_hz < PRESETS[preset].rate_hz * 0.8:
+        if mean_rate_hz(log.imu) < needed_rate_hz():
             return False, (
-                f"IMU at {log.imu.rate_hz:.1f} Hz is too slow for {PRESETS[preset].rate_hz} Hz slots; "
-                "log or stream it faster"
+                f"its IMU, at {mean_rate_hz(log.imu):.1f} Hz, is too slow: {needed_rate_hz():.0f} Hz or more "
+                f"needed for {PRESETS[preset].rate_hz} Hz slots"
             )
         spec = PRESETS[preset]
         return False, f"no stretch of {spec.window / spec.rate_hz:.2f} s without a gap"
-    text = f"{windows} window{'s' if windows > 1 else ''} with preset {preset}"
+    text = f"{count(windows, 'window')} with preset {preset}"
     if log.labels:
         return True, text
     reference = log.reference
     if reference is None or not np.isfinite(reference.velocity_down_m_s).any():
         return True, f"{text}, to classify; to train, give labels: no vertical speed"
     if not (reference.airborne == 1).any():
-        on_ground = (reference.airborne == 0).any()
-        return True, f"{text}, to classify; nothing to train on: {'never airborne' if on_ground else 'landed or not is unknown'}"
+        why = "never airborne" if (reference.airborne == 0).any() else "landed or not is unknown"
+        return True, f"{text}, to classify; nothing to train on: {why}"
     return True, text
 
 
@@ -179,7 +181,14 @@ def render(file: dict[str, Any]) -> str:
     for recording in recordings[: 1 if len(recordings) > 2 else 2]:
         lines += _recording_lines(recording, len(recordings) > 1)
     lines += [_line("warning", w) for w in file["warnings"]]
-    lines.append(_line("usable", f"{'yes' if file['usable'] else 'no'}, because {file['why']}" if not file["usable"] else f"yes: {file['why']}"))
+    lines.append(
+        _line(
+            "usable",
+            f"{'yes' if file['usable'] else 'no'}, because {file['why']}"
+            if not file["usable"]
+            else f"yes: {file['why']}",
+        )
+    )
     return "\n".join(lines)
 
 
@@ -192,20 +201,21 @@ def _recording_lines(r: dict[str, Any], named: bool) -> list[str]:
     lines = [_line("recording", r["source"])] if named else []
     lines.append(_line("vehicle", r["vehicle"] + (" (simulated)" if r["simulated"] else "")))
     lines.append(
-        _line("IMU", f"{imu['source']}, {imu['samples']} samples at {imu['rate_hz']:.1f} Hz, {r['recorded_s']:.1f} s recorded")
+        _line(
+            "IMU",
+            f"{imu['source']}, {imu['samples']} samples at {imu['rate_hz']:.1f} Hz, {r['recorded_s']:.1f} s recorded",
+        )
     )
     lines.append(
-        _line("barometer", "none" if baro is None else f"{baro['source']}, {baro['samples']} samples at {baro['rate_hz']:.1f} Hz")
+        _line(
+            "barometer",
+            "none" if baro is None else f"{baro['source']}, {baro['samples']} samples at {baro['rate_hz']:.1f} Hz",
+        )
     )
     lines.append(_line("references", _reference_text(r, reference)))
     if reference is not None and reference["landed_known"]:
-        lines.append(
-            _line(
-                "airborne",
-                f"{reference['airborne_s']:.0f} s: climb {reference['climb_s']:.0f}, descend {reference['descend_s']:.0f}, "
-                f"level {reference['level_s']:.0f}, unknown {reference['unknown_s']:.0f}",
-            )
-        )
+        shares = ", ".join(f"{name} {reference[f'{name}_s']:.0f}" for name in ("climb", "descend", "level", "unknown"))
+        lines.append(_line("airborne", f"{reference['airborne_s']:.0f} s: {shares}"))
     gaps = r["gaps"]
     lines.append(_line("gaps", f"{gaps['count']}, {gaps['total_s']:.2f} s in all" if gaps["count"] else "none"))
     return lines

@@ -1,18 +1,18 @@
 """Any IMU CSV, described by a column map in TOML (examples/crazyflie_wind.toml shows one).
 
-    vehicle = "crazyflie 2"                 # key used to split by airframe
-    delimiter = ","
-    [time]                                  # a column and its unit, or rate_hz = 100
-    column = "timestamp_start"
-    unit = "ms"
-    [accel]                                 # FRD: x forward, y right, z down; level at rest z reads -9.81 m/s²
-    unit = "g"
-    x = { column = "acc.x", sign = 1 }
-    y = { column = "acc.y", sign = -1 }
-    z = { column = "acc.z", sign = -1 }
-    [gyro]                                  # the same, unit "deg/s"
-    [baro]                                  # optional: column, unit "m", "Pa" or "hPa"
-    [label]                                 # optional: column, and values = { "3" = "turbulence" }; or value = "level"
+vehicle = "crazyflie 2"                 # key used to split by airframe
+delimiter = ","
+[time]                                  # a column and its unit, or rate_hz = 100
+column = "timestamp_start"
+unit = "ms"
+[accel]                                 # FRD: x forward, y right, z down; level at rest z reads -9.81 m/s²
+unit = "g"
+x = { column = "acc.x", sign = 1 }
+y = { column = "acc.y", sign = -1 }
+z = { column = "acc.z", sign = -1 }
+[gyro]                                  # the same, unit "deg/s"
+[baro]                                  # optional: column, unit "m", "Pa" or "hPa"
+[label]                                 # optional: column, and values = { "3" = "turbulence" }; or value = "level"
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def load_column_map(path: Path) -> ColumnMap:
         _unit(baro, BARO_UNITS, f"{path}: [baro]")
     values = label.get("values", {})
     if not isinstance(values, dict):
-        raise SpecError(f"{path}: [label] values: a table expected, such as values = {{ \"3\" = \"turbulence\" }}")
+        raise SpecError(f'{path}: [label] values: a table expected, such as values = {{ "3" = "turbulence" }}')
     return ColumnMap(
         where=str(path),
         vehicle=_text(data, "vehicle", path, "unknown"),
@@ -142,7 +142,7 @@ def _channels(data: dict[str, Any], name: str, units: dict[str, float], path: Pa
     for axis in AXES:
         entry = table.get(axis)
         if not isinstance(entry, dict) or not isinstance(entry.get("column"), str):
-            raise SpecError(f"{path}: [{name}] {axis}: expected {{ column = \"NAME\", sign = 1 or -1 }}")
+            raise SpecError(f'{path}: [{name}] {axis}: expected {{ column = "NAME", sign = 1 or -1 }}')
         _known(entry, {"column", "sign"}, f"{path}: [{name}] {axis}")
         sign = entry.get("sign", 1)
         if sign not in (1, -1):
@@ -191,22 +191,20 @@ def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) ->
 def _times(table: Table, columns: ColumnMap, warnings: list[str]) -> NDArray[np.uint64]:
     if columns.time_column is None:
         count = np.arange(len(table))
-        return np.rint(count * columns.time_factor_us).astype(np.uint64)
+        return np.asarray(np.rint(count * columns.time_factor_us), dtype=np.uint64)
     times = table.column(columns.time_column) * columns.time_factor_us
     bad = ~np.isfinite(times) | (times < 0)
     if bad.any():
         warnings.append(f"{int(bad.sum())} times are negative or not numbers: taken as zero")
         times[bad] = 0.0
-    return np.rint(np.minimum(times, 2.0**62)).astype(np.uint64)
+    return np.asarray(np.rint(np.minimum(times, 2.0**62)), dtype=np.uint64)
 
 
 def _axes(table: Table, channels: tuple[Channel, ...]) -> F64:
     return np.stack([table.column(c.column) * c.factor for c in channels], axis=1)
 
 
-def _baro(
-    table: Table, columns: ColumnMap, time_us: NDArray[np.uint64], warnings: list[str]
-) -> BaroSeries | None:
+def _baro(table: Table, columns: ColumnMap, time_us: NDArray[np.uint64], warnings: list[str]) -> BaroSeries | None:
     if columns.baro_column is None:
         return None
     values = table.column(columns.baro_column) * BARO_UNITS[columns.baro_unit]

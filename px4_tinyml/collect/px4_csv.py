@@ -90,9 +90,7 @@ def _baro(sensors: Table, others: dict[str, Table], warnings: list[str]) -> tupl
     if "baro_alt_meter" not in sensors.names or "baro_timestamp_relative" not in sensors.names:
         return None, None
     relative = sensors.column("baro_timestamp_relative", np.int64)
-    time_us, altitude = fresh_baro(
-        sensors.column("timestamp", np.uint64), relative, sensors.column("baro_alt_meter")
-    )
+    time_us, altitude = fresh_baro(sensors.column("timestamp", np.uint64), relative, sensors.column("baro_alt_meter"))
     return baro_series(time_us, altitude, warnings), "sensor_combined"
 
 

@@ -27,6 +27,8 @@ RESET_HEIGHT_M = 5.0
 RESET_BEFORE_S = 7.0
 RESET_AFTER_S = 10.0
 """An estimator that is set back by this much was wrong before and settles slowly."""
+AIRBORNE_HEIGHT_M = 2.0
+"""Without a land detector: armed and this far from the height of arming is airborne."""
 
 
 @dataclass
@@ -134,25 +136,43 @@ def reference_series(
             return None
         velocity = Velocity("none", base.values, np.full(len(base.values), np.nan), base.place)
     times, keep = checked_times(velocity.time_us, velocity.source, warnings)
-    velocity = Velocity(
-        velocity.source, times[keep], velocity.down_m_s[keep], velocity.place[keep], velocity.untrusted
-    )
+    velocity = Velocity(velocity.source, times[keep], velocity.down_m_s[keep], velocity.place[keep], velocity.untrusted)
     times = times[keep]
     back = backward_steps(times)
     if len(back):
         warnings.append(f"clock of {velocity.source} runs backwards {count(len(back), 'time')}")
 
+    place = velocity.place
+
     def at(name: str, unknown: float) -> NDArray[Any]:
         signal = held.get(name)
         if signal is None or not len(signal.place):
             return np.full(len(times), unknown)
-        return hold(velocity.place, signal.place, signal.values, unknown)
+        return hold(place, signal.place, signal.values, unknown)
 
+    armed, airborne = at("armed", -1), at("airborne", -1)
+    if "airborne" not in held and (armed >= 0).any():
+        airborne = _airborne_by_height(times, armed, baro)
+        if (airborne == 1).any():
+            warnings.append(
+                f"no land detector: airborne means armed and over {AIRBORNE_HEIGHT_M:.0f} m from the height of arming"
+            )
     return ReferenceSeries(
-        timestamp_us=times,
-        velocity_down_m_s=_trusted(velocity, times, baro, warnings),
-        airborne=at("airborne", -1),
-        armed=at("armed", -1),
+        timestamp_us=times.astype(np.uint64),
+        velocity_down_m_s=_trusted(velocity, times, baro, warnings).astype(np.float32),
+        airborne=airborne,
+        armed=armed,
         edr_m23_s=at("edr_m23_s", np.nan),
         wind_speed_m_s=at("wind_speed_m_s", np.nan),
     )
+
+
+def _airborne_by_height(time_us: NDArray[np.int64], armed: NDArray[Any], baro: BaroSeries | None) -> NDArray[Any]:
+    """1 where armed and high, 0 where disarmed, -1 where armed and low (taking off, or hovering low)."""
+    airborne = np.where(armed == 0, 0, -1)
+    if baro is None or len(backward_steps(baro.timestamp_us)) or not (armed == 1).any():
+        return airborne
+    height = np.interp(time_us.astype(np.float64), baro.timestamp_us.astype(np.float64), baro.altitude_m)
+    start = height[int(np.flatnonzero(armed == 1)[0])]
+    airborne[(armed == 1) & (np.abs(height - start) > AIRBORNE_HEIGHT_M)] = 1
+    return airborne

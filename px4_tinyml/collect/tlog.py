@@ -56,8 +56,8 @@ class _Messages:
     def time_us(self) -> NDArray[np.uint64]:
         """The message's own time: time_usec, or time_boot_ms."""
         if "time_usec" in (self.rows.dtype.names or ()):
-            return self.rows["time_usec"]
-        return self.rows["time_boot_ms"].astype(np.uint64) * np.uint64(1000)
+            return np.asarray(self.rows["time_usec"])
+        return np.asarray(self.rows["time_boot_ms"].astype(np.uint64) * np.uint64(1000))
 
 
 def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
@@ -79,10 +79,8 @@ def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
         return usable
     if refused:
         raise refused[0]
-    names = log.counts()
-    held = ", ".join(sorted(names, key=lambda n: -names[n])[:6])
-    why = f"no IMU messages in this .tlog; it holds {held}. Ask the vehicle for HIGHRES_IMU (MAV_CMD_SET_MESSAGE_INTERVAL)"
-    raise UnusableLogError(str(path), "tlog", why, {"topics": names}, log.damage)
+    why = "no IMU messages in this .tlog: ask the vehicle for HIGHRES_IMU (MAV_CMD_SET_MESSAGE_INTERVAL)"
+    raise UnusableLogError(str(path), "tlog", why, {"topics": log.counts()}, log.damage)
 
 
 class _Recording:
@@ -224,10 +222,10 @@ class _Recording:
             return messages.time_us()
         before = np.maximum(np.searchsorted(imu.frames.offset, messages.frames.offset) - 1, 0)
         later = self.log.times_us(messages.frames) - self.log.times_us(imu.frames)[before]
-        return (imu_time[before] + np.clip(later, 0, 2 * US_PER_S)).astype(np.uint64)
+        return np.asarray(imu_time[before] + np.clip(later, 0, 2 * US_PER_S), dtype=np.uint64)
 
     def _held(self) -> dict[str, Signal]:
-        """Airborne by EXTENDED_SYS_STATE, armed by HEARTBEAT; disarmed is on the ground."""
+        """Airborne by EXTENDED_SYS_STATE, armed by HEARTBEAT."""
         held = {}
         armed = ((self.heartbeats.rows["base_mode"] & MODE_FLAG_ARMED) != 0).astype(np.int8)
         if len(armed):
@@ -236,8 +234,6 @@ class _Recording:
         if len(states.rows):
             airborne = np.array([LANDED_STATES.get(s, -1) for s in states.rows["landed_state"].tolist()], np.int8)
             held["airborne"] = Signal(states.frames.offset, airborne)
-        elif len(armed):
-            held["airborne"] = Signal(self.heartbeats.frames.offset, np.where(armed == 1, -1, 0).astype(np.int8))
         return held
 
 

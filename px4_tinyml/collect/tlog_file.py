@@ -51,7 +51,7 @@ def _crc_table() -> NDArray[np.uint16]:
 
 
 def _crc_byte(crc: NDArray[np.uint16], byte: NDArray[Any]) -> NDArray[np.uint16]:
-    return _crc_table()[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return np.asarray(_crc_table()[(crc ^ byte) & 0xFF] ^ (crc >> 8))
 
 
 @cache
@@ -75,7 +75,9 @@ def _layout(number: int) -> np.dtype[Any]:
     for name, code, length in zip(
         message.ordered_fieldnames, _codes(message.unpacker.format), message.array_lengths, strict=True
     ):
-        fields.append((name, f"S{length}") if code.endswith("s") else (name, code, (length,)) if length else (name, code))
+        fields.append(
+            (name, f"S{length}") if code.endswith("s") else (name, code, (length,)) if length else (name, code)
+        )
     return np.dtype(fields)
 
 
@@ -164,7 +166,7 @@ class TlogFile:
         """When the ground station received these frames (Unix µs; no checksum guards these)."""
         at = frames.offset[:, None] - TIME_SIZE + np.arange(TIME_SIZE)
         raw = np.frombuffer(self.data, np.uint8)[np.maximum(at, 0)]
-        return np.minimum(raw.view(">u8").reshape(-1), np.uint64(2**62)).astype(np.int64)
+        return np.asarray(np.minimum(raw.view(">u8").reshape(-1), np.uint64(2**62)), dtype=np.int64)
 
     def rows(self, frames: Frames, name: str) -> NDArray[Any]:
         """Decode frames of one message: a structured array; bytes MAVLink 2 trimmed are zero."""
@@ -173,11 +175,11 @@ class TlogFile:
         start = frames.offset + frames.header
         payload = np.lib.stride_tricks.sliding_window_view(raw, layout.itemsize)[start]
         payload[np.arange(layout.itemsize) >= frames.length[:, None]] = 0
-        return payload.view(layout).reshape(-1)
+        return np.asarray(payload.view(layout).reshape(-1))
 
     def is_message(self, frames: Frames, name: str) -> NDArray[np.bool_]:
         """Which of these frames are of a message."""
-        return frames.number == message_id(name)
+        return np.asarray(frames.number == message_id(name))
 
     def counts(self, frames: Frames | None = None) -> dict[str, int]:
         """Frames of each message by name."""

@@ -40,7 +40,7 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
     facts = _facts(log)
     sensors = _topic(log, "sensor_combined", ("timestamp", "gyro_rad", "accelerometer_m_s2"), warnings)
     if sensors is None:
-        raise UnusableLogError(source, "ulog", _why_no_imu(log, warnings), facts, [*log.damage, *warnings])
+        raise UnusableLogError(source, "ulog", _why_no_imu(warnings), facts, [*log.damage, *warnings])
     keep = np.ones(len(sensors), dtype=np.bool_)
     if sensors.has("accelerometer_timestamp_relative"):
         keep = sensors["accelerometer_timestamp_relative"] != INVALID_RELATIVE_TIME
@@ -55,7 +55,11 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
     facts["velocity_source"] = velocity.source if velocity else None
     base = Signal(sensors.offset[::20], sensors["timestamp"][::20])
     reference = reference_series(velocity, base, baro, _held(log, warnings), warnings)
-    dropouts = _dropouts(log, sensors, warnings)
+    lost = [
+        gap
+        for gap in _dropouts(log, sensors, warnings)
+        if not any(gap.start_us < g.end_us and g.start_us < gap.end_us for g in gaps)
+    ]
     return FlightLog(
         source=source,
         sha256=sha256,
@@ -64,7 +68,7 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
         imu=imu,
         baro=baro,
         reference=reference,
-        gaps=(*gaps, *dropouts),
+        gaps=(*gaps, *lost),
         warnings=(*log.damage, *warnings),
         info={**facts, "imu_source": "sensor_combined"},
     )
@@ -105,18 +109,9 @@ def _facts(log: UlogFile) -> dict[str, Any]:
     return facts
 
 
-def _why_no_imu(log: UlogFile, warnings: list[str]) -> str:
-    """What is missing, what is there instead, and what to do."""
-    counts = sorted(log.counts().items(), key=lambda item: -item[1])
-    if not counts:
-        return "no data messages in this ULog; sensor_combined expected: log a flight"
-    held = ", ".join(name for name, _ in counts[:5])
-    more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+def _why_no_imu(warnings: list[str]) -> str:
     damaged = f" ({warnings[-1]})" if warnings else ""
-    return (
-        f"no IMU: topic sensor_combined is not in this ULog{damaged}; it holds {held}{more}. "
-        "Log with PX4's default profile (SDLOG_PROFILE bit 0)"
-    )
+    return f"no IMU topic (sensor_combined) in this ULog{damaged}: log with PX4's default profile (SDLOG_PROFILE bit 0)"
 
 
 def _vehicle(log: UlogFile) -> str:
@@ -186,7 +181,10 @@ def _resets(position: Topic, warnings: list[str]) -> list[tuple[float, float]]:
     """Spans (µs) around large resets of the vertical estimate."""
     spans: list[tuple[float, float]] = []
     time_us = _sample_time_us(position).astype(np.float64)
-    for counter, step, limit in (("vz_reset_counter", "delta_vz", RESET_SPEED_M_S), ("z_reset_counter", "delta_z", RESET_HEIGHT_M)):
+    for counter, step, limit in (
+        ("vz_reset_counter", "delta_vz", RESET_SPEED_M_S),
+        ("z_reset_counter", "delta_z", RESET_HEIGHT_M),
+    ):
         if not (position.has(counter) and position.has(step)):
             continue
         at = np.flatnonzero(np.diff(position[counter].astype(np.int64))) + 1
@@ -228,7 +226,9 @@ def _flag(topic: Topic, name: str, meaning: dict[int, int], warnings: list[str])
     for state, value in meaning.items():
         values[raw == state] = value
     if (values < 0).any():
-        warnings.append(f"{topic.name}.{name} is {int(raw[values < 0][0])} {count(int((values < 0).sum()), 'time')}: unknown state")
+        warnings.append(
+            f"{topic.name}.{name} is {int(raw[values < 0][0])} {count(int((values < 0).sum()), 'time')}: unknown state"
+        )
     return Signal(topic.offset, values)
 
 

@@ -14,6 +14,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class UlogFile:
             log.damage.append(f"ULog version {data[7]} found, 0 or 1 expected: what is new in it is not known here")
         log._read_flags(where)
         bounds = [HEADER_SIZE, *log._appended, len(data)]
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             log._walk(start, end)
         log._report_skipped()
         return log
@@ -170,7 +171,9 @@ class UlogFile:
             return self._take_value(kind, body)
         if kind in "LC":
             skip = 9 if kind == "L" else 11
-            return size >= skip and body[:1] in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7") and _is_text(body[skip:])
+            return (
+                size >= skip and body[:1] in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7") and _is_text(body[skip:])
+            )
         if kind == "B":
             return place == HEADER_SIZE and size >= 40
         return kind == "R" and size == 2
@@ -290,7 +293,7 @@ class UlogFile:
         return end
 
     def _report_skipped(self) -> None:
-        skipped = [(a, b) for a, b in self._skipped if not (b in self._appended)]
+        skipped = [(a, b) for a, b in self._skipped if b not in self._appended]
         if not skipped:
             return
         total = sum(b - a for a, b in skipped)

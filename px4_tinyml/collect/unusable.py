@@ -14,7 +14,9 @@ class UnusableLogError(LogError):
     def __init__(
         self, source: str, kind: str, why: str, facts: Mapping[str, Any] | None = None, warnings: Sequence[str] = ()
     ) -> None:
-        super().__init__(f"{source}: {why}")
         self.source, self.kind, self.why = source, kind, why
         self.facts = dict(facts or {})
+        topics: Mapping[str, int] = self.facts.get("topics") or {}
+        most = sorted(topics, key=lambda name: -topics[name])[:4]
+        super().__init__(f"{source}: {why}; it holds {', '.join(most) or 'no messages'}")
         self.warnings = tuple(warnings)

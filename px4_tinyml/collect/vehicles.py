@@ -28,7 +28,9 @@ def px4_version(info: Mapping[str, Any]) -> str:
     release = info.get("ver_sw_release")
     if isinstance(release, int) and release > 0:
         major, minor, patch, kind = (release >> shift & 0xFF for shift in (24, 16, 8, 0))
-        suffix = next(s for limit, s in ((255, ""), (192, "-rc"), (128, "-beta"), (64, "-alpha"), (0, "-dev")) if kind >= limit)
+        suffix = next(
+            s for limit, s in ((255, ""), (192, "-rc"), (128, "-beta"), (64, "-alpha"), (0, "-dev")) if kind >= limit
+        )
         return f"{name} v{major}.{minor}.{patch}{suffix}"
     commit = info.get("ver_sw")
     return f"{name} {commit[:10]}" if isinstance(commit, str) and commit else f"{name}, version unknown"
