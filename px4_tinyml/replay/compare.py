@@ -54,7 +54,8 @@ def compare(names: tuple[str, str], a: Classification, b: Classification, spec: 
 
 
 def _differs(a: NDArray[np.generic], b: NDArray[np.generic]) -> Bool:
-    return np.asarray((a != b).reshape(len(a), -1).any(axis=1), np.bool_)
+    different = a != b
+    return np.asarray(different.any(axis=tuple(range(1, different.ndim))), np.bool_)
 
 
 def _explain(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, differs: Bool) -> str:
