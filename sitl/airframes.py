@@ -124,6 +124,9 @@ class Vehicle:
     loop_gain: tuple[float, float, float]
     delay_s: float
     thrust_noise: float
+    heave_noise: float
+    side_noise_m_s2: float
+    esc_band: float
     rho_kg_m3: float
 
     @property
@@ -147,6 +150,8 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
     )  # fmt: skip
     x, y = base.arm_m / math.sqrt(2.0), base.arm_m / math.sqrt(2.0)
     drag = near(0.46, 0.12)
+    # Most are tuned well; some hunt at 0.5 to 3 Hz, some are sluggish.
+    tune = float(rng.choice([rng.uniform(1.2, 1.45), rng.uniform(0.75, 0.85), 1.0], p=[0.12, 0.08, 0.8]))
     imu_reach = 0.12 * base.arm_m
     return Vehicle(
         airframe=base,
@@ -164,8 +169,11 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
         yaw_ratio_m=near(0.13, 0.1) * rotor.radius_m,
         drag_area_m2=tuple(near(area, 0.15) for area in base.drag_area_m2),  # type: ignore[arg-type]
         imu_offset_m=tuple(float(rng.normal(0.0, imu_reach)) for _ in range(3)),  # type: ignore[arg-type]
-        loop_gain=tuple(near(1.0, 0.15) for _ in range(3)),  # type: ignore[arg-type]
+        loop_gain=tuple(tune * near(1.0, 0.1) for _ in range(3)),  # type: ignore[arg-type]
         delay_s=near(0.010, 0.25),
-        thrust_noise=near(0.012, 0.25),
+        thrust_noise=near(0.0085, 0.3),
+        heave_noise=near(0.0065, 0.3),
+        side_noise_m_s2=near(0.068, 0.3),
+        esc_band=float(rng.uniform(0.0, 0.004)),
         rho_kg_m3=rho_kg_m3,
     )

@@ -10,6 +10,7 @@ import math
 
 from px4_tinyml.sitl.airframes import Vehicle
 from px4_tinyml.sitl.missions import Segment
+
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 
 OUTER_HZ = 50
@@ -64,9 +65,9 @@ class Autopilot:
         self._rate_p = 0.60 / lag * rate_gain
         self._rate_d = 0.25 * vehicle.motor_tau_s * self._rate_p
         self._rate_i = 0.5 * self._rate_p
-        self._attitude_p = 0.38 * self._rate_p * attitude_gain
-        self._velocity_p = min(2.2, 0.45 * self._attitude_p) * velocity_gain
-        self._position_p = 0.42 * self._velocity_p
+        self._attitude_p = 0.33 * self._rate_p * attitude_gain
+        self._velocity_p = min(2.2, 0.38 * self._attitude_p) * velocity_gain
+        self._position_p = 0.40 * self._velocity_p
         self._climb_p = min(4.0, 0.25 / lag) * velocity_gain
         self._dt = dt_s
         self._filter = 1.0 - math.exp(-dt_s / vehicle.delay_s)
@@ -101,7 +102,7 @@ class Autopilot:
             )
             wanted[axis] = v_gain * error + self._velocity_sum[axis]
             self._velocity_sum[axis] = _clip(
-                self._velocity_sum[axis] + 0.25 * v_gain * error / OUTER_HZ, 8.0 if axis < 2 else 4.0
+                self._velocity_sum[axis] + 0.15 * v_gain * v_gain * error / OUTER_HZ, 8.0 if axis < 2 else 4.0
             )
         north, east = wanted[0], wanted[1]
         lift = max(G - wanted[2], 0.25 * G)

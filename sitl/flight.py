@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-
-from px4_tinyml.sitl.airframes import Vehicle, airframe, draw_vehicle
+from px4_tinyml.sitl.airframes import Rotor, Vehicle, airframe, draw_vehicle
 from px4_tinyml.sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml.sitl.missions import Segment, plan_mission
 from px4_tinyml.sitl.rotors import Rotors
@@ -15,6 +14,7 @@ from px4_tinyml.sitl.sensors import SensorSuite, draw_sensors, lowpass_noise
 from px4_tinyml.sitl.turbulence import GustField, gust_field, intensities, lengths, roll_gust_ratio
 from px4_tinyml.sitl.weather import Condition, Weather, make_weather
 from px4_tinyml.sitl.world import RATE_HZ, World
+
 from px4_tinyml.types import F64
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 
@@ -23,6 +23,7 @@ _GROUND_S = 2.0
 """Standing still before the motors start, and again after they stop."""
 _SPIN_UP_S = 1.2
 _MAX_EXTRA_S = 60.0
+_SIDE_NOISE_HZ = 6.0
 _EVOLUTION_M_S = 0.5
 """A gust met at rest in still air changes by itself: the smallest speed at which the field goes by."""
 _SLOW_COLUMNS = (
@@ -85,7 +86,7 @@ def plan_flight(
         segments=plan_mission(mission, base, seconds, max_height, draw),
         heading_rad=float(draw.uniform(-np.pi, np.pi)),
         elevation_m=elevation,
-        estimator_m_s=float(draw.uniform(0.01, 0.05)),
+        estimator_m_s=float(draw.uniform(0.006, 0.04)),
         rng=simulate,
     )
 
@@ -170,12 +171,16 @@ def _rotation(roll: float, pitch: float, yaw: float) -> tuple[float, ...]:
 class _Noise:
     """Series drawn before the flight, read by step: unit lists, periodic."""
 
-    def __init__(self, rng: np.random.Generator, steps: int) -> None:
+    def __init__(self, rng: np.random.Generator, steps: int, rotor: Rotor) -> None:
         size = 1 << (steps - 1).bit_length()
         slow = size // 8
         self.mask, self.slow_mask = size - 1, slow - 1
         self.gyro = [rng.standard_normal(size).tolist() for _ in range(3)]
-        self.lift = [lowpass_noise(rng, size, RATE_HZ, 5.0).tolist() for _ in range(4)]
+        # Eddies of the rotor's own size, carried through it by the inflow.
+        eddies_hz = rotor.hover_inflow_m_s / (2.0 * math.pi * rotor.radius_m)
+        self.lift = [lowpass_noise(rng, size, RATE_HZ, eddies_hz).tolist() for _ in range(4)]
+        self.heave = lowpass_noise(rng, size, RATE_HZ, 5.0).tolist()
+        self.side = [lowpass_noise(rng, size, RATE_HZ, _SIDE_NOISE_HZ).tolist() for _ in range(2)]
         self.velocity = [lowpass_noise(rng, slow, OUTER_HZ, 0.3).tolist() for _ in range(3)]
         self.position = [lowpass_noise(rng, slow, OUTER_HZ, 0.02).tolist() for _ in range(3)]
         self.tilt = [lowpass_noise(rng, slow, OUTER_HZ, 0.1).tolist() for _ in range(2)]
@@ -190,7 +195,7 @@ class Simulator:
         vehicle = plan.vehicle
         self._dt = 1.0 / RATE_HZ
         self._limit_s = plan.seconds + _MAX_EXTRA_S
-        self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ))
+        self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ), vehicle.rotor)
         self._air = _Air(plan, 8.0 * plan.seconds)
         self._world = World(vehicle, plan.heading_rad, plan.elevation_m)
         self._rotors = Rotors(vehicle, self._dt)
@@ -212,6 +217,7 @@ class Simulator:
             if step % _EVERY == 0:
                 command = self._slow_step(step, state, angles, slow)
                 if self._stopped_s > _GROUND_S:
+                    slow.pop()
                     break
             self._fast_step(step, state, angles, command)
             fast.append((*state[7:10], *angles[:3]))
@@ -244,10 +250,13 @@ class Simulator:
         else:
             speeds = command
         self._rotors.spin(speeds)
-        unsteady, factor = plan.vehicle.thrust_noise, self._ground_factor
+        unsteady = plan.vehicle.thrust_noise
+        factor = self._ground_factor * (1.0 + plan.vehicle.heave_noise * noise.heave[i])
         lift = [factor * (1.0 + unsteady * series[i]) for series in noise.lift]
         gp, gq, gr = air.rates
-        self._world.step(*self._rotors.wrench(u, v, w, angles[0] - gp, angles[1] - gq, angles[2] - gr, lift))
+        fx, fy, fz, mx, my, mz = self._rotors.wrench(u, v, w, angles[0] - gp, angles[1] - gq, angles[2] - gr, lift)
+        side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self._armed else 0.0
+        self._world.step(fx + side * noise.side[0][i], fy + side * noise.side[1][i], fz, mx, my, mz)
 
     def _slow_step(
         self, step: int, state: list[float], angles: list[float], rows: list[tuple[float, ...]]
@@ -263,7 +272,8 @@ class Simulator:
         position[2] = -height
         i = (step // _EVERY) & noise.slow_mask
         error = plan.estimator_m_s
-        est_velocity = [velocity[a] + error * noise.velocity[a][i] for a in range(3)]
+        # The barometer and accelerometer hold the vertical speed better than GPS the horizontal one.
+        est_velocity = [velocity[a] + error * (1.0, 1.0, 0.5)[a] * noise.velocity[a][i] for a in range(3)]
         est_position = [position[a] + 6.0 * error * noise.position[a][i] for a in range(3)]
         self._air.slow(seconds - _GROUND_S, max(height, 0.0))
         radius = plan.vehicle.rotor.radius_m

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from px4_tinyml.sitl.airframes import Airframe
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml.sitl.airframes import Airframe
 
 MIN_HEIGHT_M = 2.0
 LAND_SPEED_M_S = 0.7
+FLARE_HEIGHT_M = 2.5
+"""The last metres are flown at LAND_SPEED_M_S."""
+
+_GROUND_TIME_S = 10.0
+"""Before take-off, after touch-down, and what the setpoints lag behind."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,22 @@ class _Plan:
     rng: np.random.Generator
     airframe: Airframe
     max_height_m: float
+    budget_s: float
+    down_m_s: float
     segments: list[Segment]
     height_m: float = 0.0
     seconds: float = 0.0
 
+    @property
+    def left_s(self) -> float:
+        """Time that remains before the final descent has to begin."""
+        high = max(self.height_m - FLARE_HEIGHT_M, 0.0)
+        return self.budget_s - self.seconds - high / self.down_m_s - FLARE_HEIGHT_M / LAND_SPEED_M_S
+
     def add(self, seconds: float, **demands: float) -> None:
-        segment = Segment(seconds, **demands)
+        """Add a segment, shorter when time is up."""
+        segment = Segment(min(seconds, max(self.left_s, 1.0)), **demands)
+        seconds = segment.seconds
         self.segments.append(segment)
         self.height_m += segment.climb_m_s * seconds
         self.seconds += seconds
@@ -128,15 +143,15 @@ def plan_mission(
     """Segments from take-off to the ground for a flight of about `seconds`; the last one is the landing."""
     if name not in MISSIONS:
         raise SpecError(f"mission {name!r} is not known; expected one of {', '.join(MISSIONS)}")
-    plan = _Plan(rng, airframe, max_height_m, [])
+    plan = _Plan(rng, airframe, max_height_m, seconds - _GROUND_TIME_S, float(rng.uniform(0.7, 2.5)), [])
     rise = plan.draw(0.8, 2.0)
     plan.add(min(plan.draw(4.0, 8.0), max_height_m / rise, seconds / 6.0), climb_m_s=rise)
     plan.add(2.0)
-    while plan.seconds + plan.height_m / LAND_SPEED_M_S < seconds - 4.0:
+    while plan.left_s > 3.0:
         MISSIONS[name][1](plan)
-    plan.add(1.5)
-    if plan.height_m > 4.0:
-        rate = plan.vertical_speed(3.5)
-        plan.add((plan.height_m - 2.5) / rate, climb_m_s=-rate)
-    plan.add(60.0, climb_m_s=-LAND_SPEED_M_S)
+    plan.segments.append(Segment(1.5))
+    high = plan.height_m - FLARE_HEIGHT_M
+    if high > 1.0:
+        plan.segments.append(Segment(high / plan.down_m_s, climb_m_s=-plan.down_m_s))
+    plan.segments.append(Segment(60.0, climb_m_s=-LAND_SPEED_M_S))
     return plan.segments

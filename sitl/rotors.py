@@ -20,7 +20,7 @@ class Rotors:
     """State of the four rotors: speeds (rad/s) and induced velocities (m/s)."""
 
     __slots__ = (
-        "_a", "_area", "_drag", "_flap_k", "_inflow_gain", "_max", "_min", "_v", "_yaw", "floor", "inflow", "speed",
+        "_a", "_area", "_band", "_drag", "_flap_k", "_held", "_inflow_gain", "_max", "_min", "_v", "_yaw", "floor", "inflow", "speed",
     )  # fmt: skip
 
     def __init__(self, vehicle: Vehicle, dt_s: float) -> None:
@@ -36,15 +36,23 @@ class Rotors:
         share = vehicle.mass_kg / (4.0 * rotor.hover_rad_s)
         self._drag = (vehicle.rotor_drag_per_s[0] * share, vehicle.rotor_drag_per_s[1] * share)
         self._flap_k = vehicle.flap
+        self._held = [0.0] * 4
+        self._band = vehicle.esc_band * rotor.hover_rad_s
         self._yaw = tuple(s * vehicle.yaw_ratio_m for s in (1.0, 1.0, -1.0, -1.0))
         self.speed = [0.0] * 4
         self.inflow = [0.0] * 4
 
     def spin(self, command: list[float]) -> None:
         """One step of the motors towards commanded speeds, rad/s (0: stopped)."""
-        speed, a, low, high = self.speed, self._a, self._min, self._max
+        speed, held, band, a, low, high = self.speed, self._held, self._band, self._a, self._min, self._max
         for i in range(4):
             wanted = command[i]
+            # Backlash: a speed controller does not follow the smallest changes.
+            if wanted > held[i] + band:
+                held[i] = wanted - band
+            elif wanted < held[i] - band:
+                held[i] = wanted + band
+            wanted = held[i]
             if wanted > 0.0:
                 wanted = low if wanted < low else high if wanted > high else wanted
             speed[i] += a * (wanted - speed[i])

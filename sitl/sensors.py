@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
 from px4_tinyml.sitl.turbulence import random_series
+
 from px4_tinyml.types import F64, U64
 
 IMU_INTERVALS_US = (4000, 4511, 5000, 5055, 5333)
@@ -80,10 +80,10 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
         return float(np.exp(rng.uniform(math.log(low), math.log(high))))
 
     # One level for the whole vehicle, so that some are smooth and some shake: raw a_z from 0.4 to 5 m/s².
-    level = spread(0.35, 2.4)
-    axes = np.array([1.0, 1.0, spread(0.7, 1.8)])
+    level = spread(0.55, 2.4) * (2.2 if rng.random() < 0.15 else 1.0)
+    axes = np.array([1.0, 1.0, spread(0.8, 2.2)])
     line = level * spread(0.3, 1.6) * np.abs(rng.normal(0.0, 1.0, (4, 2, 3))) * axes
-    broad = spread(0.55, 1.0)
+    broad = spread(0.58, 1.25)
     silent = rng.random() < 0.1
     start = float(rng.uniform(10.0, 60.0))
     angles = rng.normal(0.0, 0.02, 3)
@@ -96,12 +96,12 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
         accel_bias_m_s2=rng.normal(0.0, [0.08, 0.08, 0.15]),
         gyro_bias_rad_s=rng.normal(0.0, 0.008, 3),
         accel_noise_m_s2=spread(0.02, 0.08),
-        gyro_noise_rad_s=spread(0.001, 0.004),
+        gyro_noise_rad_s=spread(0.004, 0.015),
         mounting=np.eye(3) + tilt + np.diag(rng.normal(0.0, 0.005, 3)),
         line_m_s2=line,
         line_rad_s=line * spread(0.006, 0.03),
         broad_m_s2=broad * axes,
-        broad_rad_s=np.full(3, spread(0.015, 0.05)),
+        broad_rad_s=np.full(3, spread(0.025, 0.07)),
         broad_corner_hz=spread(18.0, 35.0),
         baro_interval_us=int(rng.choice([50_000, 66_667, 100_000, 200_000, 200_000])),
         baro_noise_m=spread(0.03, 0.25),
@@ -167,7 +167,8 @@ def measure_imu(
     strength = np.mean(speed**2, axis=1) / hover_rad_s**2
     broad = (*suite.broad_m_s2, *suite.broad_rad_s)
     for axis in range(6):
-        noise = rising_noise(rng, size, 1.0 / dt, suite.broad_corner_hz)[:n]
+        corner_hz = suite.broad_corner_hz * (1.0 if axis < 3 else 0.4)
+        noise = rising_noise(rng, size, 1.0 / dt, corner_hz)[:n]
         out[:, axis] += broad[axis] * strength * noise
     out[:, :3] = out[:, :3] @ suite.mounting.T + suite.accel_bias_m_s2
     out[:, 3:] = out[:, 3:] @ suite.mounting.T + suite.gyro_bias_rad_s

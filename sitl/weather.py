@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-
 from px4_tinyml.sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_edr
 
 CALM_EDR, TURBULENT_EDR = 0.10, 0.20
