@@ -65,12 +65,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_table(done: Sequence[Replayed]) -> None:
-    """One line a feed and pair, and the first difference of each pair that differs."""
-    width = max(len(item.name) for item in done)
-    print(f"{'log':{width}}  {'targets':16} {'windows':>8} {'mismatches':>10}")
-    for item in done:
-        for (a, b), pair in item.pairs.items():
-            print(f"{item.name:{width}}  {f'{a} {b}':16} {pair.windows:8} {pair.mismatches:10}")
+    """Mismatches by log and pair, and the first difference of each pair that differs."""
+    golden, *logs = done
+    told = [item for item in logs if item.windows or item.mismatches]
+    width = max(len(item.name) for item in [golden, *told])
+    for group in ([golden], told):
+        if group:
+            print(f"{'mismatches':{width}} {'windows':>8}" + "".join(f"{f'{a}:{b}':>15}" for a, b in group[0].pairs))
+        for item in group:
+            cells = "".join(f"{pair.mismatches:15}" for pair in item.pairs.values())
+            print(f"{item.name:{width}} {item.windows:8}{cells}")
+    if len(told) < len(logs):
+        print(f"{len(logs) - len(told)} recordings have no complete window")
     for item in done:
         for pair in item.pairs.values():
             if pair.first:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -17,13 +18,13 @@ FLAGS = ("-std=c++14", "-O2", "-fPIC", "-Wall", "-Wextra")
 COMPILERS = ("c++", "g++", "clang++")
 
 
-def compiler() -> str:
-    """The C++ compiler: $CXX, or the first one found."""
+def compiler() -> list[str]:
+    """The C++ compiler: $CXX (with its options), or the first one found."""
     wanted = os.environ.get("CXX")
-    for name in (wanted,) if wanted else COMPILERS:
+    for name, *options in [shlex.split(wanted)] if wanted else [[name] for name in COMPILERS]:
         path = shutil.which(name)
         if path:
-            return path
+            return [path, *options]
     found = f"CXX is {wanted!r}, which does not exist" if wanted else f"none of {', '.join(COMPILERS)} found"
     raise ToolchainError(f"no C++ compiler: {found}; install one (Debian, Ubuntu: `apt-get install g++`)")
 
@@ -39,8 +40,9 @@ def build_tree(files: Mapping[str, str], cache_dir: Path | None = None, flags: S
 
     Raises ToolchainError when there is no compiler or it fails.
     """
-    command = [compiler(), *FLAGS, *flags]
-    version = _run([command[0], "--version"])
+    cxx = compiler()
+    command = [*cxx, *FLAGS, *flags]
+    version = _run([*cxx, "--version"])
     key = hashlib.sha256(repr((command, version, sorted(files.items()))).encode()).hexdigest()[:32]
     built = (cache_dir or user_cache()) / "host" / key
     if built.is_dir():

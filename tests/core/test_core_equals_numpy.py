@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from px4_tinyml.classify.decision import DECISION_FIELDS, Flag
-from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.collect import find_logs, read_log
+from px4_tinyml.dataset.preprocess import Feed, feed
+from px4_tinyml.errors import LogError
 from px4_tinyml.replay.host import run_host
 
 WARNINGS = ["-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Wfloat-equal", "-Wcast-align", "-Werror"]
@@ -102,3 +104,20 @@ def test_a_replay_that_starts_anywhere_gives_the_same_windows(name, specs, build
         # The first window that could be complete is there: nothing more is lost than one slot and the hop.
         lost_us = int(part.decisions["start_us"][0]) - int(time[skip])
         assert lost_us <= (spec.hop + 1) * 1_000_000 // spec.rate_hz + 1
+
+
+def test_real_logs_with_a_barometer(specs, build, reference, shared) -> None:
+    command = build(specs["default"], ["-O2"])
+    windows = stale = 0
+    for path in find_logs([str(shared / "data" / "ulg"), str(shared / "data" / "bin"), str(shared / "data" / "tlog")]):
+        try:
+            flights = read_log(path)
+        except LogError:
+            continue
+        for flight in flights:
+            events = feed(flight, specs["default"])
+            want = reference(specs["default"], events)
+            assert_same(run_host(command, events), want)
+            windows += len(want)
+            stale += int((want.decisions["flags"] & Flag.BARO_STALE != 0).sum())
+    assert windows > 1000 and 0 < stale < windows / 2

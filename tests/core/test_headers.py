@@ -24,7 +24,7 @@ def source(name: str) -> str:
 def compile_text(folder, text: str, *flags: str) -> subprocess.CompletedProcess[str]:
     file = folder / "test.cpp"
     file.write_text(text)
-    command = [compiler(), *STRICT, "-I", str(folder), *flags, str(file)]
+    command = [*compiler(), *STRICT, "-I", str(folder), *flags, str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
