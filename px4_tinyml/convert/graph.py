@@ -50,9 +50,7 @@ class Tensor:
     def zero_point(self) -> int:
         """The zero point that goes with `scale`."""
         if len(self.zero_points) != 1:
-            raise ConversionError(
-                f"tensor {self.name!r}: {len(self.zero_points)} zero points found, 1 expected"
-            )
+            raise ConversionError(f"tensor {self.name!r}: {len(self.zero_points)} zero points found, 1 expected")
         return self.zero_points[0]
 
 

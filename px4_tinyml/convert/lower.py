@@ -44,6 +44,8 @@ from px4_tinyml.convert.steps import (
 from px4_tinyml.errors import ConversionError
 
 INT32_MAX = 2**31 - 1
+MAX_IMAGE = 1 << 20
+"""Elements of an image with the padding its kernel can need: more fits no controller."""
 Pair = tuple[int, int]
 
 
@@ -102,9 +104,12 @@ def _window(operator: Operator, kernel: Pair, stride: Pair, dilation: Pair, padd
     source, target = operator.input.shape, operator.output.shape
     _require(len(source) == 4 and len(target) == 4, operator, "expected four-dimensional input and output")
     _require(source[0] == 1 and target[0] == 1, operator, f"batch {source[0]} inside the model: expected 1")
+    reaches = tuple((kernel[i] - 1) * dilation[i] + 1 for i in (0, 1))
+    padded_size = (source[1] + reaches[0]) * (source[2] + reaches[1]) * source[3]
+    _require(padded_size <= MAX_IMAGE, operator, f"a kernel of {list(kernel)} over {list(source)} is too large")
     before = []
-    for i in (0, 1):
-        size, reach = source[i + 1], (kernel[i] - 1) * dilation[i] + 1
+    for i, reach in enumerate(reaches):
+        size = source[i + 1]
         wanted = -(-size // stride[i]) if padding == "SAME" else (size - reach) // stride[i] + 1
         _require(wanted == target[i + 1], operator, f"output shape {list(target)}: expected {wanted} in it")
         before.append(max(0, (wanted - 1) * stride[i] + reach - size) // 2)

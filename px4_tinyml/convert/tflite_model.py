@@ -110,9 +110,7 @@ class _Reader:
                 f"quantization and inference_{what}_type = tf.int8"
             )
         if tensor.shape[:1] != (1,):
-            raise ConversionError(
-                f"the model's {what} has shape {list(tensor.shape)}: expected batch 1 first"
-            )
+            raise ConversionError(f"the model's {what} has shape {list(tensor.shape)}: expected batch 1 first")
         self._check_activation(tensor)
         return tensor
 
@@ -147,19 +145,14 @@ class _Reader:
         if buffer >= self.buffers:
             raise ConversionError(f"tensor {name!r}: buffer {buffer} of {self.buffers}")
         raw = self.model.Buffers(buffer)
-        if raw.Offset() > 1:
-            raise ConversionError(
-                f"tensor {name!r}: its data is outside the flatbuffer; save the model smaller"
-            )
         if raw.DataLength() == 0:
             return None
         if dtype not in _NUMPY:
             raise ConversionError(f"tensor {name!r}: constants of type {dtype} are not supported")
-        content = raw.DataAsNumpy().tobytes()
-        if len(content) != math.prod(shape) * _NUMPY[dtype].itemsize:
-            raise ConversionError(f"tensor {name!r}: {len(content)} bytes of data for shape {list(shape)}")
+        content = raw.DataAsNumpy()
+        if content.size != math.prod(shape) * _NUMPY[dtype].itemsize:
+            raise ConversionError(f"tensor {name!r}: {content.size} bytes of data for shape {list(shape)}")
         array: NDArray[Any] = np.frombuffer(content, _NUMPY[dtype]).reshape(shape)
-        array.flags.writeable = False
         return array
 
     def _at(self, index: int) -> Tensor:
@@ -186,7 +179,7 @@ class _Reader:
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         name = _OPERATORS.get(builtin, f"operator {builtin}")
         if name == "CUSTOM":
-            name = f"custom operator {(code.CustomCode() or b'?').decode('utf-8', errors='replace')}"
+            name = f"custom operator {(code.CustomCode() or b'').decode('utf-8', errors='replace')!r}"
         if name not in _READERS:
             raise ConversionError(
                 f"{name} is not supported by the compiled engine (it knows {', '.join(sorted(_READERS))}); "
@@ -237,9 +230,7 @@ class _OperatorView:
         """A required input that must be constant."""
         tensor = self.tensor(position)
         if tensor.data is None or tensor.dtype != dtype:
-            raise ConversionError(
-                f"{self.name}: {tensor.name!r} is {tensor.dtype}: expected a constant {dtype}"
-            )
+            raise ConversionError(f"{self.name}: {tensor.name!r} is {tensor.dtype}: expected a constant {dtype}")
         return tensor
 
     def weights(self) -> tuple[Tensor, Tensor | None]:

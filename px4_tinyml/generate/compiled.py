@@ -121,6 +121,8 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
             definitions.append(text.replace("NAME", f"k{name}{position}") + "\n")
         arguments = ", ".join([*where, *(f"k{name}{position}" for name in call.arrays), target])
         calls.append(f"\tmotion::engine::{call.kernel}<Shape{position}>({arguments});\n")
+    if not headers:
+        calls.append("\t(void)arena;")
     includes = "\n".join(f'#include "engine/kernels/{header}"' for header in sorted(headers))
     odr = "\n".join(
         f"constexpr {kind}{'' if kind.endswith('*') else ' '}CompiledModel::{name};"

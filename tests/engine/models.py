@@ -1,0 +1,270 @@
+"""Random int8 models written straight into the .tflite format: quick, and freer than what a converter makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from numpy.typing import NDArray
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+
+Rng = np.random.Generator
+
+OPERATORS = (
+    "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD", "ADD_CONSTANT",
+    "FULLY_CONNECTED", "RESHAPE", "EXPAND_DIMS", "RELU", "RELU6", "LOGISTIC", "QUANTIZE", "SOFTMAX",
+)  # fmt: skip
+
+
+class Builder:
+    """Collects tensors and operators of one subgraph; tensors are known by their index."""
+
+    def __init__(self) -> None:
+        self.model = schema.ModelT()
+        self.model.version = 3
+        self.model.operatorCodes, self.model.buffers = [], [schema.BufferT()]
+        self.graph = schema.SubGraphT()
+        self.graph.tensors, self.graph.operators = [], []
+
+    def tensor(self, shape: tuple[int, ...], scale: float, zero_point: int) -> int:
+        """An int8 activation."""
+        return self._add(shape, schema.TensorType.INT8, [scale], [zero_point], 0, 0)
+
+    def constant(self, data: NDArray[Any], scales: Sequence[float] = (), zero_point: int = 0, axis: int = 0) -> int:
+        """A constant of the array's own type."""
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        kind = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32}[data.dtype.name]
+        zero_points = [zero_point] * len(scales)
+        return self._add(data.shape, kind, list(scales), zero_points, axis, len(self.model.buffers) - 1)
+
+    def _add(
+        self, shape: tuple[int, ...], kind: int, scales: list[float], zeros: list[int], axis: int, buffer: int
+    ) -> int:  # fmt: skip
+        tensor = schema.TensorT()
+        tensor.name = f"t{len(self.graph.tensors)}"
+        tensor.shape, tensor.type, tensor.buffer = list(shape), kind, buffer
+        if scales:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = [float(np.float32(s)) for s in scales]
+            tensor.quantization.zeroPoint = zeros
+            tensor.quantization.quantizedDimension = axis
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def operator(self, name: str, inputs: list[int], output: int, options: str = "", **values: Any) -> int:
+        """Append an operator; options: name of its options table, values: its fields."""
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        self.model.operatorCodes.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
+        operator.inputs, operator.outputs = inputs, [output]
+        if options:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+            operator.builtinOptions = getattr(schema, options + "T")()
+            for field, value in values.items():
+                setattr(operator.builtinOptions, field, value)
+        self.graph.operators.append(operator)
+        return output
+
+    def finish(self, source: int, target: int) -> bytes:
+        """The model's bytes."""
+        self.graph.inputs, self.graph.outputs = [source], [target]
+        self.model.subgraphs = [self.graph]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return tuple(self.graph.tensors[index].shape)
+
+    def quantization(self, index: int) -> tuple[float, int]:
+        q = self.graph.tensors[index].quantization
+        return q.scale[0], q.zeroPoint[0]
+
+
+def random_inputs(rng: Rng, rows: int, size: int) -> NDArray[np.int8]:
+    """Uniform bytes; a quarter of the rows saturated, some near constant."""
+    x = rng.integers(-128, 128, (rows, size))
+    x[: rows // 4] = np.where(x[: rows // 4] < 0, -128, 127)
+    x[rows // 4] = -128
+    x[rows // 4 + 1] = 127
+    narrow = slice(rows // 2, rows // 2 + rows // 8)
+    x[narrow] = x[narrow] // 16 + rng.integers(-120, 120, (len(x[narrow]), 1))
+    return x.clip(-128, 127).astype(np.int8)
+
+
+def random_model(seed: int) -> bytes:
+    """One to five random operators on a random small input; every operator comes up as the first of some seed."""
+    rng = np.random.default_rng(seed)
+    b = Builder()
+    first = OPERATORS[seed % len(OPERATORS)]
+    rank = 4 if first in _NEEDS_IMAGE else int(rng.integers(2, 5))
+    shape = (1, *(int(n) for n in rng.integers(1, 12, rank - 2)), int(rng.integers(1, 9)))
+    source = now = b.tensor(shape, rng.uniform(0.002, 0.1), int(rng.integers(-128, 128)))
+    for position in range(int(rng.integers(1, 6))):
+        rank = len(b.shape(now))
+        usable = [
+            name
+            for name in OPERATORS
+            if rank > 1
+            and (rank == 4 or name not in _NEEDS_IMAGE)
+            and not (rank == 4 and name == "EXPAND_DIMS")
+            and not (b.shape(now)[-1] > 511 and name == "SOFTMAX")  # TFLite Micro aborts
+        ]
+        if usable:
+            name = first if position == 0 and first in usable else str(rng.choice(usable))
+            now = _APPEND[name](b, rng, now, name)
+    return b.finish(source, now)
+
+
+_NEEDS_IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
+
+
+def _activation(rng: Rng) -> int:
+    return int(rng.choice([0, 0, 1, 2, 3]))
+
+
+def _weighted(
+    b: Builder, rng: Rng, now: int, filter_shape: tuple[int, ...], axis: int, products: int
+) -> tuple[int, list[int], float]:
+    """Filter and bias for an operator that sums `products` products; (filter, inputs, good output scale)."""
+    channels = filter_shape[axis]
+    count = channels if rng.random() < 0.6 else 1
+    scale, _ = b.quantization(now)
+    scales = [float(s) for s in rng.uniform(0.001, 0.02, count)]
+    weights = rng.integers(-127, 128, filter_shape).astype(np.int8)
+    inputs = [now, b.constant(weights, scales, 0, axis)]
+    if rng.random() < 0.9:
+        bias = rng.integers(-20000, 20000, channels).astype(np.int32)
+        # TFLite Micro compares this scale with the product of the other two, both float32.
+        bias_scales = [float(np.float32(scale) * np.float32(s)) for s in scales]
+        inputs.append(b.constant(bias, bias_scales))
+    spread = scale * float(np.mean(scales)) * 74.0 * 74.0 * float(np.sqrt(products)) / 60.0
+    return inputs[1], inputs, spread * float(rng.uniform(0.4, 2.5))
+
+
+def _out_size(size: int, kernel: int, stride: int, dilation: int, same: bool) -> int:
+    return -(-size // stride) if same else (size - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def _geometry(rng: Rng, shape: tuple[int, ...], dilate: bool) -> tuple[list[int], list[int], list[int], bool]:
+    """Kernel, stride and dilation (height, width) that fit an image, and whether padding is SAME."""
+    same = bool(rng.random() < 0.5)
+    kernel, stride, dilation = [], [], []
+    for size in shape[1:3]:
+        dilation.append(int(rng.integers(1, 4)) if dilate and rng.random() < 0.3 else 1)
+        limit = 5 if same else min(5, (size - 1) // dilation[-1] + 1)
+        kernel.append(int(rng.integers(1, limit + 1)))
+        stride.append(int(rng.integers(1, 4)))
+    return kernel, stride, dilation, same
+
+
+def _conv(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    kernel, stride, dilation, same = _geometry(rng, shape, dilate=True)
+    if name == "CONV_2D":
+        channels = int(rng.integers(1, 9))
+        filter_shape: tuple[int, ...] = (channels, *kernel, shape[3])
+        axis, products, extra = 0, kernel[0] * kernel[1] * shape[3], {}
+    else:
+        multiplier = int(rng.integers(1, 4))
+        channels = shape[3] * multiplier
+        filter_shape = (1, *kernel, channels)
+        axis, products, extra = 3, kernel[0] * kernel[1], {"depthMultiplier": multiplier}
+    _, inputs, scale = _weighted(b, rng, now, filter_shape, axis, products)
+    size = [_out_size(shape[i + 1], kernel[i], stride[i], dilation[i], same) for i in (0, 1)]
+    output = b.tensor((1, *size, channels), scale, int(rng.integers(-128, 128)))
+    return b.operator(
+        name, inputs, output, "Conv2DOptions" if name == "CONV_2D" else "DepthwiseConv2DOptions",
+        padding=0 if same else 1, strideH=stride[0], strideW=stride[1], dilationHFactor=dilation[0],
+        dilationWFactor=dilation[1], fusedActivationFunction=_activation(rng), **extra,
+    )  # fmt: skip
+
+
+def _pool(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    kernel, stride, _, same = _geometry(rng, shape, dilate=False)
+    size = [_out_size(shape[i + 1], kernel[i], stride[i], 1, same) for i in (0, 1)]
+    output = b.tensor((1, *size, shape[3]), *b.quantization(now))
+    return b.operator(
+        name, [now], output, "Pool2DOptions", padding=0 if same else 1, strideH=stride[0], strideW=stride[1],
+        filterHeight=kernel[0], filterWidth=kernel[1], fusedActivationFunction=_activation(rng),
+    )  # fmt: skip
+
+
+def _mean(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    axes = [int(a) for a in rng.permutation(np.arange(1, len(shape)))[: rng.integers(1, len(shape))]]
+    keep = bool(rng.random() < 0.5)
+    reduced = tuple(1 if i in axes else n for i, n in enumerate(shape) if keep or i not in axes)
+    scale, _ = b.quantization(now)
+    output = b.tensor(reduced, scale * float(rng.uniform(0.1, 1.5)), int(rng.integers(-128, 128)))
+    written = [a - len(shape) if rng.random() < 0.3 else a for a in axes]
+    inputs = [now, b.constant(np.array(written, np.int32))]
+    return b.operator("MEAN", inputs, output, "ReducerOptions", keepDims=keep)
+
+
+def _add(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    if name == "ADD":
+        # A branch: the sum of the tensor and of its requantized self keeps two tensors alive.
+        other = _unary(b, rng, now, str(rng.choice(["RELU", "QUANTIZE"])))
+    else:
+        small = tuple(n if i == 0 or rng.random() < 0.6 else 1 for i, n in enumerate(shape))
+        data = rng.integers(-128, 128, small).astype(np.int8)
+        zero_point = int(rng.integers(-128, 128))
+        other = b.constant(data, [float(rng.uniform(0.01, 0.1))], zero_point)
+    scale = b.quantization(now)[0] + b.quantization(other)[0]
+    output = b.tensor(shape, scale * float(rng.uniform(0.3, 1.2)), int(rng.integers(-128, 128)))
+    inputs = [now, other] if rng.random() < 0.5 else [other, now]
+    return b.operator("ADD", inputs, output, "AddOptions", fusedActivationFunction=_activation(rng))
+
+
+def _fully_connected(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    outputs = int(rng.integers(1, 12))
+    _, inputs, scale = _weighted(b, rng, now, (outputs, shape[-1]), 0, shape[-1])
+    output = b.tensor((*shape[:-1], outputs), scale, int(rng.integers(-128, 128)))
+    activation = _activation(rng)
+    return b.operator(
+        name, inputs, output, "FullyConnectedOptions", keepNumDims=True, fusedActivationFunction=activation
+    )  # fmt: skip
+
+
+def _reshape(b: Builder, rng: Rng, now: int, name: str) -> int:
+    shape = b.shape(now)
+    if name == "EXPAND_DIMS":
+        axis = int(rng.integers(1, len(shape) + 1))
+        wanted: tuple[int, ...] = (*shape[:axis], 1, *shape[axis:])
+        parameter = np.array(axis, np.int32)
+    else:
+        wanted = (1, int(np.prod(shape))) if rng.random() < 0.5 else (1, int(np.prod(shape[:-1])), shape[-1])
+        parameter = np.array(wanted, np.int32)
+    output = b.tensor(wanted, *b.quantization(now))
+    return b.operator(name, [now, b.constant(parameter)], output)
+
+
+def _unary(b: Builder, rng: Rng, now: int, name: str) -> int:
+    scale, zero_point = b.quantization(now)
+    if name in ("LOGISTIC", "SOFTMAX"):
+        scale, zero_point = 1.0 / 256.0, -128
+    elif name != "RELU6":  # a RELU6 does not rescale
+        scale, zero_point = scale * float(rng.uniform(0.3, 2.0)), int(rng.integers(-128, 128))
+    output = b.tensor(b.shape(now), scale, zero_point)
+    if name == "SOFTMAX":
+        return b.operator(name, [now], output, "SoftmaxOptions", beta=float(rng.choice([1.0, 1.0, 0.5])))
+    return b.operator(name, [now], output)
+
+
+_APPEND = {
+    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "MAX_POOL_2D": _pool, "AVERAGE_POOL_2D": _pool, "MEAN": _mean,
+    "ADD": _add, "ADD_CONSTANT": _add, "FULLY_CONNECTED": _fully_connected, "RESHAPE": _reshape,
+    "EXPAND_DIMS": _reshape, "RELU": _unary, "RELU6": _unary, "LOGISTIC": _unary, "QUANTIZE": _unary,
+    "SOFTMAX": _unary,
+}  # fmt: skip
