@@ -1,0 +1,120 @@
+"""One stored flight as a timeline: signals, truth and the decisions the vehicle would have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.classify.decision import ONE_Q16, decide
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.convert.evaluate import int8_outputs
+from px4_tinyml.dataset.store import Dataset, FlightWindows
+from px4_tinyml.spec import TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.types import F32, I32
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2
+
+F64 = NDArray[np.float64]
+
+SHOWN_HOLE_S = 10.0
+"""Longer holes (and jumps of the clock) are drawn this long."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What the chart draws; times are seconds on the chart's axis.
+
+    end_s[W]: end of each window; each stands for the hop before it. truth[W]: label index or BETWEEN.
+    decision[W]: class index or UNCERTAIN; confidence[W] 0…1. altitude_m, climb_m_s, edr_m23_s [W] at the
+    window's end, NaN where unknown. slot_s[S], slots[S]: slot means by channel (m/s², a_z about gravity), with a
+    NaN row where slots are missing. broken[W]: slots are missing before this window. cut: a hole was shortened.
+    """
+
+    end_s: F64
+    hop_s: float
+    truth: I32
+    decision: I32
+    confidence: F64
+    altitude_m: F32
+    climb_m_s: F32
+    edr_m23_s: F32
+    slot_s: F64
+    slots: dict[str, F64]
+    broken: NDArray[np.bool_]
+    cut: bool
+
+    @property
+    def agreement(self) -> tuple[int, int, int]:
+        """Labelled windows whose decision is the truth, is uncertain, and all labelled windows."""
+        labelled = self.truth >= 0
+        right = int((self.decision == self.truth)[labelled].sum())
+        return right, int((self.decision[labelled] < 0).sum()), int(labelled.sum())
+
+
+def build_timeline(bundle: ModelBundle, dataset: Dataset, log_id: int) -> Timeline:
+    """The timeline of one flight. The decision filter starts anew after a hole, as it does after a gap."""
+    spec, flight = bundle.spec, dataset.flight(log_id)
+    end_slot = np.array([spec.slot_of(int(t)) for t in flight.start_us], np.int64) + spec.window
+    step = np.diff(end_slot, prepend=end_slot[:1] - spec.window)
+    segment = np.cumsum(step != spec.hop)
+    end_us = np.array([spec.slot_start_us(int(k)) for k in end_slot], np.uint64)
+    outputs = int8_outputs(bundle, flight.x)
+    decisions = decide(outputs, ~flight.baro_ok, segment, flight.start_us, end_us, spec)
+
+    longest = max(round(SHOWN_HOLE_S * spec.rate_hz), spec.window)
+    shown = np.where((step <= 0) | (step > longest), longest, step)
+    shown[:1] = spec.window
+    end_s = np.cumsum(shown) / spec.rate_hz
+    slot_s, slots = _slot_means(flight, spec, end_s, np.minimum(shown, spec.window), shown > spec.window)
+    return Timeline(
+        end_s=end_s,
+        hop_s=spec.hop / spec.rate_hz,
+        truth=flight.y,
+        decision=decisions["class_index"].astype(np.int32),
+        confidence=decisions["confidence_q16"] / ONE_Q16,
+        altitude_m=flight.altitude_m,
+        climb_m_s=-flight.velocity_down_m_s,
+        edr_m23_s=flight.edr_m23_s,
+        slot_s=slot_s,
+        slots=slots,
+        broken=shown > spec.window,
+        cut=bool((shown != step).any()),
+    )
+
+
+def _slot_means(
+    flight: FlightWindows, spec: PipelineSpec, end_s: F64, fresh: NDArray[np.int64], broken: NDArray[np.bool_]
+) -> tuple[F64, dict[str, F64]]:
+    """Every slot once: of each window its last `fresh` ones, and a NaN before a window after missing slots."""
+    channels: list[str] = [c for c in ("ax", "ay", "az") if c in spec.channels]
+    at = [spec.channels.index(c) for c in channels]
+    times, values = [], []
+    for x, end, count, after_hole in zip(flight.x, end_s, fresh, broken, strict=True):
+        time = end - (count - np.arange(count)) / spec.rate_hz
+        if after_hole:
+            times.append(time[:1])
+            values.append(np.full((1, len(at)), np.nan))
+        times.append(time)
+        values.append(x[len(x) - count :, at])
+    joined = np.concatenate(values).astype(np.float64)
+    slots = {name: joined[:, i] for i, name in enumerate(channels)}
+    if "az" in slots:
+        slots["az"] = slots["az"] + STANDARD_GRAVITY_M_S2
+    return np.concatenate(times), slots
+
+
+def choose_flights(flights: list[dict[str, Any]], accuracy: dict[str, float]) -> list[int]:
+    """Positions of up to two test flights: the one with the most labels, and the one the network reads worst."""
+    test = [i for i, flight in enumerate(flights) if flight["part"] == "test"]
+    if not test:
+        return []
+
+    def richness(i: int) -> tuple[int, bool, int]:
+        labels = flights[i]["labels"]
+        return sum(n > 0 for n in labels.values()), labels.get(TURBULENCE_LABEL, 0) > 0, sum(labels.values())
+
+    richest = max(test, key=richness)
+    worst = min(test, key=lambda i: accuracy.get(flights[i]["source"], 1.0))
+    return [richest] if worst == richest else [richest, worst]

@@ -1,0 +1,38 @@
+"""Numbers and lists as the report writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NARROW_SPACE = "\u202f"
+NOTHING = "–"
+
+
+def count(value: int) -> str:
+    """33 504."""
+    return f"{value:,}".replace(",", NARROW_SPACE)
+
+
+def score(value: float | None) -> str:
+    """0.962; a dash for a class that cannot be scored."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def percent(part: float, whole: float = 1.0) -> str:
+    """12.3 %; a dash when there is nothing to take a share of."""
+    return NOTHING if whole == 0 else f"{100.0 * part / whole:.1f}{NARROW_SPACE}%"
+
+
+def plural(value: int, noun: str) -> str:
+    """1 flight, 2 flights."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def join(words: Sequence[str], last: str = "and") -> str:
+    """a, b and c."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def signed(value: object) -> str:
+    """The text of a number, or of words about numbers, with a proper minus."""
+    return str(value).replace("-", "−")

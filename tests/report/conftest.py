@@ -1,0 +1,119 @@
+"""Small flights made of seeded noise, and a bundle whose network is the checked-in conv model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.convert.evaluate import int8_outputs
+from px4_tinyml.convert.tflite_model import read_model
+from px4_tinyml.dataset.build import Collected, build, prepare
+from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.spec import PRESETS, PipelineSpec
+from px4_tinyml.train import baseline
+from px4_tinyml.train.fit import fit_scaling
+from px4_tinyml.train.metrics import summarize
+from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2
+
+CONV_MODEL = Path(__file__).resolve().parents[2] / "benchmarks" / "models" / "conv.tflite"
+HOSTILE = 'a<script>alert(1)</script>"&$x^$.ulg'
+LEGS = ((-1.5, 0.05), (0.0, 0.05), (1.2, 0.05), (0.0, 0.3), (0.0, 0.15), (0.0, 0.05))
+"""(velocity down m/s, EDR) of each leg of a flight."""
+
+
+def make_flight(source: str, vehicle: str, seed: int, leg_s: float = 12.0, edr: bool = True) -> FlightLog:
+    """A flight of six legs in a random order after some seconds on the ground. Gusts shake it by their EDR."""
+    rng = np.random.default_rng(seed)
+    rate = 100
+    legs = [(0.0, 0.05, 0), *((*LEGS[i], 1) for i in rng.permutation(len(LEGS)))]
+    count = round(leg_s * rate)
+    down, true_edr, flying = (np.repeat([leg[i] for leg in legs], count) for i in range(3))
+    down = np.convolve(np.pad(down, 25, "edge"), np.ones(51) / 51, "valid")
+    time = 5_000_000 + np.arange(len(down)) * (1_000_000 // rate)
+    gusts = np.convolve(rng.normal(0, 1, len(down) + 24), np.ones(25) / 5, "valid") * true_edr * 5
+    accel = rng.normal(0, 0.3, (len(down), 3)) + gusts[:, None] * (0.4, -0.3, 1.0)
+    accel[:, 2] += np.gradient(down, 1 / rate) - STANDARD_GRAVITY_M_S2
+    gyro = rng.normal(0, 0.03, (len(down), 3)) + np.roll(gusts, 7)[:, None] * (0.05, 0.08, 0.01)
+    altitude = 50 - np.cumsum(down) / rate
+    ref = slice(None, None, 10)
+    unknown = np.full(len(time[ref]), np.nan)
+    reference = ReferenceSeries(
+        time[ref], down[ref], flying[ref], flying[ref], true_edr[ref] if edr else unknown, unknown
+    )
+    return FlightLog(
+        source=f"logs/{source}",
+        sha256=f"{seed:064x}",
+        kind="ulog",
+        vehicle=vehicle,
+        imu=ImuSeries(time, accel, gyro),
+        baro=BaroSeries(time[::5], altitude[::5] + rng.normal(0, 0.05, len(altitude[::5]))),
+        reference=reference,
+        warnings=("clock: 2 µs of <jitter>",) if seed == 1 else (),
+    )
+
+
+def make_dataset(folder: Path, spec: PipelineSpec, flights: list[FlightLog]) -> Dataset:
+    """A stored data set, with one log that could not be used."""
+    unusable = [{"source": "logs/<b>bad</b>.ulg", "why": "<i>not</i> a ULog file: found a Git LFS pointer"}]
+    build(Collected([prepare(flight, spec) for flight in flights], unusable), spec, folder, seed=0)
+    return Dataset.load(folder)
+
+
+def make_bundle(dataset: Dataset) -> ModelBundle:
+    """The checked-in conv network with the data set's scaling, a fitted baseline and the metrics of both."""
+    train, test = dataset.windows(["train"]), dataset.windows(["test"])
+    spec, model = fit_scaling(train, dataset.spec), CONV_MODEL.read_bytes()
+    graph = read_model(model)
+    sides = {
+        name: {"scale": tensor.scale, "zero_point": tensor.zero_point, "shape": list(tensor.shape)}
+        for name, tensor in (("input", graph.input), ("output", graph.output))
+    }
+    manifest: dict[str, Any] = {
+        "model": {
+            "arch": "conv", "parameters": 988, "macs": graph.macs, "weights_bytes": graph.weights_bytes,
+            "model_bytes": len(model), "operators": [operator.name for operator in graph.operators], **sides,
+        },
+        "memory": {"compiled_arena_bytes": 1504, "tflm_arena_bytes": None},
+        "training": {
+            "seed": 7, "epochs": 9, "epochs_run": 5, "best_epoch": 3, "batch": 32, "learning_rate": 0.003,
+            "loss": [1.2, 0.8, 0.5, 0.4, 0.3], "validation_loss": [1.1, 0.7, 0.45, 0.5, 0.6],
+            "dataset": {
+                "spec_hash": dataset.spec.hash, "split_by": dataset.about["split_by"],
+                "counts": dataset.about["counts"],
+                "flights": [{k: f[k] for k in ("source", "vehicle", "part", "labels")} for f in dataset.flights],
+            },
+        },
+        "baseline": baseline.fit(train, dataset.spec, 0),
+        "tools": {"px4-tinyml": "0.1.0", "tensorflow": "2.21.0", "numpy": "2.0.0"},
+    }  # fmt: skip
+    bundle = ModelBundle(spec, model, b"", manifest, {})
+    called = int8_outputs(bundle, test.x).argmax(axis=1)
+    predicted = {"int8": called, "float": called, "baseline": baseline.predict(manifest["baseline"], test.x, spec)}
+    metrics: dict[str, Any] = {"labels": list(spec.labels), "spec_hash": spec.hash, "agreement": 0.987}
+    for name, calls in predicted.items():
+        metrics[name] = summarize(test.y, calls, test.log_id, spec.labels)
+        by_flight = metrics[name]["by_flight"]
+        metrics[name]["by_flight"] = {dataset.flights[int(f)]["source"]: v for f, v in by_flight.items()}
+    between = int8_outputs(bundle, dataset.windows(["test"], between=True).x).argmax(axis=1)
+    metrics["between"] = {name: int((between == i).sum()) for i, name in enumerate(spec.labels)}
+    return bundle.with_manifest(metrics=metrics)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Dataset]:
+    """An imu6 bundle and its data set; one flight's name is an attack."""
+    names = [HOSTILE if i % 2 else f"flight_{i}.ulg" for i in range(6)]
+    flights = [make_flight(f"{i}_{name}", f"quad {i} <u>", i) for i, name in enumerate(names)]
+    dataset = make_dataset(tmp_path_factory.mktemp("report") / "dataset", PRESETS["imu6"], flights)
+    return make_bundle(dataset), dataset
+
+
+@pytest.fixture(scope="session")
+def flight_maker() -> Callable[..., FlightLog]:
+    return make_flight
