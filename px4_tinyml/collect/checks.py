@@ -149,7 +149,7 @@ def recorded_s(imu: ImuSeries) -> float:
     if not len(step):
         return 0.0
     limit = max(US_PER_S, GAP_STEPS * float(np.median(step)))
-    return float(step[(step > 0) & (step <= limit)].sum()) / US_PER_S
+    return float(step[(step > 0) & np.less_equal(step, limit)].sum()) / US_PER_S
 
 
 def mean_rate_hz(imu: ImuSeries) -> float:

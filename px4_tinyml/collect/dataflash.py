@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from px4_tinyml.collect.checks import baro_series, imu_series
 from px4_tinyml.collect.dataflash_file import DataflashFile, Messages
-from px4_tinyml.collect.reference import Signal, Velocity, reference_series, rms_disagreement_m_s
+from px4_tinyml.collect.reference import Signal, Velocity, reference_series
 from px4_tinyml.collect.unusable import UnusableLogError
-from px4_tinyml.types import BaroSeries, FlightLog
+from px4_tinyml.types import FlightLog
 
 IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
 
 # LogEvent of ArduCopter (libraries/AP_Logger/LogStructure.h)
 EVENT_ARMED, EVENT_DISARMED = 10, 11
 EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
+AIRBORNE_EVENTS = {EVENT_ARMED: -1, EVENT_DISARMED: 0, EVENT_LAND_COMPLETE: 0, EVENT_NOT_LANDED: 1}
 
 MOTORS_ON_THROTTLE = 0.1
 
@@ -56,7 +57,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     baro = None
     if baro_messages is not None:
         baro = baro_series(_time_us(baro_messages), baro_messages["Alt"], warnings)
-    velocity = _velocity(log, baro, warnings)
+    velocity = _velocity(log, warnings)
     held = _held(log)
     base = Signal(imu_messages.offset[::5], _time_us(imu_messages)[::5])
     reference = reference_series(velocity, base, baro, held, warnings)
@@ -130,23 +131,21 @@ def _vehicle(log: DataflashFile) -> str:
     return kind
 
 
-def _velocity(log: DataflashFile, baro: BaroSeries | None, warnings: list[str]) -> Velocity | None:
-    """Vertical speed of the EKF or of the altitude controller, whichever fits the barometer better.
+def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
+    """Vertical speed the vehicle flew by: the EKF of 2015 and later, before that the altitude controller's.
 
-    The EKF of 2014 ran beside the old inertial navigation and often diverged unnoticed.
+    The EKF1 of 2014 ran beside the old inertial navigation and often diverged unnoticed: it comes last.
     """
-    found = []
-    for name in ("XKF1", "NKF1", "EKF1"):
+    for name in ("XKF1", "NKF1", "CTUN", "EKF1"):
+        if name == "CTUN":
+            climb = _climb(log, warnings)
+            if climb is not None:
+                return climb
+            continue
         ekf = _first_instance(log, name, ("VD",), warnings)
         if ekf is not None:
-            found.append(Velocity(f"{name}.VD", _time_us(ekf), ekf["VD"], ekf.offset))
-            break
-    tuning = _climb(log, warnings)
-    if tuning is not None:
-        found.append(tuning)
-    if len(found) < 2 or baro is None:
-        return found[0] if found else None
-    return min(found, key=lambda v: rms_disagreement_m_s(v, baro))
+            return Velocity(f"{name}.VD", _time_us(ekf), ekf["VD"], ekf.offset)
+    return None
 
 
 def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
@@ -166,13 +165,10 @@ def _held(log: DataflashFile) -> dict[str, Signal]:
     events = log.messages("EV")
     if events is not None and events.has("Id"):
         ids = events.raw("Id").astype(int)
-        states = (EVENT_ARMED, EVENT_DISARMED, EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)
-        landed = np.isin(ids, states)
-        if (ids == EVENT_NOT_LANDED).any():
-            held["airborne"] = Signal(events.offset[landed], (ids[landed] == EVENT_NOT_LANDED).astype(np.int8))
-        switched = np.isin(ids, (EVENT_ARMED, EVENT_DISARMED))
-        if switched.any():
-            held["armed"] = Signal(events.offset[switched], (ids[switched] == EVENT_ARMED).astype(np.int8))
+        if np.isin(ids, (EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)).any():
+            held["airborne"] = _states(events, ids, AIRBORNE_EVENTS)
+        if np.isin(ids, (EVENT_ARMED, EVENT_DISARMED)).any():
+            held["armed"] = _states(events, ids, {EVENT_ARMED: 1, EVENT_DISARMED: 0})
     for key, name, column in (("airborne", "STAT", "isFlying"), ("armed", "ARM", "ArmState")):
         messages = log.messages(name)
         if key not in held and messages is not None and messages.has(column):
@@ -185,3 +181,10 @@ def _held(log: DataflashFile) -> dict[str, Signal]:
             throttle = throttle / 1000.0
         held["armed"] = Signal(tuning.offset, (throttle > MOTORS_ON_THROTTLE).astype(np.int8))
     return held
+
+
+def _states(events: Messages, ids: NDArray[Any], meaning: dict[int, int]) -> Signal:
+    """The events that change a state, as its new values."""
+    said = np.isin(ids, list(meaning))
+    values = np.array([meaning[event] for event in ids[said].tolist()], dtype=np.int8)
+    return Signal(events.offset[said], values)

@@ -62,7 +62,8 @@ class Messages:
 
     def __getitem__(self, column: str) -> F64:
         """Values with their format's factor applied (c, C, e, E: hundredths; L: 1e-7)."""
-        values = self.rows[column].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # damage can make signalling NaNs
+            values = self.rows[column].astype(np.float64)
         character = self.format.characters[self.format.columns.index(column)]
         return values / _DIVISORS.get(character, 1.0)
 

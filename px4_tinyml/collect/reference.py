@@ -50,12 +50,6 @@ class Velocity:
     untrusted: list[tuple[float, float]] = field(default_factory=list)
 
 
-def rms_disagreement_m_s(velocity: Velocity, baro: BaroSeries) -> float:
-    """How badly a vertical speed fits the barometer over the whole log, RMS of BARO_SPAN_S means, m/s."""
-    error = _baro_error_m_s(velocity.time_us.astype(np.int64), velocity.down_m_s, baro)
-    return float(np.sqrt(np.mean(error**2))) if len(error) else 0.0
-
-
 def _baro_error_m_s(time_us: NDArray[np.int64], down_m_s: F64, baro: BaroSeries) -> F64:
     """Mean of velocity minus barometer slope over BARO_SPAN_S around each sample (0 where unknown)."""
     t = time_us / US_PER_S
@@ -172,7 +166,7 @@ def _airborne_by_height(time_us: NDArray[np.int64], armed: NDArray[Any], baro: B
     airborne = np.where(armed == 0, 0, -1)
     if baro is None or len(backward_steps(baro.timestamp_us)) or not (armed == 1).any():
         return airborne
-    height = np.interp(time_us.astype(np.float64), baro.timestamp_us.astype(np.float64), baro.altitude_m)
+    height = hold(time_us, baro.timestamp_us.astype(np.int64), baro.altitude_m, baro.altitude_m[0])
     start = height[int(np.flatnonzero(armed == 1)[0])]
     airborne[(armed == 1) & (np.abs(height - start) > AIRBORNE_HEIGHT_M)] = 1
     return airborne

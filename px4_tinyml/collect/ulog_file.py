@@ -168,7 +168,7 @@ class UlogFile:
         if kind == "A":
             return self._take_subscription(body)
         if kind in "IMPQ":
-            return self._take_value(kind, body)
+            return self._take_value(kind, body) or (kind == "M" and self._is_last_piece(place, body, end))
         if kind in "LC":
             skip = 9 if kind == "L" else 11
             return (
@@ -246,7 +246,7 @@ class UlogFile:
         if ctype not in _SCALARS or (kind in "PQ" and ctype not in ("float", "int32_t")):
             return False
         if len(value) != np.dtype(_SCALARS[ctype]).itemsize * length:
-            return kind == "M"  # the last piece of a long text keeps the key of the first
+            return False
         if kind in "MQ" or self._scratch:
             return True
         if ctype == "char":
@@ -257,6 +257,14 @@ class UlogFile:
             number = np.frombuffer(value, _SCALARS[ctype])[0].item()
             (self.parameters if kind == "P" else self.info).setdefault(name, number)
         return True
+
+    def _is_last_piece(self, place: int, body: bytes, end: int) -> bool:
+        """The last piece of a long information keeps the key, and so the length, of the first."""
+        match = _KEY.match(body[2 : 2 + body[1]]) if len(body) > 2 else None
+        if match is None or match[2] is None or len(body) - 2 - body[1] >= int(match[2]):
+            return False
+        following = place + 3 + len(body)
+        return following == end or self._fits(following, end)
 
     def _fits(self, place: int, end: int) -> bool:
         """Whether a sound message starts here."""
