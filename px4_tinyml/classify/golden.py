@@ -16,7 +16,7 @@ from px4_tinyml.classify.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.classify.pipeline import COUNTERS, Classification, Classifier
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.errors import ConversionError
+from px4_tinyml.errors import ConversionError, ParityError
 from px4_tinyml.spec import PipelineSpec
 
 FEED_FIELDS = tuple(field.name for field in dataclasses.fields(Feed))
@@ -46,3 +46,16 @@ def read_golden(bundle: ModelBundle) -> tuple[Feed, Classification]:
         return events, Classification(golden["input"], golden["output"], decisions, counts)
     except (KeyError, ValueError) as error:
         raise ConversionError(f"damaged golden vectors in the bundle: {error}; train again") from error
+
+
+def check_golden(bundle: ModelBundle) -> int:
+    """Compute the golden vectors anew in Python; returns their windows. Raises ParityError when anything differs."""
+    events, expected = read_golden(bundle)
+    again = make_golden(bundle.spec, bundle.model, events)
+    different = [name for name in again if not np.array_equal(again[name], bundle.golden[name], equal_nan=True)]
+    if different:
+        raise ParityError(
+            f"the golden vectors do not come out again: {', '.join(different)} differ; "
+            "`px4-tinyml replay` shows where, or train again with this version"
+        )
+    return len(expected)

@@ -15,6 +15,7 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.write import write_tree
 
 FLAGS = ("-std=c++14", "-O2", "-fPIC", "-Wall", "-Wextra")
+COMMAND, LIBRARY = "motion_classify", "libmotion.so"
 COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -69,8 +70,8 @@ def _compile(command: list[str], work: Path, sources: list[str]) -> Path:
     for source, made in objects.items():
         _run([*command, "-I", str(work / "src"), "-c", str(work / "src" / source), "-o", made])
     library = [made for source, made in objects.items() if source != "main.cpp"]
-    _run([*command, "-shared", *library, "-o", str(product / "libmotion.so")])
-    _run([*command, *objects.values(), "-o", str(product / "motion_classify")])
+    _run([*command, "-shared", *library, "-o", str(product / LIBRARY)])
+    _run([*command, *objects.values(), "-o", str(product / COMMAND)])
     return product
 
 

@@ -7,14 +7,11 @@ from pathlib import Path
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.tflite_model import read_model
-from px4_tinyml.generate.build import build_tree
+from px4_tinyml.generate.build import COMMAND, build_tree
 from px4_tinyml.generate.compiled import compile_model
 from px4_tinyml.generate.spec_header import SPEC_HEADER, check_model, spec_header
 from px4_tinyml.generate.write import TEMPLATES, module_sources, render, write_tree
 from px4_tinyml.spec import PipelineSpec
-
-LIBRARY = "libmotion.so"
-COMMAND = "motion_classify"
 
 
 def host_files(bundle: ModelBundle) -> dict[str, str]:

@@ -12,11 +12,11 @@ import pytest
 
 import px4_tinyml.collect
 from px4_tinyml.classify.decision import Flag
-from px4_tinyml.classify.golden import make_golden, read_golden
+from px4_tinyml.classify.golden import check_golden, make_golden, read_golden
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.errors import ConversionError, LogError, SpecError, ToolchainError
+from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
 from px4_tinyml.generate.host import build_host, generate_host, host_files
 from px4_tinyml.replay import targets
 from px4_tinyml.replay.compare import compare
@@ -115,6 +115,10 @@ def test_golden_vectors_are_whole_and_repeatable(bundle: ModelBundle, events, tm
     assert all(np.array_equal(again[name], bundle.golden[name], equal_nan=True) for name in bundle.golden)
     bundle.save(tmp_path)
     feed, expected = read_golden(ModelBundle.load(tmp_path))
+    assert check_golden(bundle) == len(expected)
+    changed = {**bundle.golden, "output": bundle.golden["output"] ^ np.int8(1)}
+    with pytest.raises(ParityError, match="output differ"):
+        check_golden(dataclasses.replace(bundle, golden=changed))
     assert len(feed.imu) == 4800 and len(expected) == len(expected.inputs) > 10
     assert expected.decisions["flags"][0] & Flag.FIRST
     broken = dict(bundle.golden)
