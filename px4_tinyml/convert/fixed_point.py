@@ -41,11 +41,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     multiplier = round_half_away(fraction * 2.0**31)
     if multiplier == 2**31:
         multiplier, shift = multiplier // 2, shift + 1
-    if shift < -31:
-        return 0, 0
-    if shift > 30:
-        raise ConversionError(f"a rescaling by {real:g} is beyond int32: the model's scales make no sense")
-    return multiplier, shift
+    return (0, 0) if shift < -31 else (multiplier, shift)
 
 
 def high_mul(a: I64, b: I64 | int) -> I64:
@@ -108,24 +104,17 @@ def preprocess_softmax(beta: float, input_scale: float) -> tuple[int, int, int]:
     real = min(beta * input_scale * float(1 << (31 - SOFTMAX_INTEGER_BITS)), 2.0**31 - 1.0)
     if real <= 1.0:
         raise ConversionError(f"softmax: beta · input scale is {beta * input_scale:g}, too small to be exact")
-    multiplier, shift = quantize_multiplier_unbounded(real)
+    multiplier, shift = quantize_multiplier(real)
     return multiplier, shift, -_input_radius(SOFTMAX_INTEGER_BITS, shift)
 
 
 def preprocess_logistic(input_scale: float) -> tuple[int, int, int]:
     """Multiplier, left shift and input radius beyond which the sigmoid saturates."""
     real = input_scale * float(1 << (31 - LOGISTIC_INTEGER_BITS))
-    multiplier, shift = quantize_multiplier_unbounded(real)
-    if not 0 <= shift <= 31:
+    if not 0.5 <= real < 2.0**31:
         raise ConversionError(f"logistic: input scale {input_scale:g} is out of range")
+    multiplier, shift = quantize_multiplier(real)
     return multiplier, shift, _input_radius(LOGISTIC_INTEGER_BITS, shift)
-
-
-def quantize_multiplier_unbounded(real: float) -> tuple[int, int]:
-    """As quantize_multiplier, for the scaled differences whose shift may be 31."""
-    fraction, shift = math.frexp(real)
-    multiplier = round_half_away(fraction * 2.0**31)
-    return (multiplier // 2, shift + 1) if multiplier == 2**31 else (multiplier, shift)
 
 
 def _input_radius(integer_bits: int, left_shift: int) -> int:

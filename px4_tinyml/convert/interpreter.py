@@ -46,7 +46,7 @@ class Int8Interpreter:
 
         for step in self.steps:
             operands = [read(tensor) for tensor in step.operator.inputs]
-            output = _RUN[type(step)](step, *operands) if type(step) in _RUN else operands[0]
+            output = _RUN[type(step)](step, *operands)
             values[step.operator.output.index] = output.reshape(len(rows), -1)
         return values[self.graph.output.index].astype(np.int8)
 
@@ -140,7 +140,12 @@ def _softmax(step: steps.SoftmaxStep, x: fp.I64) -> fp.I64:
     return fp.softmax(x.reshape(-1, step.depth), step.multiplier, step.left_shift, step.diff_min)
 
 
+def _reshape(step: steps.ReshapeStep, x: fp.I64) -> fp.I64:
+    return x
+
+
 _RUN: dict[type[steps.Step], Callable[..., fp.I64]] = {
+    steps.ReshapeStep: _reshape,
     steps.FullyConnectedStep: _fully_connected,
     steps.ConvStep: _conv,
     steps.DepthwiseConvStep: _depthwise,

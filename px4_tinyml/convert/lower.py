@@ -37,13 +37,15 @@ from px4_tinyml.convert.steps import (
     LookupStep,
     MeanStep,
     PoolStep,
+    ReshapeStep,
     SoftmaxStep,
     Step,
     Window,
 )
 from px4_tinyml.errors import ConversionError
 
-INT32_MAX = 2**31 - 1
+SUM_LIMIT = 1 << 30
+"""Sums and rescaled sums stay below this, so that nothing can overflow an int32 on the way."""
 MAX_IMAGE = 1 << 20
 """Elements of an image with the padding its kernel can need: more fits no controller."""
 Pair = tuple[int, int]
@@ -57,6 +59,14 @@ def lower(graph: Graph) -> tuple[Step, ...]:
 def _require(condition: bool, operator: Operator, message: str) -> None:
     if not condition:
         raise ConversionError(f"{operator.name} ({operator.output.name!r}): {message}")
+
+
+def _rescaling(operator: Operator, ratio: float, largest_sum: int) -> tuple[int, int]:
+    """Multiplier and shift for a ratio of scales, checked against the largest sum they can meet."""
+    multiplier, shift = fp.quantize_multiplier(ratio)
+    fits = max(largest_sum, 1) << max(shift, 0) <= SUM_LIMIT
+    _require(fits, operator, "its sums can overflow 32 bits: the layer is too large or its scales are wrong")
+    return multiplier, shift
 
 
 def _clamp(output: Tensor, activation: Activation) -> Clamp:
@@ -85,16 +95,17 @@ def _channels(operator: Weighted, axis: int) -> Channels:
     if len(scales) > 1:
         _require(operator.filter.quantized_dimension == axis, operator, "quantized along another dimension")
     source, target = operator.input.scale, operator.output.scale
-    pairs = [fp.quantize_multiplier(source * scale / target) for scale in scales]
-    pairs *= count // len(pairs)
     wide = np.moveaxis(weights, axis, 0).reshape(count, -1).astype(np.int64)
     bias = np.zeros(count, np.int64)
     if operator.bias is not None and operator.bias.data is not None:
         _require(operator.bias.size == count, operator, f"{operator.bias.size} biases for {count} channels")
         bias = operator.bias.data.ravel().astype(np.int64)
     folded = bias - operator.input.zero_point * wide.sum(axis=1)
-    reach = np.abs(bias) + 255 * np.abs(wide).sum(axis=1)
-    _require(int(reach.max()) <= INT32_MAX, operator, "its sums can overflow 32 bits; use smaller layers")
+    largest = np.abs(bias) + 256 * np.abs(wide).sum(axis=1)
+    pairs = [
+        _rescaling(operator, source * scale / target, int(total))
+        for scale, total in zip(scales * (count // len(scales)), largest, strict=True)
+    ]
     multiplier, shift = (np.array(values, np.int64) for values in zip(*pairs, strict=True))
     return Channels(folded, multiplier, shift)
 
@@ -189,7 +200,7 @@ def _mean(operator: Mean) -> Step:
     groups += [1] * (5 - len(groups))
     count = groups[1] * groups[3]
     _require(target.size * count == source.size, operator, f"output shape {list(target.shape)}")
-    multiplier, shift = fp.quantize_multiplier(source.scale / target.scale)
+    multiplier, shift = _rescaling(operator, source.scale / target.scale, 255 * count)
     fold = min(count.bit_length() - 1, 32, 31 + shift)
     return MeanStep(
         operator, (groups[0], groups[1], groups[2], groups[3], groups[4]), source.zero_point * count,
@@ -249,32 +260,33 @@ def _unary(operator: Unary) -> Step:
     source, target = operator.input, operator.output
     _require(source.size == target.size, operator, "input and output sizes differ")
     x = np.arange(-128, 128, dtype=np.int64)
-    table = _TABLES[operator.name](x, source, target)
+    table = _TABLES[operator.name](x, operator)
     return LookupStep(operator, table.astype(np.int8))
 
 
-def _table_quantize(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    rescaled = fp.multiply(x - source.zero_point, *fp.quantize_multiplier(source.scale / target.scale))
+def _table_quantize(x: fp.I64, operator: Unary) -> fp.I64:
+    source, target = operator.input, operator.output
+    rescaled = fp.multiply(x - source.zero_point, *_rescaling(operator, source.scale / target.scale, 255))
     return np.clip(rescaled + target.zero_point, fp.INT8_MIN, fp.INT8_MAX)
 
 
-def _table_relu(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    return np.maximum(_table_quantize(x, source, target), target.zero_point)
+def _table_relu(x: fp.I64, operator: Unary) -> fp.I64:
+    return np.maximum(_table_quantize(x, operator), operator.output.zero_point)
 
 
-def _table_relu6(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
+def _table_relu6(x: fp.I64, operator: Unary) -> fp.I64:
     # Clamps only: TFLite Micro takes it for granted that input and output are quantized alike.
-    six = source.zero_point + fp.round_half_away(float(np.float32(6.0) / np.float32(source.scale)))
-    return np.clip(x, source.zero_point, min(six, fp.INT8_MAX))
+    clamp = _clamp(operator.input, "RELU6")
+    return np.clip(x, clamp.minimum, clamp.maximum)
 
 
-def _table_logistic(x: fp.I64, source: Tensor, target: Tensor) -> fp.I64:
-    if target.zero_point != -128:
-        raise ConversionError(f"LOGISTIC: output zero point {target.zero_point} found, -128 expected")
-    return fp.logistic(x, source.zero_point, *fp.preprocess_logistic(source.scale))
+def _table_logistic(x: fp.I64, operator: Unary) -> fp.I64:
+    target = operator.output
+    _require(target.zero_point == -128, operator, f"output zero point {target.zero_point} found, -128 expected")
+    return fp.logistic(x, operator.input.zero_point, *fp.preprocess_logistic(operator.input.scale))
 
 
-_TABLES: dict[str, Callable[[fp.I64, Tensor, Tensor], fp.I64]] = {
+_TABLES: dict[str, Callable[[fp.I64, Unary], fp.I64]] = {
     "RELU": _table_relu,
     "RELU6": _table_relu6,
     "QUANTIZE": _table_quantize,
@@ -284,7 +296,7 @@ _TABLES: dict[str, Callable[[fp.I64, Tensor, Tensor], fp.I64]] = {
 
 def _reshape(operator: Reshape) -> Step:
     _require(operator.input.size == operator.output.size, operator, "it changes the number of elements")
-    return Step(operator)
+    return ReshapeStep(operator)
 
 
 _LOWER: dict[type[Operator], Callable[..., Step]] = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from px4_tinyml.convert.graph import Graph
-from px4_tinyml.convert.steps import Step
+from px4_tinyml.convert.steps import ReshapeStep, Step
 
 ALIGNMENT = 4
 """Every buffer starts on a 32-bit word, so that kernels may load words."""
@@ -72,11 +72,10 @@ def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
 def _shared_buffer(step: Step, position: int, buffers: dict[int, _Buffer]) -> _Buffer | None:
     """The input buffer a step's output may use: always for a reshape, when it dies here for in-place work."""
     operator = step.operator
-    moves_nothing = type(step) is Step
     for tensor in operator.inputs:
         if tensor.data is None and tensor.size == operator.output.size:
             buffer = buffers[tensor.index]
-            if moves_nothing or (step.in_place and buffer.last <= position):
+            if isinstance(step, ReshapeStep) or (step.in_place and buffer.last <= position):
                 return buffer
     return None
 

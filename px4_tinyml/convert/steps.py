@@ -15,7 +15,7 @@ from px4_tinyml.types import I8
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One operator made ready. A step that is only a Step moves no data (RESHAPE, EXPAND_DIMS)."""
+    """One operator made ready."""
 
     operator: Operator
 
@@ -23,6 +23,11 @@ class Step:
     def in_place(self) -> bool:
         """True when the output may overwrite the input byte by byte."""
         return False
+
+
+@dataclass(frozen=True, eq=False)
+class ReshapeStep(Step):
+    """The output is the input's bytes: nothing to compute."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,9 +185,12 @@ class _Reader:
                 f"{name} is not supported by the compiled engine (it knows {', '.join(sorted(_READERS))}); "
                 "use --engine tflm, or change the model"
             )
-        constants, options, read = _READERS[name]
-        view = _OperatorView(self, raw, name, constants, options)
+        required, options, read = _READERS[name]
+        view = _OperatorView(self, raw, name, required, options)
         operator = read(view)
+        constants = sum(tensor.data is not None for tensor in operator.inputs)
+        if constants and (not isinstance(operator, Add) or constants == 2):
+            raise ConversionError(f"{name} works on constants only: expected the converter to have folded it")
         for tensor in operator.inputs:
             self._check_activation(tensor)
             if tensor.data is None and tensor.index not in self.known:

@@ -106,10 +106,13 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
     headers: set[str] = set()
     for position, step in enumerate(prepared):
         operator = step.operator
-        where = [_place(tensor, plan, position, definitions) for tensor in operator.inputs]
+        where = [
+            _place(tensor, plan, f"kConstant{position}{'AB'[i]}", definitions)
+            for i, tensor in enumerate(operator.inputs)
+        ]
         target = f"arena + {plan.offsets[operator.output.index]}"
         calls.append(f"\t// {position}: {_describe(step)}")
-        if type(step) not in _CALLS:
+        if isinstance(step, steps.ReshapeStep):
             calls.append("\t// the same bytes under another shape\n")
             continue
         call = _CALLS[type(step)](step)
@@ -164,11 +167,10 @@ def _close(namespace: str) -> str:
     return "\n".join(f"}} // namespace {part}" for part in reversed(namespace.split("::")))
 
 
-def _place(tensor: Tensor, plan: Plan, position: int, definitions: list[str]) -> str:
-    """C++ expression of an input: a place in the arena, or a constant array."""
+def _place(tensor: Tensor, plan: Plan, name: str, definitions: list[str]) -> str:
+    """C++ expression of an input: a place in the arena, or a constant array of that name."""
     if tensor.data is None:
         return f"arena + {plan.offsets[tensor.index]}"
-    name = f"kConstant{position}"
     definitions.append(_int8_array(tensor.data.ravel()).replace("NAME", name) + "\n")
     return name
 
@@ -221,11 +223,7 @@ def _window(window: steps.Window) -> dict[str, int]:
         "Input": window.input, "Output": window.output, "Kernel": window.kernel, "Stride": window.stride,
         "Dilation": window.dilation,
     }  # fmt: skip
-    shape = {
-        f"k{what}{side}": pair[i]
-        for what, pair in pairs.items()
-        for i, side in enumerate(("Height", "Width"))
-    }
+    shape = {f"k{what}{side}": pair[i] for what, pair in pairs.items() for i, side in enumerate(("Height", "Width"))}
     shape |= {
         "kPadTop": window.pad_before[0],
         "kPadLeft": window.pad_before[1],

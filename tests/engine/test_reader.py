@@ -113,6 +113,11 @@ class TestMessages:
         self.b.operator("RELU", [x], y)
         self.refuse("nothing has computed yet", x, z)
 
+    def test_operator_on_constants_only(self) -> None:
+        x, y = self.b.tensor((1, 4), 0.1, 0), self.b.tensor((1, 4), 0.1, 0)
+        self.b.operator("RESHAPE", [self.b.constant(np.ones((1, 4), np.int8), [0.1])], y)
+        self.refuse("RESHAPE works on constants only", x, y)
+
     def test_sums_that_could_overflow(self) -> None:
         x, y = self.b.tensor((1, 4), 0.1, 0), self.b.tensor((1, 2), 0.1, 0)
         weights = self.b.constant(np.zeros((2, 4), np.int8) + 1, [0.1])
@@ -123,7 +128,7 @@ class TestMessages:
     def test_rescaling_beyond_int32(self) -> None:
         x, y = self.b.tensor((1, 4), 1e9, 0), self.b.tensor((1, 4), 1e-9, 0)
         self.b.operator("QUANTIZE", [x], y)
-        self.refuse("scales make no sense", x, y)
+        self.refuse("overflow 32 bits", x, y)
 
     def test_grouped_convolution(self) -> None:
         x, y = self.b.tensor((1, 4, 4, 4), 0.1, 0), self.b.tensor((1, 4, 4, 2), 0.1, 0)
