@@ -21,7 +21,7 @@ demo: venv
 	$(BIN)/px4-tinyml demo --out demo-out
 
 test: venv
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
 
 lint: venv
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
 from px4_tinyml.convert.evaluate import check_quantization, evaluate
 from px4_tinyml.convert.graph import Graph, Tensor
+from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import plan_memory
 from px4_tinyml.convert.quantize import to_float, to_int8
-from px4_tinyml.convert.steps import lower
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
 from px4_tinyml.dataset.golden_feed import choose, golden_feed
@@ -98,7 +98,7 @@ def _describe_model(arch: str, trained: Trained, graph: Graph, model: bytes) -> 
 
 def _memory(graph: Graph, model: bytes) -> dict[str, int | None]:
     try:
-        tflm = TflmInterpreter(model).arena_bytes
+        tflm = TflmInterpreter(model).arena_bytes()
     except ToolchainError as error:
         log.info("TFLite Micro's arena is not measured: %s", error)
         tflm = None

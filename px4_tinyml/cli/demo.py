@@ -1,0 +1,77 @@
+"""px4-tinyml demo: the whole job on simulated flights, from nothing to a report."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+FLIGHTS = 40
+SECONDS = 100.0
+EPOCHS = 60
+
+
+def add_parser(subparsers: Any) -> None:
+    """The options of `demo`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="fly, train, generate C++, replay, report: everything, in about three minutes",
+        description="The whole job on embedded defaults: simulated flights in calm and turbulent air, data set, "
+        "training, int8, a C++ classifier built here, and a replay that proves it computes the same.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="default: demo-out")
+    parser.add_argument("--flights", type=int, default=FLIGHTS, help=f"simulated flights (default {FLIGHTS})")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default 0)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the steps, saying what each one found."""
+    from px4_tinyml.cli.dataset import print_summary
+    from px4_tinyml.cli.replay import as_json, print_table
+    from px4_tinyml.cli.workflow import print_metrics, train_bundle
+    from px4_tinyml.collect import read_log
+    from px4_tinyml.convert.bundle import REPORT_FILE
+    from px4_tinyml.dataset.build import build, collect
+    from px4_tinyml.dataset.store import Dataset
+    from px4_tinyml.errors import ParityError
+    from px4_tinyml.generate.host import generate_host
+    from px4_tinyml.replay.replay import Replay
+    from px4_tinyml.report import write_report
+    from px4_tinyml.sitl import fly
+    from px4_tinyml.spec import PRESETS
+    from px4_tinyml.train.fit import TrainOptions
+
+    begin, out = time.monotonic(), args.out
+    heading(1, f"{args.flights} simulated flights of {SECONDS:.0f} s with their truth")
+    logs = fly(out / "flights", args.flights, seconds=SECONDS, seed=args.seed)
+    print(f"{len(logs)} ULog files in {out / 'flights'}")
+
+    heading(2, "data set: windows labelled by vertical speed and true turbulence, split by airframe")
+    about = build(collect(logs, PRESETS["default"], []), PRESETS["default"], out / "dataset", args.seed)
+    print_summary(about)
+    dataset = Dataset.load(out / "dataset")
+
+    heading(3, "training, int8 quantization, comparison on airframes never trained on")
+    bundle = train_bundle(dataset, out / "bundle", TrainOptions(seed=args.seed, epochs=EPOCHS))
+    print_metrics(bundle.manifest["metrics"])
+
+    heading(4, "C++ for this computer")
+    generate_host(bundle, out / "host")
+    print(f"CMake project: {out / 'host'}")
+
+    heading(5, "the test flights replayed through Python, TFLite Micro and C++")
+    replay = Replay(bundle)
+    test = {flight["source"] for flight in dataset.flights if flight["part"] == "test"}
+    flights = [flight for path in logs if path.name in test for flight in read_log(path)]
+    done = [replay.golden(), *(replay.run(flight) for flight in flights)]
+    print_table(done)
+    write_report(out / "bundle" / REPORT_FILE, bundle, dataset, as_json(replay, done, []))
+    print(f"\nreport: {out / 'bundle' / REPORT_FILE} ({time.monotonic() - begin:.0f} s in all)")
+    return ParityError.exit_code if any(item.mismatches for item in done) else 0
+
+
+def heading(number: int, text: str) -> None:
+    """One line that stands out between the results of the steps."""
+    print(f"\n[{number}/5] {text}", flush=True)
