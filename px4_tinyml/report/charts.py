@@ -84,19 +84,29 @@ def _panels(timeline: Timeline, spec: PipelineSpec) -> list[tuple[int, str, Pain
         (48, "confidence", lambda axes, _: _paint_confidence(axes, timeline, spec)),
     ]
     for values, title, levels in (
-        (timeline.altitude_m, "altitude, m", ()),
-        (timeline.climb_m_s, "vertical speed, m/s (up)", (0.0,)),
-        (timeline.edr_m23_s, "EDR, m^⅔/s (truth)", (CALM_EDR, TURBULENT_EDR)),
+        (timeline.altitude_m, "altitude, m", []),
+        (timeline.climb_m_s, "vertical speed, m/s (up)", [0.0]),
+        (timeline.edr_m23_s, "EDR, m^⅔/s (truth)", [CALM_EDR, TURBULENT_EDR]),
     ):
         if np.isfinite(values).any():
             panels.append((72, title, _curve(timeline, np.asarray(values, np.float64), levels)))
-    if "az" in timeline.slots:
-        panels.append((86, "a_z about gravity, m/s²", _envelopes(timeline, {"az": "ink"})))
-    level = {"ax": "accent", "ay": "faint"}
-    level = {channel: name for channel, name in level.items() if channel in timeline.slots}
-    if level:
-        panels.append((86, "a_x (violet) and a_y (grey), m/s²", _envelopes(timeline, level)))
+    for inks, title in (
+        ({"az": "soft"}, "a_z about gravity, m/s²"),
+        ({"ax": "accent", "ay": "faint"}, "a_x (violet) and a_y (grey), m/s²"),
+    ):
+        if all(channel in timeline.slots for channel in inks):
+            limits = _without_spikes([timeline.slots[channel] for channel in inks])
+            panels.append((86, title + (", spikes cut" if limits else ""), _envelopes(timeline, inks, limits)))
     return panels
+
+
+def _without_spikes(curves: Sequence[F64]) -> tuple[float, float] | None:
+    """Limits that show all but the farthest 0.4 % of the values, where those (a touchdown) would flatten the rest."""
+    values = np.concatenate(curves)
+    low, high = np.nanpercentile(values, [0.2, 99.8]).tolist()
+    room = 0.25 * (high - low)
+    spiky = np.nanmax(values) - np.nanmin(values) > 1.5 * (high - low + 2 * room)
+    return (low - room, high + room) if spiky else None
 
 
 def _panel(figure: Any, size: Size, height: int, top: int, panel_height: int, share: Any = None) -> Any:
@@ -154,6 +164,8 @@ def _curve(timeline: Timeline, values: F64, levels: Sequence[float]) -> Paint:
             axes.axhline(level, color=colour("faint"), linewidth=0.9, linestyle=(0, (3, 3)))
         axes.plot(*_broken(timeline, values), color=colour("ink"), linewidth=1.4)
         axes.margins(y=0.12)
+        if levels and min(levels) > 0:
+            axes.set_ylim(bottom=0)  # a quantity with thresholds is read from zero
         axes.locator_params(axis="y", nbins=4)
 
     return paint
@@ -165,7 +177,7 @@ def _broken(timeline: Timeline, values: F64) -> tuple[F64, F64]:
     return np.insert(timeline.end_s, at, timeline.end_s[at]), np.insert(values, at, np.nan)
 
 
-def _envelopes(timeline: Timeline, channels: Mapping[str, str]) -> Paint:
+def _envelopes(timeline: Timeline, channels: Mapping[str, str], limits: tuple[float, float] | None) -> Paint:
     """Least to greatest slot mean a pixel or two: what a dense curve looks like, in a few kilobytes."""
 
     def paint(axes: Any, size: Size) -> None:
@@ -180,6 +192,8 @@ def _envelopes(timeline: Timeline, channels: Mapping[str, str]) -> Paint:
             alpha = 0.75 if len(channels) > 1 else 1.0
             axes.fill_between(middle, low, high, color=colour(name), linewidth=0.6, alpha=alpha)
         axes.margins(y=0.08)
+        if limits:
+            axes.set_ylim(limits)
         axes.locator_params(axis="y", nbins=4)
 
     return paint

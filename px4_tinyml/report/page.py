@@ -67,6 +67,7 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         loss_chart=charts.loss_chart(bundle.manifest["training"]),
         timelines=timelines(bundle, dataset),
         hole_s=f"{SHOWN_HOLE_S:g}",
+        short=view.SHORT_LIST,
         flights=view.flights(bundle, dataset),
         left_out=view.left_out(dataset, bundle.spec),
         split=view.split(bundle, dataset),

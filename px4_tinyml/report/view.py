@@ -19,7 +19,8 @@ from px4_tinyml.report.words import count, join, percent, plural, score, signed
 from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
 
 MODEL_NAMES = {"float": "float32 network", "int8": "int8 network", "baseline": "physics baseline"}
-FLIGHTS_AT_ONCE = 12
+SHORT_LIST = 12
+"""Longer lists are folded."""
 
 REASON_MEANING = {
     MIXED: f"the label changes within the window (less than {100 * AGREEMENT:.0f} % agree)",
@@ -152,7 +153,7 @@ def _cell(windows: int, share: float) -> dict[str, str]:
     """A cell of a confusion matrix; tone is its CSS class."""
     if windows == 0:
         return {"count": "0", "percent": "0", "heat": "0", "tone": "zero"}
-    tone = "dark" if share > 0.5 else "pale"
+    tone = "dark" if share > 0.68 else "pale"
     return {"count": count(windows), "percent": f"{100 * share:.1f}", "heat": f"{share:.3f}", "tone": tone}
 
 
@@ -190,7 +191,7 @@ def flights(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
         )
     right = f"{rows[0]['accuracy']} of {rows[0]['windows']} windows right"
     title = f"Worst test flight: {right}" if len(rows) > 1 else f"The one test flight: {right}"
-    return {"title": title, "first": rows[:FLIGHTS_AT_ONCE], "rest": rows[FLIGHTS_AT_ONCE:]}
+    return {"title": title, "first": rows[:SHORT_LIST], "rest": rows[SHORT_LIST:]}
 
 
 def left_out(dataset: Dataset, spec: PipelineSpec) -> dict[str, Any]:
@@ -271,7 +272,7 @@ def sizes(bundle: ModelBundle) -> dict[str, Any]:
         shape = " × ".join(map(str, q["shape"]))
         rows.append((f"int8 {side}", f"{shape}, scale {q['scale']:.9g}, zero point {signed(q['zero_point'])}"))
     macs, weights = count(model["macs"]), count(model["weights_bytes"])
-    title = f"One window costs {macs} multiply-accumulates; the weights take {weights} bytes"
+    title = f"One window costs {macs} MACs; the weights take {weights} bytes"
     return {"title": title, "rows": rows, "operators": model["operators"]}
 
 
@@ -295,7 +296,7 @@ def spec_tables(bundle: ModelBundle) -> dict[str, Any]:
     fields += [(f"decision.{k}", _plain(v)) for k, v in data["decision"].items()]
     assert spec.offset is not None and spec.inv_scale is not None
     channels = [
-        (name, "m" if name == ALTITUDE_CHANNEL else CHANNEL_UNITS[name[0]], signed(f"{offset:.4g}"), f"{1 / scale:.4g}")
+        (name, "m" if name == ALTITUDE_CHANNEL else CHANNEL_UNITS[name[0]], signed(f"{offset:.4f}"), f"{1 / scale:.4f}")
         for name, offset, scale in zip(spec.channels, spec.offset, spec.inv_scale, strict=True)
     ]
     made_with = [(name, str(version)) for name, version in manifest["tools"].items()]

@@ -22,7 +22,7 @@ from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 CONV_MODEL = Path(__file__).resolve().parents[2] / "benchmarks" / "models" / "conv.tflite"
-HOSTILE = 'a<script>alert(1)</script>"&$x^$.ulg'
+HOSTILE = '<img src=x onerror=alert(1)>"&$x^$.ulg'
 LEGS = ((-1.5, 0.05), (0.0, 0.05), (1.2, 0.05), (0.0, 0.3), (0.0, 0.15), (0.0, 0.05))
 """(velocity down m/s, EDR) of each leg of a flight."""
 
@@ -107,9 +107,8 @@ def make_bundle(dataset: Dataset) -> ModelBundle:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Dataset]:
-    """An imu6 bundle and its data set; one flight's name is an attack."""
-    names = [HOSTILE if i % 2 else f"flight_{i}.ulg" for i in range(6)]
-    flights = [make_flight(f"{i}_{name}", f"quad {i} <u>", i) for i, name in enumerate(names)]
+    """An imu6 bundle and its data set; the names of flights and vehicles are attacks."""
+    flights = [make_flight(f"flight_{i}{HOSTILE}", f"quad {i} <u>", i) for i in range(10)]
     dataset = make_dataset(tmp_path_factory.mktemp("report") / "dataset", PRESETS["imu6"], flights)
     return make_bundle(dataset), dataset
 
@@ -117,3 +116,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Data
 @pytest.fixture(scope="session")
 def flight_maker() -> Callable[..., FlightLog]:
     return make_flight
+
+
+@pytest.fixture(scope="session")
+def dataset_maker() -> Callable[..., Dataset]:
+    return make_dataset

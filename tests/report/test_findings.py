@@ -1,0 +1,128 @@
+"""Verdict, limits and colours on small made-up results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.report import view
+from px4_tinyml.report.findings import commonest_error, gain_over_baseline
+from px4_tinyml.report.limits import find_limits
+from px4_tinyml.report.svg import label_colours
+from px4_tinyml.spec import DecisionSpec
+from px4_tinyml.train.metrics import summarize
+
+LABELS = ["level", "climb"]
+
+
+def metrics(network: list[float], physics: list[float]) -> dict[str, Any]:
+    """Both models on flights of 200 windows (half of each label), right in these shares of them."""
+    truth = np.tile(np.arange(2), 100 * len(network))
+    flight = np.repeat(np.arange(len(network)), 200)
+    result: dict[str, Any] = {"labels": LABELS, "agreement": 1.0}
+    for model, shares in (("float", network), ("int8", network), ("baseline", physics)):
+        wrong = np.concatenate([np.arange(200) >= round(200 * share) for share in shares])
+        result[model] = summarize(truth, np.where(wrong, 1 - truth, truth), flight, LABELS)
+    return result
+
+
+def headline(result: dict[str, Any], trained: tuple[ModelBundle, Dataset]) -> dict[str, Any]:
+    return view.headline(trained[0].with_manifest(metrics=result), trained[1])
+
+
+def test_the_gain_is_paired_by_flight() -> None:
+    """Flights differ by 40 points, the models by 5 on each of them: the gain is sure although the scores are not."""
+    hard_and_easy = [0.5, 0.6, 0.7, 0.8, 0.9]
+    result = metrics([share + 0.05 for share in hard_and_easy], hard_and_easy)
+    gain = gain_over_baseline(result)
+    assert gain.value == pytest.approx(0.05) and gain.low == pytest.approx(0.05) and gain.high == pytest.approx(0.05)
+    low, high = result["int8"]["macro_f1_interval"]
+    assert high - low > 0.2
+    assert gain.proven
+
+
+@pytest.mark.parametrize(
+    ("network", "physics", "verdict"),
+    [
+        ([0.9, 0.95, 0.9], [0.8, 0.8, 0.8], "beats the physics baseline: macro-F1 0.917 against 0.800"),
+        ([0.9, 0.95, 0.7], [0.8, 0.8, 0.8], "is ahead of the physics baseline, not beyond doubt"),
+        ([0.9], [0.5], "is ahead of the physics baseline, not beyond doubt"),
+        ([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
+        ([0.7, 0.9, 0.7], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
+    ],
+)
+def test_verdict(
+    network: list[float], physics: list[float], verdict: str, trained: tuple[ModelBundle, Dataset]
+) -> None:
+    assert verdict in headline(metrics(network, physics), trained)["title"]
+
+
+def test_one_test_flight_has_no_interval(trained: tuple[ModelBundle, Dataset]) -> None:
+    shown = headline(metrics([0.9], [0.5]), trained)
+    assert {row["interval"] for row in shown["scores"]} == {"no interval"}
+    assert "one test flight allows no interval" in " ".join(shown["sentences"])
+
+
+def test_dots_stand_inside_their_axis(trained: tuple[ModelBundle, Dataset]) -> None:
+    for network, floor in (([1.0, 0.95], "0.8"), ([0.9, 0.2], "0.2"), ([0.02, 0.04], "0.0")):
+        for row in headline(metrics(network, network), trained)["scores"]:
+            assert row["floor"] == floor
+            assert (
+                0
+                <= float(row["left"])
+                <= float(row["dot"])
+                <= float(row["left"]) + float(row["width"]) + 0.02
+                <= 100.03
+            )
+
+
+def test_commonest_error_is_by_share_of_the_label() -> None:
+    error = commonest_error({"confusion": [[900, 100, 0], [4, 6, 0], [0, 0, 5]]}, ["level", "climb", "descend"])
+    assert error is not None
+    assert (error.truth, error.called, error.count, error.share) == ("climb", "level", 4, 0.4)
+    assert commonest_error({"confusion": [[9, 0], [0, 9]]}, LABELS) is None
+
+
+def limits(bundle: ModelBundle, dataset: Dataset) -> dict[str, str]:
+    return {limit.title: limit.text for limit in find_limits(bundle, dataset)}
+
+
+def test_an_imu_alone_shows_what_it_confuses(trained: tuple[ModelBundle, Dataset]) -> None:
+    bundle, dataset = trained
+    text = limits(bundle, dataset)["No barometer among the inputs"]
+    matrix = np.array(bundle.manifest["metrics"]["int8"]["confusion"])
+    assert f"{100 * matrix[1:3, 0].sum() / matrix[1:3].sum():.1f}\u202f% of the climb and descend" in text
+    assert f"{100 * matrix[0, 1:3].sum() / matrix[0].sum():.1f}\u202f% of the level" in text
+
+
+def test_limits_follow_the_data(trained: tuple[ModelBundle, Dataset]) -> None:
+    bundle, dataset = trained
+    found = limits(bundle, dataset)
+    assert "All 10 flights are simulated" in found["Simulated flights"]
+    assert "2 test flights" in found["Few test flights"]
+    assert "No airframe held out" not in found
+    assert "covers 2.56 s and a new one is complete every 0.64 s" in found["Answers come late"]
+    assert "2 windows (1.28 s)" in found["Answers come late"]
+
+    counts = dataset.about["counts"]
+    windows = {**counts["windows"], "test": {**counts["windows"]["test"], "climb": 0, "descend": 0}}
+    about = {**dataset.about, "split_by": "flight", "counts": {**counts, "windows": windows}}
+    changed = limits(
+        replace(bundle, spec=replace(bundle.spec, decision=DecisionSpec(smoothing_q8=256))),
+        Dataset(dataset.folder, dataset.spec, about),
+    )
+    assert "10 airframes in all" in changed["No airframe held out"]
+    assert "No test window is labelled climb and descend" in changed["Climb and descend without test windows"]
+    assert "1 window (0.64 s)" in changed["Answers come late"]
+
+
+def test_known_labels_keep_their_colour() -> None:
+    assert label_colours(("vert", "hori")) == {"vert": "label-4", "hori": "label-5"}
+    mixed = label_colours(("turbulence", "a", "b", "c", "d", "e", "level", "f"))
+    assert mixed["turbulence"] == "label-3" and mixed["level"] == "label-0"
+    assert len(set(mixed.values())) == 8
