@@ -83,11 +83,18 @@ class Autopilot:
         self._k_thrust = vehicle.mass_kg * G / 4.0 / rotor.hover_rad_s**2
         self._thrust_max = vehicle.thrust_ratio * vehicle.mass_kg * G / 4.0
         self._thrust_min = 0.03 * self._thrust_max
+        self._size_max = 0.9 * vehicle.thrust_ratio * G
 
     def reset(self) -> None:
         """Forget the integrals: on the ground they would only wind up."""
         self._rate_sum = [0.0, 0.0, 0.0]
         self._velocity_sum = [0.0, 0.0, 0.0]
+
+    def settle(self) -> None:
+        """Touched down: stand level and let the thrust go, as PX4 does once it feels the ground."""
+        self.reset()
+        self._down = (0.0, 0.0, 1.0)
+        self.thrust *= 0.9
 
     def outer(self, guidance: Guidance, position: list[float], velocity: list[float]) -> None:
         """Position and velocity loops: estimates (NED) to a thrust and a direction."""
@@ -105,11 +112,12 @@ class Autopilot:
                 self._velocity_sum[axis] + 0.15 * v_gain * v_gain * error / OUTER_HZ, 8.0 if axis < 2 else 4.0
             )
         north, east = wanted[0], wanted[1]
-        lift = max(G - wanted[2], 0.25 * G)
+        lift = min(max(G - wanted[2], 0.25 * G), 0.9 * self._size_max)
         side = math.hypot(north, east)
-        if side > self._tilt * lift:
-            scale = self._tilt * lift / side
-            north, east = north * scale, east * scale
+        # Height before place: the side force takes what the lift leaves, within the tilt limit.
+        limit = min(self._tilt * lift, math.sqrt(self._size_max**2 - lift**2))
+        if side > limit:
+            north, east = north * limit / side, east * limit / side
             for axis in (0, 1):
                 self._velocity_sum[axis] *= 0.995
         size = math.sqrt(north * north + east * east + lift * lift)
@@ -148,13 +156,12 @@ class Autopilot:
         pitch = _clip(accel[1] * iyy / (4.0 * x), 0.6 * quarter + 0.1 * self._thrust_max)
         yaw = _clip(accel[2] * izz / (4.0 * vehicle.yaw_ratio_m), 0.25 * quarter)
         k, low, high = self._k_thrust, self._thrust_min, self._thrust_max
-        out = []
-        for thrust in (
+        wanted = (
             quarter - roll + pitch + yaw,
             quarter + roll - pitch + yaw,
             quarter + roll + pitch - yaw,
             quarter - roll - pitch - yaw,
-        ):
-            thrust = low if thrust < low else high if thrust > high else thrust
-            out.append(math.sqrt(thrust / k))
-        return out
+        )
+        # Attitude before height: where a motor would saturate, all of them give way together.
+        excess = max(max(wanted) - high, 0.0)
+        return [math.sqrt(min(max(thrust - excess, low), high) / k) for thrust in wanted]

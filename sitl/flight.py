@@ -250,7 +250,7 @@ class Simulator:
         else:
             speeds = command
         self._rotors.spin(speeds)
-        unsteady = plan.vehicle.thrust_noise
+        unsteady = self._unsteady
         factor = self._ground_factor * (1.0 + plan.vehicle.heave_noise * noise.heave[i])
         lift = [factor * (1.0 + unsteady * series[i]) for series in noise.lift]
         gp, gq, gr = air.rates
@@ -278,12 +278,20 @@ class Simulator:
         self._air.slow(seconds - _GROUND_S, max(height, 0.0))
         radius = plan.vehicle.rotor.radius_m
         reach = max(height + self._world.rest_height_m, 0.6 * radius)
+        # Towards the vortex ring state the rotor meets its own wake; forward speed blows it away.
+        inflow = plan.vehicle.rotor.hover_inflow_m_s
+        depth = min(max((velocity[2] / inflow - 0.25) / 0.5, 0.0), 1.0)
+        clear = max(1.0 - math.hypot(velocity[0], velocity[1]) / (1.5 * inflow), 0.0)
+        self._unsteady = plan.vehicle.thrust_noise * (1.0 + 2.5 * depth * clear)
         # Cheeseman and Bennett 1955.
         self._ground_factor = 1.0 / (1.0 - (radius / (4.0 * reach)) ** 2)
-        command = self._state_machine(seconds, height, est_velocity[2])
+        command = self._state_machine(seconds, -est_position[2], est_velocity[2])
         if command[0] < 0.0:
             self._guidance.step((noise.stick[0][i], noise.stick[1][i], noise.stick[2][i]))
-            pilot.outer(self._guidance, est_position, est_velocity)
+            if self._touch_s > 0.1:
+                pilot.settle()
+            else:
+                pilot.outer(self._guidance, est_position, est_velocity)
             if self._landed:
                 pilot.reset()
         wn, we, wd = self._air.wind()
@@ -308,11 +316,12 @@ class Simulator:
         if seconds < _GROUND_S + _SPIN_UP_S:
             return [idle] * 4
         if not self._guidance.landing:
-            if height_m > 0.05:
+            if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
                 self._landed = False
             return [-1.0] * 4
-        low_thrust = self._pilot.thrust < 0.5 * self.plan.vehicle.mass_kg * G
-        self._touch_s = self._touch_s + period if low_thrust and abs(down_m_s) < 0.3 else 0.0
+        low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
+        down = low_thrust and abs(down_m_s) < 0.3 and height_m < 0.8
+        self._touch_s = self._touch_s + period if down else 0.0
         if self._touch_s > 0.4:
             self._landed = True
         if self._touch_s > 1.4:

@@ -58,8 +58,8 @@ def lengths(height_m: float) -> tuple[float, float]:
 
 
 def mean_wind_factor(height_m: float) -> float:
-    """Mean wind at a height over the wind at 20 ft: the logarithmic profile with z0 = 0.15 ft."""
-    return math.log(_clamp(height_m) / M_PER_FT / 0.15) / math.log(20.0 / 0.15)
+    """Mean wind at a height over the wind at 20 ft: the logarithmic profile with z0 = 0.15 ft, from 1 ft up."""
+    return math.log(max(height_m / M_PER_FT, 1.0) / 0.15) / math.log(20.0 / 0.15)
 
 
 def spectrum_u(k: F64) -> F64:
