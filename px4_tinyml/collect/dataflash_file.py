@@ -100,8 +100,9 @@ class DataflashFile:
             if data[place : place + 2] == HEAD and place + 3 <= end:
                 kind = data[place + 2]
                 following = place + lengths[kind]
-                sound = place < following <= end and self._head_at(following)
-                if sound and (kind != FMT_TYPE or self._take_format(place)):
+                # a format may be what makes the next message's type known: take it in first
+                sound = place < following <= end and (kind != FMT_TYPE or self._take_format(place))
+                if sound and self._head_at(following):
                     offsets.append(place)
                     place = following
                     continue

@@ -168,7 +168,7 @@ class UlogFile:
         if kind == "A":
             return self._take_subscription(body)
         if kind in "IMPQ":
-            return self._take_value(kind, body) or (kind == "M" and self._is_last_piece(place, body, end))
+            return self._take_value(kind, body) or (kind == "M" and self._is_piece(place, body, end))
         if kind in "LC":
             skip = 9 if kind == "L" else 11
             return (
@@ -258,13 +258,15 @@ class UlogFile:
             (self.parameters if kind == "P" else self.info).setdefault(name, number)
         return True
 
-    def _is_last_piece(self, place: int, body: bytes, end: int) -> bool:
-        """The last piece of a long information keeps the key, and so the length, of the first."""
+    def _is_piece(self, place: int, body: bytes, end: int) -> bool:
+        """A piece of a long information of another length than its key says, as PX4 does write them."""
         match = _KEY.match(body[2 : 2 + body[1]]) if len(body) > 2 else None
-        if match is None or match[2] is None or len(body) - 2 - body[1] >= int(match[2]):
+        if match is None or match[2] is None:
             return False
+        value = body[2 + body[1] :]
+        plausible = _is_text(value) if match[1] == b"char" else len(value) < int(match[2])
         following = place + 3 + len(body)
-        return following == end or self._fits(following, end)
+        return plausible and (following == end or self._fits(following, end))
 
     def _fits(self, place: int, end: int) -> bool:
         """Whether a sound message starts here."""
