@@ -123,7 +123,7 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
         for name, text in call.arrays.items():
             definitions.append(text.replace("NAME", f"k{name}{position}") + "\n")
         arguments = ", ".join([*where, *(f"k{name}{position}" for name in call.arrays), target])
-        calls.append(f"\tmotion::engine::{call.kernel}<Shape{position}>({arguments});\n")
+        calls.append(f"\tmotion::engine::{call.kernel}<Shape{position}>({arguments});\n\tMOTION_LAYER({position})\n")
     if not headers:
         calls.append("\t(void)arena;")
     includes = "\n".join(f'#include "engine/kernels/{header}"' for header in sorted(headers))
@@ -138,6 +138,11 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
 #include "model/CompiledModel.hpp"
 
 {includes}
+
+// What `px4-tinyml bench` measures a layer with; nothing in a firmware.
+#ifndef MOTION_LAYER
+#define MOTION_LAYER(position)
+#endif
 
 {_open(namespace)}
 
