@@ -53,7 +53,11 @@ def _origin(dataset: Dataset) -> Limit:
     simulated = sum(_has_true_edr(dataset, i) for i in range(len(dataset.flights)))
     total = len(dataset.flights)
     if simulated == 0:
-        return Limit("Recorded flights", f"All {plural(total, 'flight')} are recordings without a simulator's truth.")
+        return Limit(
+            "Labels from estimates",
+            "No log carries a simulator's truth: labels come from the vehicle's own estimates of vertical speed and "
+            "landed state, with their errors and delays, and from spans a person set.",
+        )
     which = f"All {plural(total, 'flight')} are" if simulated == total else f"{simulated} of {total} flights are"
     return Limit(
         "Simulated flights",

@@ -216,7 +216,7 @@ def left_out(dataset: Dataset, spec: PipelineSpec) -> dict[str, Any]:
         "title": f"{join(what)} {verb} left out" if what else "Nothing was left out",
         "reasons": reasons,
         "resets": resets,
-        "unusable": [(PurePath(u["source"]).name, u["why"]) for u in unusable],
+        "unusable": [(PurePath(u["source"]).name, u["why"].removeprefix(f"{u['source']}: ")) for u in unusable],
         "without_baro": without_baro,
         "warnings": [(f["source"], f["warnings"]) for f in entries if f["warnings"]],
     }

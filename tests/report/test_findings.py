@@ -36,21 +36,21 @@ def headline(result: dict[str, Any], trained: tuple[ModelBundle, Dataset]) -> di
 
 
 def test_the_gain_is_paired_by_flight() -> None:
-    """Flights differ by 40 points, the models by 5 on each of them: the gain is sure although the scores are not."""
-    hard_and_easy = [0.5, 0.6, 0.7, 0.8, 0.9]
+    """Flights differ by 40 points, the models by 5 on each: the gain is sure, the scores are not."""
+    hard_and_easy = [0.5, 0.6, 0.65, 0.7, 0.8, 0.9]
     result = metrics([share + 0.05 for share in hard_and_easy], hard_and_easy)
     gain = gain_over_baseline(result)
     assert gain.value == pytest.approx(0.05) and gain.low == pytest.approx(0.05) and gain.high == pytest.approx(0.05)
-    low, high = result["int8"]["macro_f1_interval"]
-    assert high - low > 0.2
+    assert result["int8"]["macro_f1_interval"][0] < result["baseline"]["macro_f1"]
     assert gain.proven
 
 
 @pytest.mark.parametrize(
     ("network", "physics", "verdict"),
     [
-        ([0.9, 0.95, 0.9], [0.8, 0.8, 0.8], "beats the physics baseline: macro-F1 0.917 against 0.800"),
-        ([0.9, 0.95, 0.7], [0.8, 0.8, 0.8], "is ahead of the physics baseline, not beyond doubt"),
+        ([0.9, 0.95, 0.9] * 2, [0.8] * 6, "beats the physics baseline: macro-F1 0.917 against 0.800"),
+        ([0.9, 0.95, 0.9, 0.95, 0.9], [0.8] * 5, "is ahead of the physics baseline, not beyond doubt"),
+        ([0.9, 0.95, 0.7] * 2, [0.8] * 6, "is ahead of the physics baseline, not beyond doubt"),
         ([0.9], [0.5], "is ahead of the physics baseline, not beyond doubt"),
         ([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
         ([0.7, 0.9, 0.7], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
