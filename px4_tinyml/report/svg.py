@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.spec import MAX_LABELS
 
-STYLE_COLOURS = ("ink", "soft", "faint", "line", "surface", "accent", "uncertain", "between")
+STYLE_COLOURS = ("ink", "soft", "faint", "line", "accent", "uncertain", "between")
 COLOUR_NAMES = (*STYLE_COLOURS, *(f"label-{i}" for i in range(MAX_LABELS)))
 KNOWN_LABELS = ("level", "climb", "descend", "turbulence")
 """These have the same colour in every report."""
@@ -82,7 +82,9 @@ def new_figure(size: Size, height: int) -> Iterator[Any]:
         "figure.facecolor": "none",
         "figure.dpi": 72,
     }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says: the same inputs, the same bytes
+        matplotlib.rcParams.update(style)
         figure = Figure(figsize=(size.width / 72, height / 72))
         FigureCanvasSVG(figure)
         yield figure
