@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from px4_tinyml.errors import Px4TinymlError, SpecError
+from px4_tinyml.errors import SpecError
 from px4_tinyml.progress import progress
 from px4_tinyml.units import M_S_PER_KT
 
@@ -119,7 +119,7 @@ def _fly_one(request: _Request) -> Path:
 
 
 @contextmanager
-def _mapper(jobs: int) -> Iterator[functools.partial[Iterator[Path]]]:
+def _mapper(jobs: int) -> Iterator[Callable[[list[_Request]], Iterator[Path]]]:
     """`map` over requests, in this process or in several."""
     if jobs == 1:
         yield functools.partial(map, _fly_one)

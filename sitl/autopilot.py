@@ -78,7 +78,6 @@ class Autopilot:
         self._yaw_wanted = heading_rad
         self._down = (0.0, 0.0, 1.0)
         self.thrust = 0.0
-        self.acceleration = [0.0, 0.0, 0.0]
         rotor = vehicle.rotor
         self._k_thrust = vehicle.mass_kg * G / 4.0 / rotor.hover_rad_s**2
         self._thrust_max = vehicle.thrust_ratio * vehicle.mass_kg * G / 4.0
@@ -98,7 +97,7 @@ class Autopilot:
 
     def outer(self, guidance: Guidance, position: list[float], velocity: list[float]) -> None:
         """Position and velocity loops: estimates (NED) to a thrust and a direction."""
-        wanted = self.acceleration
+        wanted = [0.0, 0.0, 0.0]
         for axis in range(3):
             p_gain = self._position_p if axis < 2 else 1.0
             v_gain = self._velocity_p if axis < 2 else self._climb_p
@@ -125,8 +124,13 @@ class Autopilot:
         self.thrust = self._vehicle.mass_kg * size
         self._yaw_wanted = guidance.yaw
 
-    def inner(self, rates: tuple[float, float, float], rotation: tuple[float, ...], yaw: float) -> list[float]:
-        """Attitude and rate loops and the mixer: measured rates and rotation (body to NED) to rotor speeds."""
+    def inner(
+        self, rates: list[float], rotation: tuple[float, ...], yaw: float, tilt_error: tuple[float, float]
+    ) -> list[float]:
+        """Attitude and rate loops and the mixer: measured rates and attitude to rotor speeds.
+
+        rotation: body to NED; tilt_error: by how much the estimate of roll and pitch is wrong, rad.
+        """
         r00, r01, _, r10, r11, _, r20, r21, _ = rotation
         dx, dy, dz = self._down
         # The wanted thrust axis in body axes; level with it when its x and y are zero.
@@ -134,7 +138,7 @@ class Autopilot:
         by = r01 * dx + r11 * dy + r21 * dz
         gain = self._attitude_p
         turn = math.remainder(self._yaw_wanted - yaw, 2.0 * math.pi)
-        wanted = (-gain * by, gain * bx, _clip(1.8 * turn, 2.5))
+        wanted = (-gain * (by + tilt_error[0]), gain * (bx - tilt_error[1]), _clip(1.8 * turn, 2.5))
         accel = [0.0, 0.0, 0.0]
         for axis in range(3):
             before = self._rate[axis]

@@ -41,7 +41,7 @@ def slot_means(imu: ImuSeries) -> tuple[F64, F64]:
 
 
 def window_bands(imu: ImuSeries) -> tuple[F64, F64]:
-    """(start of each window in s, RMS [W, quantity, band] in the units of QUANTITIES); windows with NaN are left out."""
+    """(start of each window in s, RMS [W, quantity, band]); windows with an empty slot are left out."""
     time, mean = slot_means(imu)
     weight = np.hanning(WINDOW)
     frequency = np.fft.rfftfreq(WINDOW, 1.0 / RATE_HZ)

@@ -68,7 +68,7 @@ def _head(r: _Recorder) -> None:
     plan, vehicle = r.plan, r.plan.vehicle
     for key, value in (
         ("sys_name", "PX4"), ("ver_hw", _HARDWARE), ("ver_sw", f"px4-tinyml {__version__}"),
-        ("sim_airframe", f"sim {vehicle.airframe.name}"), ("sim_mission", plan.mission),
+        ("sim_airframe", vehicle.airframe.name), ("sim_mission", plan.mission),
         ("sim_seed", str(plan.seed)), ("sim_flight", str(plan.index)), ("sim_weather", plan.weather.condition),
     ):  # fmt: skip
         r.log.info(key, value)

@@ -83,7 +83,7 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
     level = spread(0.55, 2.4) * (2.2 if rng.random() < 0.15 else 1.0)
     axes = np.array([1.0, 1.0, spread(0.8, 2.2)])
     line = level * spread(0.3, 1.6) * np.abs(rng.normal(0.0, 1.0, (4, 2, 3))) * axes
-    broad = spread(0.58, 1.25)
+    broad = spread(0.65, 1.3)
     silent = rng.random() < 0.1
     start = float(rng.uniform(10.0, 60.0))
     angles = rng.normal(0.0, 0.02, 3)

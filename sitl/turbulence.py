@@ -75,7 +75,7 @@ def spectrum_vw(k: F64) -> F64:
 
 def random_series(rng: np.random.Generator, n: int, step: float, spectrum: Callable[[F64], F64]) -> F64:
     """A periodic Gaussian series [n], zero mean, with a one-sided spectrum over rad per unit of the step."""
-    k = 2.0 * np.pi * np.fft.rfftfreq(n, step)
+    k: F64 = np.asarray(2.0 * np.pi * np.fft.rfftfreq(n, step), dtype=np.float64)
     amplitude = 0.5 * np.sqrt(spectrum(k) * k[1])
     amplitude[0] = 0.0
     coefficients = amplitude * (rng.standard_normal(len(k)) + 1j * rng.standard_normal(len(k)))

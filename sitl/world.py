@@ -100,8 +100,9 @@ def load_jsbsim() -> Any:
         raise ToolchainError(
             "simulated flights need JSBSim, which is not installed: pip install 'px4-tinyml[sim]'"
         ) from error
-    jsbsim.FGJSBBase().debug_lvl = 0
-    return jsbsim
+    module: Any = jsbsim
+    module.FGJSBBase().debug_lvl = 0
+    return module
 
 
 class World:
