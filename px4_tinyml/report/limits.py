@@ -172,7 +172,7 @@ def _clean_windows(dataset: Dataset) -> Limit:
         "Clean windows are scored",
         f"A window is scored when at least {100 * AGREEMENT:.0f} % of its slots carry one label; "
         f"{plural(mixed, 'window')} in which it changes (the entry into a climb, say) are left out. On the vehicle "
-        "those are classified too. Every figure is for single windows, before the decision filter smooths them.",
+        "those are classified too. Scores are for single windows, before the decision filter smooths them.",
     )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.errors import DatasetError, ToolchainError
+from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, view
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
@@ -24,10 +24,15 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 def write_report(path: Path, bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | None = None) -> None:
     """Write the HTML report of a bundle that was trained on this data set.
 
-    parity: what a replay found: "targets" (names), "windows", "mismatches" (pair → count), "logs" (names).
-    Raises DatasetError for another data set than the bundle's, ToolchainError when it cannot be drawn or written.
+    parity: the document of `replay --json` (docs/replay.md). Raises DatasetError for another data set than the
+    bundle's, ParityError for a replay of another model, ToolchainError when it cannot be drawn or written.
     """
     check_trained_on(bundle, dataset)
+    if parity and parity["model_sha256"] != bundle.sha256:
+        raise ParityError(
+            f"the replay was of model {parity['model_sha256'][:16]}, the bundle holds {bundle.sha256[:16]}: "
+            "replay this bundle again"
+        )
     page = render(bundle, dataset, parity)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

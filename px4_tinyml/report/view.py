@@ -277,15 +277,19 @@ def sizes(bundle: ModelBundle) -> dict[str, Any]:
 
 
 def parity(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The replay of logs through several targets."""
+    """The replay of the golden vectors and of logs through several targets (`replay --json`, docs/replay.md)."""
     if result is None:
         return None
-    total = sum(result["mismatches"].values())
-    targets = join([str(target) for target in result["targets"]])
-    windows = plural(result["windows"], "window")
-    title = f"{targets} {'differ' if total else 'compute the same'}: {count(total)} mismatches in {windows}"
-    rows = [(str(pair), count(n)) for pair, n in result["mismatches"].items()]
-    return {"title": title, "rows": rows, "logs": [str(log) for log in result["logs"]], "windows": windows}
+    targets, windows = join(result["targets"]), plural(result["windows"], "window")
+    total = result["mismatches"]
+    return {
+        "title": f"{targets} {'differ' if total else 'compute the same'}: {count(total)} mismatches in {windows}",
+        "pairs": [(pair, count(n["windows"]), count(n["mismatches"])) for pair, n in result["pairs"].items()],
+        "logs": [(log["log"], count(log["windows"]), count(log["mismatches"])) for log in result["logs"]],
+        "first": [
+            (log["log"], pair["first"]) for log in result["logs"] for pair in log["pairs"].values() if pair["first"]
+        ],
+    }
 
 
 def spec_tables(bundle: ModelBundle) -> dict[str, Any]:

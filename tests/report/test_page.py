@@ -5,20 +5,30 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.errors import DatasetError, ToolchainError
+from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import write_report
 
-PARITY = {
-    "targets": ["python", "tflm", "host"],
-    "windows": 12345,
-    "mismatches": {"python:tflm": 0, "python:host": 0},
-    "logs": ["a&b.ulg"],
-}
+
+def replayed(bundle: ModelBundle, differing: int = 0) -> dict[str, Any]:
+    """What `replay --json` prints for one log."""
+    first = "window 3: the outputs are <not> the same" if differing else ""
+    pairs = {"python:tflm": {"mismatches": 0, "first": ""}, "python:host": {"mismatches": differing, "first": first}}
+    return {
+        "model_sha256": bundle.sha256,
+        "targets": ["python", "tflm", "host"],
+        "windows": 12345,
+        "mismatches": differing,
+        "pairs": {pair: {"windows": 12345, "mismatches": of["mismatches"]} for pair, of in pairs.items()},
+        "logs": [{"log": "a&b.ulg", "windows": 12345, "mismatches": differing, "pairs": pairs}],
+    }
+
+
 VOID = {"meta", "br", "path", "use"}
 
 
@@ -57,7 +67,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def html(trained: tuple[ModelBundle, Dataset], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "new folder" / "report.html"
-    write_report(path, *trained, PARITY)
+    write_report(path, *trained, replayed(trained[0]))
     return path.read_text(encoding="utf-8")
 
 
@@ -87,7 +97,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, page: Page) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes(trained: tuple[ModelBundle, Dataset], html: str, tmp_path: Path) -> None:
-    write_report(tmp_path / "again.html", *trained, PARITY)
+    write_report(tmp_path / "again.html", *trained, replayed(trained[0]))
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
 
 
@@ -151,9 +161,12 @@ def test_parity_is_shown_only_when_there_is_one(
     assert "python, tflm and host compute the same: 0 mismatches in 12 345 windows" in page.sections["parity"]
     write_report(tmp_path / "none.html", *trained)
     assert "parity" not in Page((tmp_path / "none.html").read_text(encoding="utf-8")).sections
-    write_report(tmp_path / "bad.html", *trained, {**PARITY, "mismatches": {"python:tflm": 0, "python:host": 7}})
+    write_report(tmp_path / "bad.html", *trained, replayed(trained[0], differing=7))
     bad = Page((tmp_path / "bad.html").read_text(encoding="utf-8")).sections["parity"]
-    assert "differ: 7 mismatches" in bad and "python:host 7" in bad
+    assert "differ: 7 mismatches" in bad and "python:host 12 345 7" in bad
+    assert "the outputs are <not> the same" in bad
+    with pytest.raises(ParityError, match="replay this bundle again"):
+        write_report(tmp_path / "other.html", *trained, {**replayed(trained[0]), "model_sha256": "0" * 64})
 
 
 def test_another_data_set_is_refused(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:

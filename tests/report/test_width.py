@@ -40,7 +40,12 @@ def test_nothing_is_wider_than_the_screen(
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
-    parity = {"targets": ["a", "b"], "windows": 1, "mismatches": {"a:b": 0}, "logs": ["x" * 200]}
+    name = "x" * 200
+    parity = {
+        "model_sha256": trained[0].sha256, "targets": ["a", "b"], "windows": 1, "mismatches": 1,
+        "pairs": {"a:b": {"windows": 1, "mismatches": 1}},
+        "logs": [{"log": name, "windows": 1, "mismatches": 1, "pairs": {"a:b": {"first": f"{name} differs"}}}],
+    }  # fmt: skip
     write_report(tmp_path / "report.html", *trained, parity)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", "", html).replace("<details>", "<details open>") + PROBE
