@@ -20,11 +20,8 @@ def read_log(path: Path, column_map: Path | None = None) -> list[FlightLog]:
     column_map: TOML that describes the columns of a CSV of unknown kind (mapped_csv.py).
     Raises LogError when nothing in the file can be used, SpecError when the column map is wrong.
     """
-    kind = sniff_bytes(path, read_head(path, HEAD_SIZE))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LogError(f"{path}: cannot be read ({error.strerror})") from error
+    data = read_head(path, size=-1)
+    kind = sniff_bytes(path, data[:HEAD_SIZE])
     try:
         return _read(kind, path, data, hashlib.sha256(data).hexdigest(), column_map)
     except (ArithmeticError, LookupError, ValueError, struct.error, MemoryError) as error:

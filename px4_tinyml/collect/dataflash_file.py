@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.collect.gather import rows_at
 from px4_tinyml.errors import LogError
 from px4_tinyml.types import F64
 
@@ -187,8 +188,7 @@ class DataflashFile:
             self.damage.append(f"{len(kinds)} message types are called {name}: the first is used")
         if not form.dtype.itemsize:
             return None
-        raw = np.lib.stride_tricks.sliding_window_view(np.frombuffer(self.data, np.uint8), form.dtype.itemsize)
-        return Messages(form, raw[offsets + 3].view(form.dtype).reshape(-1), offsets)
+        return Messages(form, rows_at(self.data, offsets + 3, form.dtype), offsets)
 
     def texts(self, name: str, column: str) -> list[str]:
         """A text column of all messages of a name."""

@@ -65,8 +65,7 @@ def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
     log = TlogFile.read(data)
     if not len(log.frames):
         raise LogError(f"{path}: no MAVLink frame with a right checksum in {len(data)} bytes: not a .tlog")
-    imu_frames = log.select(IMU_MESSAGES)
-    senders = sorted(set(zip(imu_frames.system.tolist(), imu_frames.component.tolist(), strict=True)))
+    senders = sorted({sender for name in IMU_MESSAGES for sender in log.select(name).senders()})
     recordings = [_Recording(log, system, component) for system, component in senders]
     usable, refused = [], []
     for recording in recordings:
@@ -88,7 +87,6 @@ class _Recording:
 
     def __init__(self, log: TlogFile, system: int, component: int) -> None:
         self.log, self.system, self.component = log, system, component
-        self.frames = log.frames.where(log.frames.system == system)
         self.warnings: list[str] = []
         heartbeats = self.messages("HEARTBEAT", own=True)
         self.heartbeats = heartbeats
@@ -97,7 +95,8 @@ class _Recording:
 
     def messages(self, name: str, own: bool = False) -> _Messages:
         """Messages of a kind of this system (own: of this component only)."""
-        frames = self.frames.where(self.log.is_message(self.frames, name))
+        frames = self.log.select(name)
+        frames = frames.where(frames.system == self.system)
         if own:
             frames = frames.where(frames.component == self.component)
         return _Messages(name, frames, self.log.rows(frames, name))
@@ -143,7 +142,7 @@ class _Recording:
             "hardware": None,
             "simulated": False,
             "autopilot": autopilot,
-            "topics": self.log.counts(self.frames),
+            "topics": self.log.counts(self.system),
         }
 
     def _firmware(self, autopilot: str) -> str:

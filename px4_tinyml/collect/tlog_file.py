@@ -7,7 +7,6 @@ frames they hit. What lies between good frames is then counted by cause. Definit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.collect.gather import rows_at
+
 TIME_SIZE = 8
 MAGIC_V1, MAGIC_V2 = 0xFE, 0xFD
 SIGNED = 0x01
 SIGNATURE_SIZE = 13
 _HEADER = {MAGIC_V1: 6, MAGIC_V2: 10}
-_CHUNK = 1 << 24
+_CRC_BLOCK = 8192
 
 
 @cache
@@ -100,9 +101,9 @@ class Frames:
     """Good frames in file order. All arrays are [N]; offset is where the frame's first byte is."""
 
     offset: NDArray[np.int64]
-    header: NDArray[np.int64]
-    length: NDArray[np.int64]
-    number: NDArray[np.int64]
+    header: NDArray[np.uint8]
+    length: NDArray[np.uint8]
+    number: NDArray[np.int32]
     system: NDArray[np.uint8]
     component: NDArray[np.uint8]
     end: NDArray[np.int64]
@@ -112,6 +113,11 @@ class Frames:
 
     def where(self, mask: NDArray[Any]) -> Frames:
         return Frames(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+    def senders(self) -> set[tuple[int, int]]:
+        """System and component ids that occur."""
+        pairs = np.unique(self.system.astype(np.uint16) << 8 | self.component).tolist()
+        return {(pair >> 8, pair & 0xFF) for pair in pairs}
 
 
 @dataclass
@@ -158,37 +164,42 @@ class TlogFile:
             self.damage.append(f"{self.garbage} bytes of {len(self.data)} belong to no MAVLink frame")
 
     @cached_property
-    def _padded(self) -> NDArray[np.uint8]:
+    def _padded(self) -> bytes:
         """The file with room after its end for payloads whose zeros MAVLink 2 trimmed."""
-        return np.frombuffer(self.data + bytes(256), np.uint8)
+        return self.data + bytes(256)
 
     def times_us(self, frames: Frames) -> NDArray[np.int64]:
         """When the ground station received these frames (Unix µs; no checksum guards these)."""
-        at = frames.offset[:, None] - TIME_SIZE + np.arange(TIME_SIZE)
-        raw = np.frombuffer(self.data, np.uint8)[np.maximum(at, 0)]
-        return np.asarray(np.minimum(raw.view(">u8").reshape(-1), np.uint64(2**62)), dtype=np.int64)
+        received = rows_at(self.data, frames.offset - TIME_SIZE, np.dtype([("us", ">u8")]))["us"]
+        return np.asarray(np.minimum(received, np.uint64(2**62)), dtype=np.int64)
 
     def rows(self, frames: Frames, name: str) -> NDArray[Any]:
         """Decode frames of one message: a structured array; bytes MAVLink 2 trimmed are zero."""
         layout = _layout(message_id(name))
-        raw = self._padded
-        start = frames.offset + frames.header
-        payload = np.lib.stride_tricks.sliding_window_view(raw, layout.itemsize)[start]
-        payload[np.arange(layout.itemsize) >= frames.length[:, None]] = 0
-        return np.asarray(payload.view(layout).reshape(-1))
+        rows = rows_at(self._padded, frames.offset + frames.header, layout)
+        if len(frames) and int(frames.length.min()) < layout.itemsize:
+            payload = rows.view(np.uint8).reshape(len(rows), layout.itemsize)
+            payload[np.arange(layout.itemsize) >= frames.length[:, None]] = 0
+        return rows
 
-    def is_message(self, frames: Frames, name: str) -> NDArray[np.bool_]:
-        """Which of these frames are of a message."""
-        return np.asarray(frames.number == message_id(name))
+    @cached_property
+    def _by_number(self) -> dict[int, NDArray[np.int64]]:
+        """Indices of the frames of each message, in file order."""
+        order = np.argsort(self.frames.number, kind="stable")
+        numbers, first = np.unique(self.frames.number[order], return_index=True)
+        return dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
 
-    def counts(self, frames: Frames | None = None) -> dict[str, int]:
-        """Frames of each message by name."""
-        numbers, found = np.unique((self.frames if frames is None else frames).number, return_counts=True)
-        return {_definitions()[n].msgname: c for n, c in zip(numbers.tolist(), found.tolist(), strict=True)}
+    def select(self, name: str) -> Frames:
+        """Frames of one message, in file order."""
+        return self.frames.where(self._by_number.get(message_id(name), np.empty(0, dtype=np.int64)))
 
-    def select(self, names: Iterable[str]) -> Frames:
-        """Frames of these messages, in file order."""
-        return self.frames.where(np.isin(self.frames.number, [message_id(n) for n in names]))
+    def counts(self, system: int | None = None) -> dict[str, int]:
+        """Frames of each message by name (of one system)."""
+        found = {
+            _definitions()[number].msgname: len(at) if system is None else int((self.frames.system[at] == system).sum())
+            for number, at in self._by_number.items()
+        }
+        return {name: number for name, number in found.items() if number}
 
 
 def _frame_size(raw: NDArray[np.uint8], place: int) -> int:
@@ -217,54 +228,66 @@ def _good_frames(raw: NDArray[np.uint8]) -> Frames:
     starts, ends = candidates.offset - TIME_SIZE, candidates.end
     is_start, is_end = np.zeros((2, len(raw) + 1), dtype=np.bool_)
     is_start[starts] = is_end[ends] = is_start[len(raw)] = is_end[0] = True
-    frames = candidates.where(is_end[starts] & is_start[ends])
-    frames = frames.where(_crc_is_right(raw, frames))
-    if int((frames.end - frames.offset + TIME_SIZE).sum()) == len(raw):
-        return frames
-    return candidates.where(_crc_is_right(raw, candidates))
+    right = is_end[starts] & is_start[ends]
+    right[right] = _crc_is_right(raw, candidates, np.flatnonzero(right))
+    if int((ends - starts)[right].sum()) < len(raw):
+        right = _crc_is_right(raw, candidates, np.arange(len(starts)))
+    return candidates.where(right)
 
 
 def _candidates(raw: NDArray[np.uint8]) -> Frames:
     """Every place whose header could be one of a known message that fits into the file."""
-    starts = np.flatnonzero((raw == MAGIC_V1) | (raw == MAGIC_V2)).astype(np.int64)
+    starts = np.flatnonzero(raw - np.uint8(MAGIC_V2) < 2)  # the two magics are neighbours
     room = np.where(raw[starts] == MAGIC_V2, 12, 8)
     starts = starts[(starts >= TIME_SIZE) & (starts + room <= len(raw))]
     two = raw[starts] == MAGIC_V2
-    header = np.where(two, _HEADER[MAGIC_V2], _HEADER[MAGIC_V1])
-    length = raw[starts + 1].astype(np.int64)
-    flags = np.where(two, raw[starts + 2], 0)
-    end = starts + header + length + 2 + np.where(flags & SIGNED, SIGNATURE_SIZE, 0)
-    high = np.minimum(starts + 9, len(raw) - 1)
-    long_number = raw[starts + 7] | raw[high - 1].astype(np.int64) << 8 | raw[high].astype(np.int64) << 16
-    number = np.where(two, long_number, raw[starts + 5])
+    header = np.where(two, np.uint8(_HEADER[MAGIC_V2]), np.uint8(_HEADER[MAGIC_V1]))
+    length = raw[starts + 1]
+    flags = raw[starts + 2] * two
+    end = starts + header + length + 2
+    end += (flags & SIGNED) * SIGNATURE_SIZE
+    number = raw[starts + np.where(two, 7, 5)].astype(np.int32)
+    high = np.minimum(starts[two] + 9, len(raw) - 1)
+    number[two] |= raw[high - 1].astype(np.int32) << 8 | raw[high].astype(np.int32) << 16
     extras = _crc_extras()
     known = (number < len(extras)) & (end <= len(raw)) & (flags <= SIGNED)
     known[known] &= extras[number[known]] >= 0
-    at = np.where(two, 5, 3)
-    return Frames(starts, header, length, number, raw[starts + at], raw[starts + at + 1], end).where(known)
+    sender = starts + np.where(two, 5, 3)
+    return Frames(starts, header, length, number, raw[sender], raw[sender + 1], end).where(known)
 
 
-def _crc_is_right(raw: NDArray[np.uint8], frames: Frames) -> NDArray[np.bool_]:
-    """Check all frames' checksums together, two bytes of every frame at a time, longest frames first."""
-    size = frames.header - 1 + frames.length  # the magic is not part of it
-    order = np.argsort(-size, kind="stable")
-    place, size = frames.offset[order] + 1, size[order]
+def _crc_is_right(raw: NDArray[np.uint8], frames: Frames, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Check the checksums of the chosen frames, some thousand together so that they stay in the cache."""
+    right = np.empty(len(chosen), dtype=np.bool_)
+    for first in range(0, len(chosen), _CRC_BLOCK):
+        part = chosen[first : first + _CRC_BLOCK]
+        size = frames.header[part].astype(np.int64) - 1 + frames.length[part]  # the magic is not part of it
+        extra = _crc_extras()[frames.number[part]].astype(np.uint16)
+        right[first : first + _CRC_BLOCK] = _crc_block(raw, frames.offset[part] + 1, size, extra)
+    return right
+
+
+def _crc_block(
+    raw: NDArray[np.uint8], place: NDArray[np.int64], size: NDArray[np.int64], extra: NDArray[np.uint16]
+) -> NDArray[np.bool_]:
+    """Whether `size` bytes from each place and CRC_EXTRA give the checksum after them, two bytes at a time."""
+    base = int(place.min())
+    here = raw[base : int((place + size).max()) + 2]
+    pairs = here[:-1] | here[1:].astype(np.uint16) << 8
+    order = np.argsort(-size, kind="stable")  # longest first, so that those still going on are the first ones
+    place, size = place[order] - base, size[order]
     crc = np.full(len(place), 0xFFFF, dtype=np.uint16)
     odd = (size & 1).astype(np.bool_)
-    crc[odd] = _crc_byte(crc[odd], raw[place[odd]])
+    crc[odd] = _crc_byte(crc[odd], here[place[odd]])
     place += odd
-    pairs = raw[:-1] | raw[1:].astype(np.uint16) << 8
-    table = _crc_pair_table()
-    steps = size // 2
-    remaining = np.searchsorted(-steps, -np.arange(1, (steps[0] if len(steps) else 0) + 1), side="right")
-    for count in remaining.tolist():
+    table, steps = _crc_pair_table(), size // 2
+    for going_on in np.searchsorted(-steps, -np.arange(1, steps[0] + 1), side="right").tolist():
         # take() with a mode skips the bounds check; every place is inside the file by construction
-        word = pairs.take(place[:count], mode="clip")
-        table.take(np.bitwise_xor(crc[:count], word, out=word), mode="clip", out=crc[:count])
-        place[:count] += 2
-    crc = _crc_byte(crc, _crc_extras()[frames.number[order]].astype(np.uint16))
+        word = pairs.take(place[:going_on], mode="clip")
+        table.take(np.bitwise_xor(crc[:going_on], word, out=word), mode="clip", out=crc[:going_on])
+        place[:going_on] += 2
     right = np.empty(len(order), dtype=np.bool_)
-    right[order] = crc == pairs[place]
+    right[order] = _crc_byte(crc, extra[order]) == pairs[place]
     return right
 
 

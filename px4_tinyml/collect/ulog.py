@@ -185,6 +185,9 @@ def _resets(position: Topic, warnings: list[str]) -> list[tuple[float, float]]:
         ("vz_reset_counter", "delta_vz", RESET_SPEED_M_S),
         ("z_reset_counter", "delta_z", RESET_HEIGHT_M),
     ):
+        if position.has(counter) != position.has(step):
+            missing = step if position.has(counter) else counter
+            warnings.append(f"topic {position.name} has no field {missing}: its resets are not seen")
         if not (position.has(counter) and position.has(step)):
             continue
         at = np.flatnonzero(np.diff(position[counter].astype(np.int64))) + 1

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.collect.gather import rows_at
 from px4_tinyml.errors import LogError
 
 MAGIC = b"ULog\x01\x12\x35"
@@ -383,9 +384,7 @@ class UlogFile:
             self.damage.append(f"instance 0 of {name} has no data: instance {multi_id} used")
         dtype = self._dtype(name)
         offsets = self._by_id[ident]
-        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(self.data, np.uint8), dtype.itemsize)
-        rows = windows[offsets + 5].view(dtype).reshape(-1)
-        return Topic(name, multi_id, rows, offsets)
+        return Topic(name, multi_id, rows_at(self.data, offsets + 5, dtype), offsets)
 
 
 def _is_text(raw: bytes) -> bool:

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from px4_tinyml.types import FlightLog
 
-HOLD_MESSAGES = 2
-"""A state that holds (landed, armed, wind) may be wrong until its next message, and nowhere else."""
-
 
 def _rows(log: FlightLog) -> dict[str, NDArray[np.float64]]:
     """Series of a log as tables of numbers, time first."""
@@ -60,7 +57,9 @@ def _reference_problem(whole: FlightLog, flipped: FlightLog) -> str | None:
         return "reference times changed silently"
     if len(a) != len(b):
         return None
-    speed = ~((a.velocity_down_m_s == b.velocity_down_m_s) | (np.isnan(a.velocity_down_m_s) & np.isnan(b.velocity_down_m_s)))
+    speed = ~(
+        (a.velocity_down_m_s == b.velocity_down_m_s) | (np.isnan(a.velocity_down_m_s) & np.isnan(b.velocity_down_m_s))
+    )
     if speed.sum() > 1:
         return f"{int(speed.sum())} vertical speeds changed silently"
     for name in ("airborne", "armed"):
@@ -74,16 +73,24 @@ def problem_of_cut(whole: FlightLog, cut: FlightLog) -> str | None:
     """What in a cut log is not a beginning of the whole; None when all is well."""
     before, after = _rows(whole), _rows(cut)
     for name, table in after.items():
-        if name not in before or len(table) > len(before[name]) or not np.array_equal(table, before[name][: len(table)]):
+        if (
+            name not in before
+            or len(table) > len(before[name])
+            or not np.array_equal(table, before[name][: len(table)])
+        ):
             return f"{name} is not a beginning of the whole log's"
     a, b = whole.reference, cut.reference
     if b is None:
         return None
+    if cut.info["velocity_source"] is None:  # cut before the first one: its reference has another time base
+        return None if np.isnan(b.velocity_down_m_s).all() else "vertical speeds without a source"
     if a is None or len(b) > len(a) or not np.array_equal(b.timestamp_us, a.timestamp_us[: len(b)]):
         return "the reference is not a beginning of the whole log's"
     for name in ("airborne", "armed"):
-        if not np.array_equal(getattr(a, name)[: len(b)], getattr(b, name)):
-            return f"{name} is not a beginning of the whole log's"
+        before_cut, found = getattr(a, name)[: len(b)], getattr(b, name)
+        known = (before_cut >= 0) & (found >= 0)  # without its later events a log may know less, or guess
+        if not np.array_equal(before_cut[known], found[known]):
+            return f"{name} contradicts the whole log's"
     # Trust in a vertical speed also comes from what follows: only where both trust it must they agree.
     both = np.isfinite(a.velocity_down_m_s[: len(b)]) & np.isfinite(b.velocity_down_m_s)
     if not np.array_equal(a.velocity_down_m_s[: len(b)][both], b.velocity_down_m_s[both]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ GRAVITY = 9.80665
 
 SENSOR_COMBINED = (
     "uint64_t timestamp;float[3] gyro_rad;uint32_t gyro_integral_dt;int32_t accelerometer_timestamp_relative;"
-    "float[3] accelerometer_m_s2;uint32_t accelerometer_integral_dt;uint8_t accelerometer_clipping;uint8_t[3] _padding0;"
+    "float[3] accelerometer_m_s2;uint32_t accelerometer_integral_dt;uint8_t accelerometer_clipping;"
+    "uint8_t[3] _padding0;"
 )
 AIR_DATA = "uint64_t timestamp;uint64_t timestamp_sample;float baro_alt_meter;uint8_t[4] _padding0;"
 LOCAL_POSITION = (
@@ -216,3 +218,24 @@ def small_tlog(
             if i % 50 == 0:
                 log.send(received, m.MAVLink_heartbeat_message(6, 8, 0, 0, 0, 3), 255, 190)
     return log.bytes()
+
+
+SENSOR_HEADER = (
+    "timestamp,gyro_rad[0],gyro_rad[1],gyro_rad[2],accelerometer_m_s2[0],accelerometer_m_s2[1],accelerometer_m_s2[2],"
+    "baro_timestamp_relative,baro_alt_meter"
+)
+
+
+def write_ulog2csv(folder: Path) -> Path:
+    """A flight as ulog2csv of 2016 exports it: the barometer repeats in every row."""
+    path = folder / "12_00_00_sensor_combined_0.csv"
+    rows = [f"{10_000_000 + i * 4000},0,0,0,0,0,-9.8,{-(i % 10) * 4000},{100 + i // 10}" for i in range(1000)]
+    path.write_text("\n".join([SENSOR_HEADER, *rows, ""]), encoding="utf-8")
+    rows = [f"{10_000_000 + i * 100_000},{-2.5},{int(i > 2)}" for i in range(40)]
+    (folder / "12_00_00_vehicle_local_position_0.csv").write_text(
+        "\n".join(["timestamp,vz,v_z_valid", *rows, ""]), encoding="utf-8"
+    )
+    (folder / "12_00_00_vehicle_status_0.csv").write_text(
+        "timestamp,arming_state,system_type\n9000000,2,2\n", encoding="utf-8"
+    )
+    return path

@@ -61,7 +61,9 @@ def test_modern_names_times_and_instances() -> None:
             body = struct.pack("<QB6f", 7_000_000 + i * 5000, instance, 0, 0, 0, 0, 0, -9.8 - instance)
             parts.append(dataflash_message(130, body))
             if i % 10 == 0:
-                parts.append(dataflash_message(131, struct.pack("<QBff", 7_000_000 + i * 5000, instance, 0, 0.5 + instance)))
+                parts.append(
+                    dataflash_message(131, struct.pack("<QBff", 7_000_000 + i * 5000, instance, 0, 0.5 + instance))
+                )
         if i % 10 == 0:
             parts.append(dataflash_message(132, struct.pack("<Qffh", 7_000_000 + i * 5000, 0.4, 0, -999)))
             parts.append(dataflash_message(133, struct.pack("<QB", 7_000_000 + i * 5000, 1)))
