@@ -15,7 +15,7 @@ import sys
 from px4_tinyml import __version__
 from px4_tinyml.errors import Px4TinymlError
 
-COMMANDS = ("demo", "inspect", "fly", "dataset", "train", "evaluate", "classify", "generate", "replay")
+COMMANDS = ("demo", "inspect", "fly", "dataset", "train", "evaluate", "classify", "generate", "replay", "bench")
 """Modules of px4_tinyml.cli in the order of the help: each has add_parser(subparsers) and run(args)."""
 
 

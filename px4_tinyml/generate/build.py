@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from px4_tinyml.errors import ToolchainError
@@ -43,17 +43,25 @@ def build_tree(files: Mapping[str, str], cache_dir: Path | None = None, flags: S
     """
     cxx = compiler()
     command = [*cxx, *FLAGS, *flags]
-    version = _run([*cxx, "--version"])
-    key = hashlib.sha256(repr((command, version, sorted(files.items()))).encode()).hexdigest()[:32]
-    built = (cache_dir or user_cache()) / "host" / key
+    version = run_tool([*cxx, "--version"])
+
+    def make(work: Path) -> Path:
+        write_tree(work / "src", files)
+        return _compile(command, work, [f for f in sorted(files) if f.endswith(".cpp")])
+
+    return build_once("host", (command, version, sorted(files.items())), make, cache_dir)
+
+
+def build_once(kind: str, key: object, make: Callable[[Path], Path], cache_dir: Path | None = None) -> Path:
+    """The folder that `make(work folder)` returned, made once for each key and kept in the cache."""
+    name = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+    built = (cache_dir or user_cache()) / kind / name
     if built.is_dir():
         return built
     try:
         built.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=built.parent, prefix="build-") as name:
-            work = Path(name)
-            write_tree(work / "src", files)
-            product = _compile(command, work, [f for f in sorted(files) if f.endswith(".cpp")])
+        with tempfile.TemporaryDirectory(dir=built.parent, prefix="build-") as folder:
+            product = make(Path(folder))
             # A rename is atomic: whoever builds the same at the same time finds all of it or nothing.
             if not built.is_dir():
                 product.rename(built)
@@ -68,16 +76,17 @@ def _compile(command: list[str], work: Path, sources: list[str]) -> Path:
     product.mkdir()
     objects = {source: str(work / (source.replace("/", "_") + ".o")) for source in sources}
     for source, made in objects.items():
-        _run([*command, "-I", str(work / "src"), "-c", str(work / "src" / source), "-o", made])
+        run_tool([*command, "-I", str(work / "src"), "-c", str(work / "src" / source), "-o", made])
     library = [made for source, made in objects.items() if source != "main.cpp"]
-    _run([*command, "-shared", *library, "-o", str(product / LIBRARY)])
-    _run([*command, *objects.values(), "-o", str(product / COMMAND)])
+    run_tool([*command, "-shared", *library, "-o", str(product / LIBRARY)])
+    run_tool([*command, *objects.values(), "-o", str(product / COMMAND)])
     return product
 
 
-def _run(command: list[str]) -> str:
+def run_tool(command: Sequence[str]) -> str:
+    """Standard output of a program; raises ToolchainError with its words when it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(list(command), capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         raise ToolchainError(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:

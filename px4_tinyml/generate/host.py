@@ -16,6 +16,13 @@ from px4_tinyml.spec import PipelineSpec
 
 def host_files(bundle: ModelBundle) -> dict[str, str]:
     """Every file of the project, by relative path."""
+    files = classifier_files(bundle)
+    model = [name for name in files if name.startswith("model/") and name.endswith(".cpp")]
+    return {**files, **host_frame(bundle.spec, model)}
+
+
+def classifier_files(bundle: ModelBundle) -> dict[str, str]:
+    """core, engine and model of a bundle: what every target has in common."""
     graph = read_model(bundle.model)
     check_model(bundle.spec, graph)
     model = {f"model/{Path(name).name}": text for name, text in compile_model(graph, bundle.spec.hash).items()}
@@ -23,7 +30,6 @@ def host_files(bundle: ModelBundle) -> dict[str, str]:
         **module_sources("core", "engine"),
         **model,
         SPEC_HEADER: spec_header(bundle.spec, graph.input.scale, graph.input.zero_point),
-        **host_frame(bundle.spec, [name for name in model if name.endswith(".cpp")]),
     }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from px4_tinyml.classify.pipeline import Classification, Classifier
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.generate.cortex_m import CPUS, build_cortex_m
 from px4_tinyml.generate.host import build_host
+from px4_tinyml.replay.cortex_m import emulator, run_cortex_m
 from px4_tinyml.replay.host import run_host
 
 Runner = Callable[[Feed], Classification]
@@ -26,8 +29,20 @@ def _host(bundle: ModelBundle) -> Runner:
     return lambda events: run_host(command, events)
 
 
-TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {"python": _python, "tflm": _tflm, "host": _host}
+def _cortex_m(bundle: ModelBundle, cpu: str) -> Runner:
+    emulator()
+    image = build_cortex_m(bundle, cpu)
+    return lambda events: run_cortex_m(image, cpu, events)
+
+
+TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {
+    "python": _python,
+    "tflm": _tflm,
+    "host": _host,
+    **{cpu: partial(_cortex_m, cpu=cpu) for cpu in CPUS},
+}
 """Name → what builds a runner for a bundle (once); raises ToolchainError where the target cannot run here.
 
 python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
+cortex-m4, cortex-m7: the same C++, compiled for a bare Arm processor that QEMU emulates.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("collect", "dataset", "train", "convert", "generate", "classify", "replay", "report", "cli")
+ROOMS = ("collect", "dataset", "train", "convert", "generate", "classify", "replay", "bench", "report", "cli")
 FOUNDATION = {"spec", "types", "units", "errors", "paths", "progress"}
 FOUNDATION_MAY_USE = {*FOUNDATION, ""}
 SITL_MAY_USE = FOUNDATION_MAY_USE
@@ -66,7 +66,7 @@ import importlib, pkgutil, sys
 for heavy in ("tensorflow", "keras", "matplotlib", "pyarrow", "jsbsim", "sklearn", "mavsdk"):
     sys.modules[heavy] = None
 import px4_tinyml
-for name in ("spec", "collect", "dataset", "generate", "classify", "replay", "cli"):
+for name in ("spec", "collect", "dataset", "generate", "classify", "replay", "bench", "cli"):
     module = importlib.import_module(f"px4_tinyml.{name}")
     for info in pkgutil.walk_packages(getattr(module, "__path__", []), f"px4_tinyml.{name}."):
         if info.name != "px4_tinyml.cli.workflow":

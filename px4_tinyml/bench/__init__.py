@@ -1,0 +1,1 @@
+"""What a model costs on its target: instructions, flash, RAM, and the share of a processor (docs/bench.md)."""

@@ -1,0 +1,54 @@
+"""Costs as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from px4_tinyml.bench.cost import Cost
+
+
+def columns(rows: Sequence[Sequence[object]], left: int = 1) -> str:
+    """Rows of cells as aligned text; the first `left` columns are words, the others numbers. None: a dash."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    width = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    justified = [
+        [cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, width, strict=True))]
+        for row in cells
+    ]
+    return "\n".join("  ".join(row).rstrip() for row in justified)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else str(value)
+
+
+def per_mac(instructions: int | None, macs: int) -> float | None:
+    """Instructions a multiply-accumulate."""
+    return instructions / macs if instructions is not None and macs else None
+
+
+def table(costs: Sequence[Cost]) -> str:
+    """One line a cost."""
+    head = ("model", "engine", "target", "instructions", "per MAC", "cycles est.", "flash", "weights", "RAM", "stack")
+    rows = [
+        (c.model, c.engine + (" (recorded)" if c.recorded else ""), c.target, c.instructions,
+         per_mac(c.instructions, c.macs), c.cycles, c.flash_bytes, c.weights_bytes, c.ram_bytes, c.stack_bytes)
+        for c in costs
+    ]  # fmt: skip
+    return columns([head, *rows], left=3)
+
+
+def layer_table(cost: Cost) -> str:
+    """One line a layer that has code, and what is around them."""
+    head = (f"{cost.model}, {cost.engine}, {cost.target}", "", "MACs", "instructions", "per MAC", "cycles est.")
+    rows = [
+        (f"{layer.index} {layer.operator}", layer.shapes, layer.macs, layer.instructions,
+         per_mac(layer.instructions, layer.macs), layer.cycles)
+        for layer in cost.layers
+        if layer.instructions
+    ]  # fmt: skip
+    return columns([head, *rows], left=2)

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The engine and whatever it needs, and nothing else: linked with this as the only root and measured, never run.
+
+#include "engine_under_test.hpp"
+
+Engine engine;
+
+extern "C" bool motion_footprint()
+{
+	return engine.invoke();
+}
