@@ -55,6 +55,8 @@ def fly(
     """
     from px4_tinyml.sitl.world import load_jsbsim
 
+    if jobs is not None and jobs < 1:
+        raise SpecError(f"jobs = {jobs}: expected at least 1")
     requests = _requests(Path(out), flights, mission, airframe, edr, w20_kt, seconds, seed)
     load_jsbsim()
     Path(out).mkdir(parents=True, exist_ok=True)
