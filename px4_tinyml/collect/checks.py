@@ -7,6 +7,7 @@ the signal path resets on it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,12 @@ def seconds(time_us: float) -> str:
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """ "1 sample", "2 samples"."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def one_letter_off(name: str, others: Iterable[str]) -> str | None:
+    """Of some names the one that one damaged letter could have made of this name."""
+    near = (o for o in others if len(o) == len(name) and sum(a != b for a, b in zip(o, name, strict=True)) == 1)
+    return next(near, None)
 
 
 def time_outliers(time_us: I64) -> Bool:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.collect.checks import baro_series, imu_series
+from px4_tinyml.collect.checks import baro_series, imu_series, one_letter_off
 from px4_tinyml.collect.dataflash_file import DataflashFile, Messages
 from px4_tinyml.collect.reference import Signal, Velocity, reference_series
 from px4_tinyml.collect.unusable import UnusableLogError
 from px4_tinyml.types import FlightLog
 
+WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM")
 IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
 
 # LogEvent of ArduCopter (libraries/AP_Logger/LogStructure.h)
@@ -58,7 +59,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     if baro_messages is not None:
         baro = baro_series(_time_us(baro_messages), baro_messages["Alt"], warnings)
     velocity = _velocity(log, warnings)
-    held = _held(log)
+    held = _held(log, warnings)
     base = Signal(imu_messages.offset[::5], _time_us(imu_messages)[::5])
     reference = reference_series(velocity, base, baro, held, warnings)
     return FlightLog(
@@ -87,20 +88,37 @@ def _time_us(messages: Messages) -> NDArray[np.uint64]:
     return np.asarray(np.maximum(messages.raw("TimeMS"), 0), dtype=np.uint64) * np.uint64(1000)
 
 
-def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
-    """Messages of the first sensor of a kind ("I", or core "C" of the EKF, is 0), with these columns and a time."""
+def _messages(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
+    """Messages of a name that have these columns; what damage may have renamed is said."""
     found = log.messages(name)
     if found is None:
+        named = {
+            f.name: f.columns for f in log.formats.values() if f.name not in WANTED and set(columns) <= set(f.columns)
+        }
+        damaged = one_letter_off(name, named)
+        if damaged is not None:
+            warnings.append(f"message {damaged} looks like a damaged {name}: not read")
         return None
     missing = [c for c in columns if not found.has(c)]
-    if not (found.has("TimeUS") or found.has("TimeMS")):
-        missing.append("TimeUS")
     if missing:
         warnings.append(f"message {name} has no numeric column {missing[0]}: not used")
+        return None
+    return found
+
+
+def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
+    """Messages of the first sensor of a kind ("I", or core "C" of the EKF, is 0), with these columns and a time."""
+    found = _messages(log, name, columns, warnings)
+    if found is None:
+        return None
+    if not (found.has("TimeUS") or found.has("TimeMS")):
+        warnings.append(f"message {name} has no numeric column TimeUS: not used")
         return None
     for instance in ("I", "C"):
         if found.has(instance):
             return found.where(found.raw(instance) == 0)
+    if len(found.format.columns[1]) == 1:
+        warnings.append(f"column {found.format.columns[1]} of message {name} looks like a damaged instance number")
     return found
 
 
@@ -151,7 +169,7 @@ def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
 def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
     """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, has no such thing)."""
     messages = log.messages("CTUN")
-    if messages is None or "NavRoll" in messages.format.columns:
+    if messages is not None and "NavRoll" in messages.format.columns:
         return None
     tuning = _first_instance(log, "CTUN", ("CRt",), warnings)
     if tuning is None:
@@ -159,19 +177,19 @@ def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
     return Velocity("CTUN.CRt", _time_us(tuning), -tuning["CRt"] / 100.0, tuning.offset)
 
 
-def _held(log: DataflashFile) -> dict[str, Signal]:
+def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
     """Airborne and armed: from events, else STAT and ARM; motors on counts as armed where neither says."""
     held = {}
-    events = log.messages("EV")
-    if events is not None and events.has("Id"):
+    events = _messages(log, "EV", ("Id",), warnings)
+    if events is not None:
         ids = events.raw("Id").astype(int)
         if np.isin(ids, (EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)).any():
             held["airborne"] = _states(events, ids, AIRBORNE_EVENTS)
         if np.isin(ids, (EVENT_ARMED, EVENT_DISARMED)).any():
             held["armed"] = _states(events, ids, {EVENT_ARMED: 1, EVENT_DISARMED: 0})
     for key, name, column in (("airborne", "STAT", "isFlying"), ("armed", "ARM", "ArmState")):
-        messages = log.messages(name)
-        if key not in held and messages is not None and messages.has(column):
+        messages = None if key in held else _messages(log, name, (column,), warnings)
+        if messages is not None:
             held[key] = Signal(messages.offset, (messages.raw(column) > 0).astype(np.int8))
     tuning = log.messages("CTUN")
     throttles = [c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)]

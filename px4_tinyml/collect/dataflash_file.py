@@ -147,11 +147,9 @@ class DataflashFile:
             return length == FMT_LENGTH
         if any(c not in _TYPES for c in text) or len(set(names)) != len(names):
             return False
-        # Old logs name fewer columns than they have values: the rest keeps a place but no name.
-        spare = [f"_{i}" for i in range(len(names), len(text))]
-        if len(names) > len(text):
-            return False
-        dtype = np.dtype([(n, _TYPES[c]) for n, c in zip([*names, *spare], text, strict=True)])
+        if len(names) != len(text):  # which value is which is then unknown: its size alone is used
+            names = tuple(f"_{i}" for i in range(len(text)))
+        dtype = np.dtype([(n, _TYPES[c]) for n, c in zip(names, text, strict=True)])
         if dtype.itemsize + 3 != length:
             return False
         found = MessageFormat(name.decode("ascii"), text, names, dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.collect.checks import baro_series, count, imu_series, pressure_altitudes_m
+from px4_tinyml.collect.checks import baro_series, count, imu_series, one_letter_off, pressure_altitudes_m
 from px4_tinyml.collect.reference import (
     RESET_AFTER_S,
     RESET_BEFORE_S,
@@ -27,6 +27,8 @@ from px4_tinyml.units import US_PER_S
 INVALID_RELATIVE_TIME = 0x7FFFFFFF
 """PX4's RELATIVE_TIMESTAMP_INVALID: that part of sensor_combined has no sample."""
 ARMING_STATE_ARMED = 2
+OPTIONAL_FIELDS = ("timestamp_sample", "accelerometer_timestamp_relative", "baro_timestamp_relative", "baro_alt_meter")
+"""Fields that some PX4 versions have: that one is missing is no sign of damage, but a misspelt one is."""
 
 
 def read_ulog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
@@ -83,6 +85,10 @@ def _topic(log: UlogFile, name: str, fields: tuple[str, ...], warnings: list[str
     if missing:
         warnings.append(f"topic {name} has no field {missing[0]}: not used")
         return None
+    for field in OPTIONAL_FIELDS:
+        damaged = None if topic.has(field) else one_letter_off(field, topic.rows.dtype.names or ())
+        if damaged is not None:
+            warnings.append(f"field {damaged} of topic {name} looks like a damaged {field}: not read")
     if name == "sensor_combined" and any(topic[f].shape[1:] != (3,) for f in fields[1:]):
         warnings.append(f"fields {', '.join(fields[1:])} of {name} are not vectors of three: not used")
         return None

@@ -151,3 +151,19 @@ def test_every_cut_near_the_start(made: list[Case]) -> None:
                 continue
             for whole, log in zip(chosen.whole, logs, strict=True):
                 assert problem_of_cut(whole, log) is None, (chosen.path, size)
+
+
+@pytest.mark.parametrize(("name", "definitions"), [("made.ulg", 1900), ("made.bin", 700)])
+def test_every_bit_of_the_definitions(name: str, definitions: int) -> None:
+    """One letter of a format can change the meaning of all data after it: all of them in the long run."""
+    data = small_ulog(6.0, truth=True) if name == "made.ulg" else small_dataflash(6.0)
+    chosen = case(Path(name), data)
+    for place in range(0, definitions, 1 if FLIPS >= 2000 else 17):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[place] ^= 1 << bit
+            try:
+                (log,) = read(chosen.path, bytes(damaged))
+            except LogError:
+                continue
+            assert problem_of_flip(chosen.whole[0], log) is None, (place, bit, log.warnings)
