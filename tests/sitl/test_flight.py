@@ -54,7 +54,6 @@ def test_hover_holds_its_height_in_severe_turbulence(name: str) -> None:
     assert s["w20"][holding] == pytest.approx(45.0 * M_S_PER_KT)
     assert np.ptp(s["height"][holding]) < 2.5
     assert s["landed"][-1] == 1.0
-    assert s["height"][-1] == pytest.approx(0.0, abs=0.05)
 
 
 @pytest.mark.parametrize("mission", list(MISSIONS))

@@ -90,7 +90,7 @@ def test_realised_sigma_is_the_formula() -> None:
     assert u == pytest.approx(sigma_u, rel=0.18)
     assert v == pytest.approx(sigma_u, rel=0.18)
     assert w == pytest.approx(sigma_w, rel=0.07)
-    # MIL-F-8785C's Φ_p integrated, in the closed form that MIL-HDBK-1797 prints: 0.95·σ_w/∛(L_w·b²).
+    # Φ_p integrated: the 0.95·σ_w/∛(2·L_w·b²) of MIL-HDBK-1797, whose L_w is half of MIL-F-8785C's.
     assert math.sqrt(roll) == pytest.approx(0.95 * sigma_w / (HEIGHT_M * span**2) ** (1.0 / 3.0), rel=0.05)
 
 

@@ -1,0 +1,90 @@
+"""Simulated flights: how many times real time a core flies and writes, and how calm hover compares with real logs.
+
+    python benchmarks/bench_fly.py [--vehicles 6] [--json]
+
+Throughput is processor time of one process with the log written, everything counted. The band table is that of
+docs/simulation.md: medians over vehicles, airframe by airframe, in still air and in EDR 0.3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from px4_tinyml.sitl import fly
+from px4_tinyml.sitl.airframes import airframes
+from px4_tinyml.sitl.bands import QUANTITIES, REAL_CALM, median_bands
+from px4_tinyml.sitl.flight import Simulator, plan_flight
+from px4_tinyml.sitl.sensors import imu_times, measure_imu
+from px4_tinyml.sitl.world import RATE_HZ
+
+from px4_tinyml.progress import progress
+from px4_tinyml.types import F64, ImuSeries
+
+EDRS = (0.0, 0.3)
+
+
+def throughput() -> dict[str, float]:
+    """Seconds flown per second of processor time, and megabytes written per flight hour."""
+    with tempfile.TemporaryDirectory() as folder:
+        fly(Path(folder), 1, seconds=20.0, jobs=1)
+        begin = time.process_time()
+        paths = fly(Path(folder), 9, seconds=60.0, jobs=1)
+        spent = time.process_time() - begin
+        megabytes = sum(path.stat().st_size for path in paths) / 1e6
+    flown = 9 * 60.0
+    return {"times_real_time": flown / spent, "megabytes_per_hour": megabytes / flown * 3600.0}
+
+
+def hover_bands(name: str, seed: int, edr: float) -> F64:
+    """Band medians [quantity, band] of one vehicle holding position."""
+    plan = plan_flight(seed, 0, "hover", name, None, edr, None, 45.0)
+    flown = Simulator(plan).fly()
+    rng = np.random.default_rng(seed)
+    stamps = imu_times(plan.sensors, len(flown.fast) / RATE_HZ, rng)
+    hover = plan.vehicle.rotor.hover_rad_s
+    samples = measure_imu(plan.sensors, stamps, flown.fast, flown.rotor_rad_s, hover, RATE_HZ, rng)
+    s = flown.slow
+    level = s["time_s"][(np.abs(s["sp_vz"]) < 0.02) & (s["landed"] == 0.0)]
+    return median_bands(ImuSeries(stamps, samples[:, :3], samples[:, 3:]), (level[0] + 3.0, level[-1] - 3.0))
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vehicles", type=int, default=6, help="vehicles per airframe (default 6)")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    result: dict[str, Any] = {"throughput": throughput(), "bands": {}}
+    cases = [(name, edr, seed) for name in airframes() for edr in EDRS for seed in range(args.vehicles)]
+    rows = {case: hover_bands(case[0], case[2], case[1]) for case in progress(cases, "hover", unit="flight")}
+    for edr in EDRS:
+        every = np.array([row for case, row in rows.items() if case[1] == edr])
+        table = {"p5, p50, p95": np.percentile(every, [5, 50, 95], axis=0).round(3).tolist()}
+        for name in airframes():
+            own = np.array([row for case, row in rows.items() if case[:2] == (name, edr)])
+            table[name] = np.median(own, axis=0).round(3).tolist()
+        result["bands"][str(edr)] = table
+    if args.json:
+        print(json.dumps(result))
+        return 0
+    print("throughput: {times_real_time:.0f} × real time a core, {megabytes_per_hour:.0f} MB an hour".format(
+        **result["throughput"]))  # fmt: skip
+    for edr, table in result["bands"].items():
+        for index, quantity in enumerate(QUANTITIES):
+            real = "  ".join(f"{low:.2f}–{high:.2f}" for low, high in REAL_CALM[quantity])
+            print(f"\nEDR {edr}, {quantity} (real calm hover: {real})")
+            for name, values in table.items():
+                picked = [row[index] for row in values] if name.startswith("p5") else [values[index]]
+                print(f"  {name:14}" + "   ".join("  ".join(f"{x:6.3f}" for x in row) for row in picked))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
