@@ -45,7 +45,7 @@ from px4_tinyml.convert.steps import (
 from px4_tinyml.errors import ConversionError
 
 SUM_LIMIT = 1 << 30
-"""Sums and rescaled sums stay below this, so that nothing can overflow an int32 on the way."""
+"""Sums and rescaled sums stay below this, so that nothing can overflow an int32 on the way, not even twice a sum."""
 MAX_IMAGE = 1 << 20
 """Elements of an image with the padding its kernel can need: more fits no controller."""
 Pair = tuple[int, int]
@@ -64,7 +64,7 @@ def _require(condition: bool, operator: Operator, message: str) -> None:
 def _rescaling(operator: Operator, ratio: float, largest_sum: int) -> tuple[int, int]:
     """Multiplier and shift for a ratio of scales, checked against the largest sum they can meet."""
     multiplier, shift = fp.quantize_multiplier(ratio)
-    fits = max(largest_sum, 1) << max(shift, 0) <= SUM_LIMIT
+    fits = max(largest_sum, 1) << max(shift, 0) < SUM_LIMIT
     _require(fits, operator, "its sums can overflow 32 bits: the layer is too large or its scales are wrong")
     return multiplier, shift
 

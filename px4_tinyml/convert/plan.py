@@ -65,7 +65,11 @@ def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
     for buffer in sorted(unique.values(), key=lambda b: (-b.size, b.first)):
         buffer.offset = _lowest_free_offset(buffer, placed)
         placed.append(buffer)
-    end = max(buffer.offset + buffer.size for buffer in placed)
+    ends = [buffer.offset + buffer.size for buffer in placed]
+    for step in steps:
+        read = [tensor for tensor in step.operator.inputs if tensor.data is None]
+        ends += [buffers[tensor.index].offset + tensor.size + step.over_read for tensor in read]
+    end = max(ends)
     return Plan({index: buffer.offset for index, buffer in buffers.items()}, _align(end))
 
 

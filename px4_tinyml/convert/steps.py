@@ -12,6 +12,9 @@ from px4_tinyml.convert.fixed_point import I64
 from px4_tinyml.convert.graph import Operator
 from px4_tinyml.types import I8
 
+WORD = 4
+"""Bytes of activations that kernels load at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -23,6 +26,11 @@ class Step:
     def in_place(self) -> bool:
         """True when the output may overwrite the input byte by byte."""
         return False
+
+    @property
+    def over_read(self) -> int:
+        """Bytes behind its input that a kernel may read, whatever they hold."""
+        return 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,11 @@ class Window:
         return any(self.pad_before) or any(self.pad_after)
 
     @property
+    def contiguous(self) -> bool:
+        """True when the values under the kernel are neighbours in memory."""
+        return self.kernel[0] == 1 and (self.dilation[1] == 1 or self.kernel[1] == 1)
+
+    @property
     def pad_after(self) -> tuple[int, int]:
         """Rows and columns the kernel needs below and to the right of the image."""
         height, width = (
@@ -90,6 +103,10 @@ class FullyConnectedStep(Step):
     channels: Channels
     clamp: Clamp
 
+    @property
+    def over_read(self) -> int:
+        return -int(self.weights.shape[1]) % WORD
+
 
 @dataclass(frozen=True, eq=False)
 class ConvStep(Step):
@@ -101,10 +118,18 @@ class ConvStep(Step):
     channels: Channels
     clamp: Clamp
 
+    @property
+    def over_read(self) -> int:
+        return -int(self.weights[0].size) % WORD
+
 
 @dataclass(frozen=True, eq=False)
 class DepthwiseConvStep(ConvStep):
     """weights[height, width, in · depth multiplier]."""
+
+    @property
+    def over_read(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,9 @@ from px4_tinyml.convert.graph import Graph, Tensor
 from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import Plan, plan_memory
 from px4_tinyml.errors import ConversionError
+from px4_tinyml.generate.layout import Rescaling, pack_rows, rescaling
 from px4_tinyml.paths import target_root
+from px4_tinyml.types import I8
 
 NUMBERS_PER_LINE = 20
 
@@ -176,7 +178,7 @@ def _place(tensor: Tensor, plan: Plan, name: str, definitions: list[str]) -> str
     """C++ expression of an input: a place in the arena, or a constant array of that name."""
     if tensor.data is None:
         return f"arena + {plan.offsets[tensor.index]}"
-    definitions.append(_int8_array(tensor.data.ravel()).replace("NAME", name) + "\n")
+    definitions.append(_array(tensor.data.ravel()).replace("NAME", name) + "\n")
     return name
 
 
@@ -205,14 +207,13 @@ def _lines(items: list[str], per_line: int) -> str:
     return "\n".join("\t" + ", ".join(items[i : i + per_line]) + "," for i in range(0, len(items), per_line))
 
 
-def _int8_array(values: Iterable[int]) -> str:
+def _array(values: Iterable[int], kind: str = "int8_t") -> str:
     items = [str(int(value)) for value in values]
-    return f"alignas(4) const int8_t NAME[] = {{\n{_lines(items, NUMBERS_PER_LINE)}\n}};"
+    return f"alignas(4) const {kind} NAME[] = {{\n{_lines(items, NUMBERS_PER_LINE)}\n}};"
 
 
-def _channels(channels: steps.Channels) -> str:
-    rows = zip(channels.bias, channels.multiplier, channels.shift, strict=True)
-    items = [f"{{{bias}, {multiplier}, {shift}}}" for bias, multiplier, shift in rows]
+def _channels(numbers: Rescaling) -> str:
+    items = ["{" + ", ".join(map(str, row)) + "}" for row in numbers.rows.tolist()]
     return f"const motion::engine::Channel NAME[] = {{\n{_lines(items, 4)}\n}};"
 
 
@@ -237,18 +238,39 @@ def _window(window: steps.Window) -> dict[str, int]:
     return shape | {"kInputChannels": window.input_channels, "kOutputChannels": window.output_channels}
 
 
+def _rows(weights: I8, channels: steps.Channels, clamp: steps.Clamp) -> tuple[dict[str, int], dict[str, str]]:
+    """Constants and arrays of rows.hpp, for weights[outputs, inputs]."""
+    packed = pack_rows(weights)
+    numbers = rescaling(channels, clamp.zero_point)
+    shape = {
+        "kOutputs": len(weights), "kWords": packed.words, "kBlockWords": packed.block_words,
+        "kRowsPerPair": packed.rows_per_pair, "kDownShifts": int(numbers.down_shifts), **_clamp(clamp),
+    }  # fmt: skip
+    return shape, {"Weights": _array(packed.values, "int16_t"), "Channels": _channels(numbers)}
+
+
 def _fully_connected(step: steps.FullyConnectedStep) -> _Call:
-    outputs, inputs = step.weights.shape
-    shape = {"kRows": step.rows, "kInputs": inputs, "kOutputs": outputs, **_clamp(step.clamp)}
-    arrays = {"Weights": _int8_array(step.weights.ravel()), "Channels": _channels(step.channels)}
+    shape, arrays = _rows(step.weights, step.channels, step.clamp)
+    shape |= {"kRows": step.rows, "kInputs": step.weights.shape[1]}
     return _Call("fully_connected", "fully_connected.hpp", shape, arrays)
 
 
-def _convolution(step: steps.ConvStep) -> _Call:
-    kernel = "depthwise_conv_2d" if isinstance(step, steps.DepthwiseConvStep) else "conv_2d"
-    shape = {**_window(step.window), "kInputZeroPoint": step.input_zero_point, **_clamp(step.clamp)}
-    arrays = {"Weights": _int8_array(step.weights.ravel()), "Channels": _channels(step.channels)}
-    return _Call(kernel, "conv_2d.hpp", shape, arrays)
+def _conv(step: steps.ConvStep) -> _Call:
+    shape, arrays = _rows(step.weights.reshape(len(step.weights), -1), step.channels, step.clamp)
+    shape |= {
+        **_window(step.window), "kInputZeroPoint": step.input_zero_point, "kContiguous": int(step.window.contiguous),
+    }  # fmt: skip
+    return _Call("conv_2d", "conv_2d.hpp", shape, arrays)
+
+
+def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
+    numbers = rescaling(step.channels, step.clamp.zero_point)
+    shape = {
+        **_window(step.window), "kInputZeroPoint": step.input_zero_point, "kDownShifts": int(numbers.down_shifts),
+        **_clamp(step.clamp),
+    }  # fmt: skip
+    arrays = {"Weights": _array(step.weights.ravel()), "Channels": _channels(numbers)}
+    return _Call("depthwise_conv_2d", "conv_2d.hpp", shape, arrays)
 
 
 def _pool(step: steps.PoolStep) -> _Call:
@@ -279,7 +301,7 @@ def _add(step: steps.AddStep) -> _Call:
 
 def _lookup(step: steps.LookupStep) -> _Call:
     shape = {"kSize": step.operator.output.size}
-    return _Call("lookup", "lookup.hpp", shape, {"Table": _int8_array(step.table)})
+    return _Call("lookup", "lookup.hpp", shape, {"Table": _array(step.table)})
 
 
 def _softmax(step: steps.SoftmaxStep) -> _Call:
@@ -292,8 +314,8 @@ def _softmax(step: steps.SoftmaxStep) -> _Call:
 
 _CALLS: dict[type[steps.Step], Callable[..., _Call]] = {
     steps.FullyConnectedStep: _fully_connected,
-    steps.ConvStep: _convolution,
-    steps.DepthwiseConvStep: _convolution,
+    steps.ConvStep: _conv,
+    steps.DepthwiseConvStep: _depthwise_conv,
     steps.PoolStep: _pool,
     steps.MeanStep: _mean,
     steps.AddStep: _add,

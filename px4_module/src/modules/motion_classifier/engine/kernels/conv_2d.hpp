@@ -34,6 +34,7 @@
 #include <stdint.h>
 
 #include "engine/fixed_point.hpp"
+#include "engine/kernels/rows.hpp"
 #include "engine/kernels/window.hpp"
 
 namespace motion
@@ -41,30 +42,44 @@ namespace motion
 namespace engine
 {
 
-/** CONV_2D: input[height][width][kInputChannels], weights[kOutputChannels][kernel height][kernel width][kInputChannels]. */
+/** What the kernel sees at output (y, x), in the order of the weights; outside the image every value is the zero point. */
 template <class Shape>
-inline void conv_2d(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+inline void gather_patch(const int8_t *input, int y, int x, int8_t *patch)
 {
+	for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
+		for (int kx = 0; kx < Shape::kKernelWidth; kx++) {
+			const int8_t *seen = window_tap<Shape>(input, y, x, ky, kx);
+
+			for (int i = 0; i < Shape::kInputChannels; i++) {
+				*patch++ = seen ? seen[i] : static_cast<int8_t>(Shape::kInputZeroPoint);
+			}
+		}
+	}
+}
+
+/**
+ * CONV_2D: input[height][width][kInputChannels]; packed weights, see rows.hpp. Where the values under the kernel are
+ * neighbours in memory (kContiguous: one row, no dilation) they are used where they are.
+ */
+template <class Shape>
+inline void conv_2d(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
+{
+	constexpr bool kAlwaysInPlace = Shape::kContiguous && !Shape::kPadded;
+	alignas(4) int8_t patch[kAlwaysInPlace ? 1 : Shape::kWords * 4] {};
+
 	for (int y = 0; y < Shape::kOutputHeight; y++) {
 		for (int x = 0; x < Shape::kOutputWidth; x++) {
-			const int8_t *w = weights;
+			const int8_t *run = patch;
 
-			for (int o = 0; o < Shape::kOutputChannels; o++) {
-				int32_t sum = channels[o].bias;
+			if (kAlwaysInPlace || (Shape::kContiguous && window_is_inside<Shape>(y, x))) {
+				run = window_start<Shape>(input, y, x);
 
-				for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
-					for (int kx = 0; kx < Shape::kKernelWidth; kx++) {
-						const int8_t *seen = window_tap<Shape>(input, y, x, ky, kx);
-
-						// Outside the image every value is the zero point, which the bias has been corrected for.
-						for (int i = 0; i < Shape::kInputChannels; i++) {
-							sum += *w++ * (seen ? seen[i] : Shape::kInputZeroPoint);
-						}
-					}
-				}
-
-				*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
+			} else {
+				gather_patch<Shape>(input, y, x, patch);
 			}
+
+			multiply_rows<Shape>(run, weights, channels, output);
+			output += Shape::kOutputs;
 		}
 	}
 }
@@ -78,7 +93,7 @@ inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const 
 	for (int y = 0; y < Shape::kOutputHeight; y++) {
 		for (int x = 0; x < Shape::kOutputWidth; x++) {
 			for (int o = 0; o < Shape::kOutputChannels; o++) {
-				int32_t sum = channels[o].bias;
+				int32_t sum = channels[o].doubled_bias / 2;
 				const int8_t *w = weights + o;
 
 				for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
@@ -89,7 +104,7 @@ inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const 
 					}
 				}
 
-				*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
+				*output++ = requantize<Shape>(2 * sum, channels[o]);
 			}
 		}
 	}

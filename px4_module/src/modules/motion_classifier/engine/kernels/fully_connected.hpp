@@ -33,32 +33,21 @@
 
 #include <stdint.h>
 
-#include "engine/fixed_point.hpp"
+#include "engine/kernels/rows.hpp"
 
 namespace motion
 {
 namespace engine
 {
 
-/** FULLY_CONNECTED: weights[kOutputs][kInputs], the same for each of kRows rows. */
+/** FULLY_CONNECTED: kRows runs of kInputs bytes to kOutputs each; packed weights, see rows.hpp. */
 template <class Shape>
-inline void fully_connected(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+inline void fully_connected(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
 {
 	for (int row = 0; row < Shape::kRows; row++) {
-		const int8_t *w = weights;
-
-		for (int o = 0; o < Shape::kOutputs; o++) {
-			int32_t sum = channels[o].bias;
-
-			for (int i = 0; i < Shape::kInputs; i++) {
-				sum += w[i] * input[i];
-			}
-
-			w += Shape::kInputs;
-			*output++ = requantize<Shape>(sum, channels[o].multiplier, channels[o].shift);
-		}
-
+		multiply_rows<Shape>(input, weights, channels, output);
 		input += Shape::kInputs;
+		output += Shape::kOutputs;
 	}
 }
 

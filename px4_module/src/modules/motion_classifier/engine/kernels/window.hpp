@@ -55,5 +55,24 @@ inline const int8_t *window_tap(const int8_t *input, int y, int x, int ky, int k
 	return input + (row * Shape::kInputWidth + column) * Shape::kInputChannels;
 }
 
+/** First channel under the kernel when it computes output (y, x). */
+template <class Shape>
+inline const int8_t *window_start(const int8_t *input, int y, int x)
+{
+	const int row = y * Shape::kStrideHeight - Shape::kPadTop;
+	const int column = x * Shape::kStrideWidth - Shape::kPadLeft;
+	return input + (row * Shape::kInputWidth + column) * Shape::kInputChannels;
+}
+
+/** Whether the kernel sees no padding when it computes output (y, x). */
+template <class Shape>
+inline bool window_is_inside(int y, int x)
+{
+	const int row = y * Shape::kStrideHeight - Shape::kPadTop;
+	const int column = x * Shape::kStrideWidth - Shape::kPadLeft;
+	return row >= 0 && row + (Shape::kKernelHeight - 1) * Shape::kDilationHeight < Shape::kInputHeight
+	       && column >= 0 && column + (Shape::kKernelWidth - 1) * Shape::kDilationWidth < Shape::kInputWidth;
+}
+
 } // namespace engine
 } // namespace motion

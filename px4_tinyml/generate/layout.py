@@ -1,0 +1,71 @@
+"""Weights and rescalings as the C++ kernels want them in memory (engine/kernels/rows.hpp, engine/fixed_point.hpp)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.convert.fixed_point import I64
+from px4_tinyml.convert.steps import WORD, Channels
+from px4_tinyml.types import I8
+
+_WORD_ORDER = [0, 2, 1, 3]
+"""How SXTB16 takes a word apart: the even bytes, then the odd ones."""
+_SAFE_BLOCK_WORDS = 126
+"""So few words that the high sum fits 24 bits, whatever weights and inputs are."""
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """values: int16, group after group of two pairs of rows; in a group word after word.
+
+    rows_per_pair: 2, or 1 with nothing in the high half. words: length of a row. block_words: as many of them
+    as can be summed at once.
+    """
+
+    values: NDArray[np.int16]
+    rows_per_pair: int
+    words: int
+    block_words: int
+
+
+def pack_rows(weights: I8) -> PackedRows:
+    """weights[rows, inputs] as 256 · high row + low row; see rows.hpp."""
+    count, inputs = weights.shape
+    words = -(-inputs // WORD)
+    rows = np.zeros((count + count % 2, words * WORD), np.int64)
+    rows[:count, :inputs] = weights
+    low, high = rows[0::2], rows[1::2]
+    rows_per_pair = 2
+    if np.any((high == -128) & (low < 0)):
+        # Such a pair does not fit 16 bits. No converter makes it: its weights are symmetric, -127 to 127.
+        low, high = rows[:count], np.zeros_like(rows[:count])
+        rows_per_pair = 1
+    pairs = 256 * high + low
+    assert pairs.size == 0 or (pairs.min() >= -(2**15) and pairs.max() < 2**15)
+    # [pair, word, parity, lane] → groups of two pairs: [word, parity, pair, lane]
+    ordered = pairs.reshape(len(pairs), words, WORD)[:, :, _WORD_ORDER].reshape(len(pairs), words, 2, 2)
+    groups = [ordered[i : i + 2].transpose(1, 2, 0, 3).ravel() for i in range(0, len(ordered), 2)]
+    fits = 128 * int(np.abs(high).sum(axis=1).max(initial=0)) < 2**23
+    return PackedRows(
+        np.concatenate(groups).astype(np.int16), rows_per_pair, words, words if fits else _SAFE_BLOCK_WORDS
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """rows[channels, 4]: the numbers of a C++ Channel. down_shifts: the short form of requantize() is exact."""
+
+    rows: I64
+    down_shifts: bool
+
+
+def rescaling(channels: Channels, zero_point: int) -> Rescaling:
+    """Doubled bias, multiplier, offset and right shift of each channel; see requantize() in fixed_point.hpp."""
+    right = -channels.shift
+    # One bit at least, for there is half a bit to add; 22 at most, for 128 << 22 and the half must fit with the sum.
+    down_shifts = bool(np.all((right >= 1) & (right <= 22)))
+    offset = (2 * zero_point + 1) << (right - 1) if down_shifts else np.zeros_like(right)
+    return Rescaling(np.stack([2 * channels.bias, channels.multiplier, offset, right], axis=1), down_shifts)
