@@ -38,9 +38,9 @@ def seconds(time_us: float) -> str:
     return f"{time_us / US_PER_S:.2f} s"
 
 
-def count(number: int, singular: str, plural: str | None = None) -> str:
+def count(number: int, noun: str) -> str:
     """ "1 sample", "2 samples"."""
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+    return f"{number} {noun if number == 1 else noun + 's'}"
 
 
 def one_letter_off(name: str, others: Iterable[str]) -> str | None:

@@ -176,7 +176,7 @@ def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) ->
             gaps=gaps,
             warnings=tuple(warnings),
             info={
-                "firmware": "unknown",
+                "firmware": None,
                 "hardware": None,
                 "simulated": False,
                 "topics": {"rows": len(table)},

@@ -84,16 +84,9 @@ def _layout(number: int) -> np.dtype[Any]:
 
 def _codes(struct_format: str) -> list[str]:
     """Element codes of a struct format, one a field: "<Q3f50sB" → ["<u8", "<f4", "s", "u1"]."""
-    codes, digits = [], ""
     types = {"Q": "<u8", "q": "<i8", "I": "<u4", "i": "<i4", "H": "<u2", "h": "<i2", "B": "u1", "b": "i1",
              "f": "<f4", "d": "<f8", "c": "S1", "s": "s"}  # fmt: skip
-    for character in struct_format[1:]:
-        if character.isdigit():
-            digits += character
-            continue
-        codes.append(types[character])
-        digits = ""
-    return codes
+    return [types[character] for character in struct_format[1:] if not character.isdigit()]
 
 
 @dataclass
@@ -204,7 +197,7 @@ class TlogFile:
 
 def _frame_size(raw: NDArray[np.uint8], place: int) -> int:
     """Whole size of a frame by its header; 0 when none starts here or it does not fit."""
-    if place + 12 > len(raw) + 4 or place >= len(raw):
+    if place >= len(raw):
         return 0
     magic = int(raw[place])
     header = _HEADER.get(magic)

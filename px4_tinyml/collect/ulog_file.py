@@ -21,28 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.collect.gather import rows_at
+from px4_tinyml.collect.ulog_format import SCALARS, FormatError, Formats
 from px4_tinyml.errors import LogError
 
 MAGIC = b"ULog\x01\x12\x35"
 HEADER_SIZE = 16
 SYNC = b"\x2f\x73\x13\x20\x25\x0c\xbb\x12"
 
-_SCALARS = {
-    "int8_t": "i1", "uint8_t": "u1", "int16_t": "<i2", "uint16_t": "<u2", "int32_t": "<i4",
-    "uint32_t": "<u4", "int64_t": "<i8", "uint64_t": "<u8", "float": "<f4", "double": "<f8",
-    "bool": "i1", "char": "S1",
-}  # fmt: skip
-_FIELD = re.compile(r"([A-Za-z_]\w*)(?:\[(\d{1,4})\])? ([A-Za-z_]\w*)")
 _KEY = re.compile(rb"([a-z]\w*)(?:\[(\d{1,5})\])? ([\x21-\x7e]+)")
 _DATA = ord("D")
 _UNKNOWN = -1
 _ANY_SIZE = -2
-_MAX_MESSAGE = 1 << 16
-_SEARCH_CHUNK = 1 << 16
-
-
-class FormatError(Exception):
-    """A format definition that makes no sense (internal: becomes a damage note)."""
+_SEARCH_FIRST, _SEARCH_MOST = 1 << 10, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -84,7 +74,7 @@ class UlogFile:
     parameters: dict[str, float] = field(default_factory=dict)
     dropouts: list[tuple[int, int]] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
-    formats: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
+    formats: Formats = field(default_factory=Formats)
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     _sizes: list[int] = field(default_factory=lambda: [_UNKNOWN] * 65536)
     _padded: dict[int, int] = field(default_factory=dict)
@@ -197,20 +187,12 @@ class UlogFile:
         return False
 
     def _take_format(self, body: bytes) -> bool:
-        name, colon, text = body.partition(b":")
-        if not colon or not re.fullmatch(rb"[A-Za-z_][\w/]*", name) or not text.endswith(b";"):
+        parsed = Formats.parse(body)
+        if parsed is None:
             return False
-        fields = []
-        for part in text[:-1].decode("ascii", "replace").split(";"):
-            match = _FIELD.fullmatch(part)
-            if match is None:
-                return False
-            fields.append((match[1], int(match[2] or 0), match[3]))
-        key = name.decode("ascii")
-        if len({f[2] for f in fields}) != len(fields):
-            return self._note(self.damage.append, f"format of {key} names a field twice: not used")
-        if not self._scratch:
-            self.formats[key] = fields
+        wrong = None if self._scratch else self.formats.define(*parsed)
+        if wrong is not None:
+            self.damage.append(wrong)
         return True
 
     def _take_subscription(self, body: bytes) -> bool:
@@ -223,7 +205,7 @@ class UlogFile:
             self.damage.append(f"message id {ident} stands for {self.subscriptions[ident].name} and for {name}")
         self.subscriptions[ident] = Subscription(name, multi_id)
         try:
-            logged, padded = self._logged_size(name), self._size(name, 0)
+            logged, padded = self.formats.logged_size(name), self.formats.size(name)
         except FormatError as error:
             self._sizes[ident] = _ANY_SIZE
             self.damage.append(f"topic {name} cannot be read: {error}")
@@ -244,9 +226,9 @@ class UlogFile:
             return False
         ctype, length, name = match[1].decode(), int(match[2]) if match[2] else 1, match[3].decode()
         value = body[split:]
-        if ctype not in _SCALARS or (kind in "PQ" and ctype not in ("float", "int32_t")):
+        if ctype not in SCALARS or (kind in "PQ" and ctype not in ("float", "int32_t")):
             return False
-        if len(value) != np.dtype(_SCALARS[ctype]).itemsize * length:
+        if len(value) != np.dtype(SCALARS[ctype]).itemsize * length:
             return False
         if kind in "MQ" or self._scratch:
             return True
@@ -255,7 +237,7 @@ class UlogFile:
                 self.damage.append(f"information {name} is not text")
             self.info[name] = value.decode("utf-8", "replace").rstrip("\0")
         elif match[2] is None:
-            number = np.frombuffer(value, _SCALARS[ctype])[0].item()
+            number = np.frombuffer(value, SCALARS[ctype])[0].item()
             (self.parameters if kind == "P" else self.info).setdefault(name, number)
         return True
 
@@ -290,8 +272,10 @@ class UlogFile:
 
     def _resynchronise(self, place: int, end: int) -> int:
         """First place from which two sound messages follow each other (or one ends the section); else the end."""
+        span = _SEARCH_FIRST
         while place < end:
-            chunk = np.frombuffer(self.data, np.uint8, min(_SEARCH_CHUNK, end - place), place)
+            chunk = np.frombuffer(self.data, np.uint8, min(span, end - place), place)
+            span = min(2 * span, _SEARCH_MOST)
             if len(chunk) < 3:
                 return end
             for candidate in np.flatnonzero(_KINDS[chunk[2:]]):
@@ -304,7 +288,8 @@ class UlogFile:
         return end
 
     def _report_skipped(self) -> None:
-        skipped = [(a, b) for a, b in self._skipped if b not in self._appended]
+        # a crash leaves the last message before appended data cut: that is how such logs are
+        skipped = [(a, b) for a, b in self._skipped if not (b in self._appended and self._reaches_over(a, b))]
         if not skipped:
             return
         total = sum(b - a for a, b in skipped)
@@ -312,46 +297,11 @@ class UlogFile:
         text = f"{total} of {len(self.data)} bytes skipped in {len(skipped)} place(s), first at offset {skipped[0][0]}"
         self.damage.append(f"cut or damaged at its end: {text}" if only_tail else f"damaged: {text}")
 
-    # ---- formats and values
+    def _reaches_over(self, place: int, end: int) -> bool:
+        """Whether the message at a place ends after `end`, or has no room for its header."""
+        return place + 3 > end or place + 3 + (self.data[place] | self.data[place + 1] << 8) > end
 
-    def _size(self, name: str, depth: int) -> int:
-        if depth > 8:
-            raise FormatError(f"format {name} contains itself")
-        if name not in self.formats:
-            raise FormatError(f"no format {name}")
-        total = sum(self._field_size(f, depth) for f in self.formats[name])
-        if total > _MAX_MESSAGE:
-            raise FormatError(f"format {name} is larger than a message can be")
-        return total
-
-    def _field_size(self, spec: tuple[str, int, str], depth: int) -> int:
-        ctype, length, _ = spec
-        item = np.dtype(_SCALARS[ctype]).itemsize if ctype in _SCALARS else self._size(ctype, depth + 1)
-        return item * max(length, 1)
-
-    def _logged_size(self, name: str) -> int:
-        """Size as logged: trailing padding of the outermost format is left out."""
-        size = self._size(name, 0)
-        for spec in reversed(self.formats[name]):
-            if not spec[2].startswith("_padding"):
-                break
-            size -= self._field_size(spec, 0)
-        return size
-
-    def _dtype(self, name: str) -> np.dtype[Any]:
-        """NumPy layout of one topic's payload; nested formats stay opaque."""
-        layout: list[Any] = []
-        for spec in self.formats[name]:
-            ctype, length, field_name = spec
-            if field_name.startswith("_padding"):
-                layout.append((field_name, f"V{self._field_size(spec, 0)}"))
-            elif ctype in _SCALARS:
-                layout.append((field_name, _SCALARS[ctype], (length,)) if length else (field_name, _SCALARS[ctype]))
-            else:
-                layout.append((field_name, f"V{self._field_size(spec, 0)}"))
-        while layout and layout[-1][0].startswith("_padding"):
-            layout.pop()
-        return np.dtype(layout)
+    # ---- values
 
     @cached_property
     def _by_id(self) -> dict[int, NDArray[np.int64]]:
@@ -380,11 +330,11 @@ class UlogFile:
             return None
         ident = min(ids, key=lambda i: self.subscriptions[i].multi_id)
         multi_id = self.subscriptions[ident].multi_id
-        if multi_id:
-            self.damage.append(f"instance 0 of {name} has no data: instance {multi_id} used")
-        dtype = self._dtype(name)
+        note = f"instance 0 of {name} has no data: instance {multi_id} used"
+        if multi_id and note not in self.damage:
+            self.damage.append(note)
         offsets = self._by_id[ident]
-        return Topic(name, multi_id, rows_at(self.data, offsets + 5, dtype), offsets)
+        return Topic(name, multi_id, rows_at(self.data, offsets + 5, self.formats.layout(name)), offsets)
 
 
 def _is_text(raw: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ def mav_type_name(number: int | None) -> str:
 
 def px4_version(info: Mapping[str, Any]) -> str:
     """ "PX4 v1.15.0-beta" from ver_sw_release, else the git hash, else what there is."""
-    name = str(info.get("sys_name", "PX4"))
+    name = str(info.get("sys_name", "firmware"))
     release = info.get("ver_sw_release")
     if isinstance(release, int) and release > 0:
         major, minor, patch, kind = (release >> shift & 0xFF for shift in (24, 16, 8, 0))
@@ -32,5 +33,7 @@ def px4_version(info: Mapping[str, Any]) -> str:
             s for limit, s in ((255, ""), (192, "-rc"), (128, "-beta"), (64, "-alpha"), (0, "-dev")) if kind >= limit
         )
         return f"{name} v{major}.{minor}.{patch}{suffix}"
-    commit = info.get("ver_sw")
-    return f"{name} {commit[:10]}" if isinstance(commit, str) and commit else f"{name}, version unknown"
+    version = info.get("ver_sw")
+    if not isinstance(version, str) or not version:
+        return f"{name} unknown"
+    return f"{name} {version[:10] if re.fullmatch('[0-9a-f]{40}', version) else version}"

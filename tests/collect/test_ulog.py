@@ -234,3 +234,25 @@ def test_not_slower_than_pyulog_with_a_topic_filter(shared: Path) -> None:
             log.topic(name)
 
     assert fastest(read_topics) <= fastest(lambda: ULog(str(path), TOPICS))
+
+
+def test_formats_nested_without_end_or_measure_are_quick() -> None:
+    log = Ulog()
+    for level in range(9):
+        log.format(f"n{level}", "".join(f"n{level + 1} f{i};" for i in range(60)))
+    log.format("n9", "float x;")
+    log.format("loop", "uint64_t timestamp;loop again;")
+    log.subscribe("n0")
+    log.subscribe("loop")
+    started = time.process_time()
+    parsed = UlogFile.read(log.bytes(), "x")
+    assert time.process_time() - started < 1.0
+    assert len(parsed.damage) == 2
+
+
+def test_a_log_of_nothing_but_noise_ends_soon() -> None:
+    noise = np.random.default_rng(5).integers(0, 256, 1_000_000, dtype=np.uint8).tobytes()
+    started = time.process_time()
+    log = read(small_ulog(1.0)[:4000] + noise)
+    assert len(log.imu) > 0 and any("bytes skipped" in w for w in log.warnings)
+    assert time.process_time() - started < 3.0
