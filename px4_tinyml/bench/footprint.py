@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.build import run_tool
-from px4_tinyml.generate.cortex_m import tool
-
-SIZE = "arm-none-eabi-size"
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,11 @@ class Footprint:
     ram_bytes: int
 
 
-def footprint(image: Path) -> Footprint:
-    """Of an ELF image."""
-    text, data, bss = map(int, run_tool([tool(SIZE), str(image)]).splitlines()[1].split()[:3])
+def footprint(image: Path, size: str) -> Footprint:
+    """Of an ELF image. size: the binutils program for it."""
+    told = run_tool([size, str(image)])
+    try:
+        text, data, bss = map(int, told.splitlines()[1].split()[:3])
+    except (IndexError, ValueError) as error:
+        raise ToolchainError(f"{size} says something unexpected about {image}: {told!r}") from error
     return Footprint(text + data, data + bss)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from px4_tinyml.bench.cost import Cost, Layer
-from px4_tinyml.bench.counting import Inference, infer
+from px4_tinyml.bench.counting import infer
+from px4_tinyml.bench.cycles import estimate
 from px4_tinyml.bench.footprint import footprint
+from px4_tinyml.bench.host import build_host_bench, count_on_host, infer_on_host
+from px4_tinyml.bench.path import path_cost, rates
 from px4_tinyml.bench.programs import build_bench
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.graph import Graph, Tensor
@@ -19,11 +22,17 @@ from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import plan_memory
 from px4_tinyml.convert.tflite_model import read_model
-from px4_tinyml.errors import ConversionError, ParityError
-from px4_tinyml.generate.cortex_m import CPUS
+from px4_tinyml.errors import ConversionError, ParityError, SpecError, ToolchainError
+from px4_tinyml.generate.cortex_m import CPUS, tool
 from px4_tinyml.spec import PRESETS, PipelineSpec
 from px4_tinyml.types import I8
 
+HOST = "host"
+TARGETS = (HOST, *CPUS)
+TIMED = "cortex-m4"
+"""The processor whose manual gives timings."""
+
+SIZE = "arm-none-eabi-size"
 ROWS = 64
 """Inputs measured: the count depends on them a little (softmax, rounding)."""
 
@@ -70,46 +79,92 @@ def _preset(graph: Graph) -> PipelineSpec | None:
 
 
 def measure(tested: Subject, target: str) -> Cost:
-    """The compiled engine on a target. Raises ParityError when it does not compute what the NumPy engine does."""
-    if target not in CPUS:
-        raise ConversionError(f"target {target!r} is not known; expected some of {', '.join(CPUS)}")
+    """The compiled engine on one of TARGETS.
+
+    Raises ParityError when it does not compute what the NumPy engine does, ToolchainError where it cannot run.
+    """
+    if target not in TARGETS:
+        raise SpecError(f"target {target!r} is not known; expected some of {', '.join(TARGETS)}")
     graph = tested.graph
-    images = build_bench(graph, tested.spec, target)
-    run = infer(images / "infer", graph, tested.x, target)
-    apart = infer(images / "layers", graph, tested.x, target)
-    _check(tested, run, apart)
-    size = footprint(images / "footprint")
-    return Cost(
+    plan = plan_memory(graph, lower(graph))
+    cost = Cost(
         model=tested.name,
         engine="compiled",
         target=target,
         macs=graph.macs,
         weights_bytes=graph.weights_bytes,
-        instructions=int(run.instructions.max()),
-        fewest_instructions=int(run.instructions.min()),
-        flash_bytes=size.flash_bytes - graph.weights_bytes,
+        arena_bytes=plan.arena_bytes,
+        instructions=None,
+        flash_bytes=None,
+        ram_bytes=None,
+    )
+    return _measure_host(tested, cost) if target == HOST else _measure_cortex_m(tested, cost)
+
+
+def _measure_host(tested: Subject, cost: Cost) -> Cost:
+    built = build_host_bench(tested.graph)
+    _check(tested, infer_on_host(built / "infer", tested.graph, tested.x))
+    size = footprint(built / "footprint", "size")
+    return replace(
+        cost,
+        instructions=count_on_host(built / "infer", tested.x[:1]),
+        flash_bytes=size.flash_bytes - cost.weights_bytes,
         ram_bytes=size.ram_bytes,
-        arena_bytes=plan_memory(graph, lower(graph)).arena_bytes,
+    )
+
+
+def _measure_cortex_m(tested: Subject, cost: Cost) -> Cost:
+    graph, spec, cpu = tested.graph, tested.spec, cost.target
+    images = build_bench(graph, spec, cpu)
+    run = infer(images / "infer", graph, tested.x, cpu)
+    _check(tested, run.outputs)
+    worst = int(run.instructions.argmax())
+    size = footprint(images / "footprint", tool(SIZE))
+    cost = replace(
+        cost,
+        instructions=int(run.instructions[worst]),
+        fewest_instructions=int(run.instructions.min()),
         stack_bytes=run.stack_bytes,
-        layers=_layers(graph, apart.layers[run.instructions.argmax()]),
+        flash_bytes=size.flash_bytes - cost.weights_bytes,
+        ram_bytes=size.ram_bytes,
+        **_by_layer(tested, images, cpu, worst, int(run.instructions[worst])),
+    )
+    if spec is None:
+        return cost
+    whole = footprint(images / "path_footprint", tool(SIZE))
+    return replace(
+        cost,
+        classifier_flash_bytes=whole.flash_bytes,
+        classifier_ram_bytes=whole.ram_bytes,
+        signal_path=tuple(path_cost(images / "path", spec, cpu, rate) for rate in rates(spec)),
     )
 
 
-def _check(tested: Subject, *runs: Inference) -> None:
+def _by_layer(tested: Subject, images: Path, cpu: str, row: int, instructions: int) -> dict[str, Any]:
+    """Fields of a Cost: layers, and the cycles the manual of the Cortex-M4 gives."""
+    graph, x = tested.graph, tested.x[row : row + 1]
+    counted = infer(images / "layers", graph, x, cpu).layers[0]
+    cycles: list[int | None] = [None] * len(counted)
+    total = None
+    if cpu == TIMED:
+        (traced, total), *_ = estimate(images / "infer", cpu, x)
+        if traced != instructions:
+            raise ToolchainError(f"{traced} instructions traced, {instructions} counted: another QEMU?")
+        with_code = [i for i, count in enumerate(counted) if count]
+        for i, (_, spent) in zip(with_code, estimate(images / "layers", cpu, x), strict=False):
+            cycles[i] = spent
+    layers = tuple(
+        Layer(i, o.name, f"{_dimensions(o.input)} to {_dimensions(o.output)}", o.macs, int(n), spent)
+        for i, (o, n, spent) in enumerate(zip(graph.operators, counted, cycles, strict=True))
+    )
+    return {"layers": layers, "cycles": total}
+
+
+def _check(tested: Subject, outputs: I8) -> None:
     expected = Int8Interpreter(tested.graph).invoke(tested.x)
-    for run in runs:
-        different = int((run.outputs != expected).any(axis=1).sum())
-        if different:
-            raise ParityError(f"{tested.name}: {different} of {len(expected)} outputs differ from the NumPy engine's")
-
-
-def _layers(graph: Graph, instructions: Sequence[int]) -> tuple[Layer, ...]:
-    return tuple(
-        Layer(
-            i, operator.name, f"{_dimensions(operator.input)} to {_dimensions(operator.output)}", operator.macs, int(n)
-        )
-        for i, (operator, n) in enumerate(zip(graph.operators, instructions, strict=True))
-    )
+    different = int((outputs != expected).any(axis=1).sum())
+    if different:
+        raise ParityError(f"{tested.name}: {different} of {len(expected)} outputs differ from the NumPy engine's")
 
 
 def _dimensions(tensor: Tensor) -> str:

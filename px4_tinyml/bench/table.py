@@ -43,12 +43,27 @@ def table(costs: Sequence[Cost]) -> str:
 
 
 def layer_table(cost: Cost) -> str:
-    """One line a layer that has code, and what is around them."""
-    head = (f"{cost.model}, {cost.engine}, {cost.target}", "", "MACs", "instructions", "per MAC", "cycles est.")
+    """One line a layer that has code; "" when the layers are not known apart."""
+    head = (f"{cost.engine} on {cost.target}, by layer", "", "MACs", "instructions", "per MAC", "cycles est.")
     rows = [
         (f"{layer.index} {layer.operator}", layer.shapes, layer.macs, layer.instructions,
          per_mac(layer.instructions, layer.macs), layer.cycles)
         for layer in cost.layers
         if layer.instructions
     ]  # fmt: skip
-    return columns([head, *rows], left=2)
+    return columns([head, *rows], left=2) if rows else ""
+
+
+def path_table(cost: Cost) -> str:
+    """The whole classifier at each IMU rate; "" when there is no signal path."""
+    if not cost.signal_path:
+        return ""
+    shares = [f"% of {name}" for name in cost.signal_path[0].share]
+    head = (f"signal path on {cost.target}", "sample", "slot", "window", "model", "barometer", "per second", *shares)
+    rows = [
+        (f"IMU at {p.imu_hz} Hz", p.sample, p.slot, p.window, p.model, p.baro, p.per_second, *p.share.values())
+        for p in cost.signal_path
+    ]
+    size = f"flash {_cell(cost.classifier_flash_bytes)}, RAM {_cell(cost.classifier_ram_bytes)} with the model"
+    note = f"Instructions, each taken as one cycle for the shares: it is at least one. The whole classifier: {size}."
+    return f"{columns([head, *rows])}\n{note}"

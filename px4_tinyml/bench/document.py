@@ -1,0 +1,35 @@
+"""Costs as plain data: the JSON of `px4-tinyml bench` and the rows of benchmarks/results (docs/bench.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from px4_tinyml.bench.cost import Cost
+from px4_tinyml.bench.measure import Subject
+
+ROW = ("model", "engine", "target", "instructions", "macs", "flash_bytes", "weights_bytes", "ram_bytes")
+ALSO = ("cycles", "arena_bytes", "stack_bytes", "recorded")
+
+
+def document(tested: Subject, costs: Sequence[Cost]) -> dict[str, Any]:
+    """One model: `targets` → target → engine → everything known."""
+    targets: dict[str, dict[str, Any]] = {}
+    for cost in costs:
+        data = asdict(cost)
+        target, engine, _ = data.pop("target"), data.pop("engine"), data.pop("model")
+        targets.setdefault(target, {})[engine] = data
+    return {
+        "model": tested.name,
+        "model_sha256": tested.sha256,
+        "spec_hash": tested.spec.hash if tested.spec else None,
+        "macs": tested.graph.macs,
+        "inputs": len(tested.x),
+        "targets": targets,
+    }
+
+
+def row(cost: Cost) -> dict[str, Any]:
+    """One line of a results file."""
+    return {name: getattr(cost, name) for name in (*ROW, *ALSO)}
