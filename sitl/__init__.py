@@ -52,6 +52,8 @@ def fly(
     A flight depends on the seed and its number only: the bytes are the same whatever `jobs` is, and the first flights
     of a longer series are those of a shorter one. Airframes take turns, and so do calm, turbulent and changing
     air, unless edr (ε^⅓, m^⅔/s) or w20_kt (wind at 20 ft, knots) fix it. Returns the paths, sorted.
+
+    More than one job starts processes (spawn): a script calls this under `if __name__ == "__main__":`.
     """
     from px4_tinyml.sitl.world import load_jsbsim
 

@@ -105,6 +105,8 @@ class Vehicle:
     rotor_drag_per_s: in-plane rotor drag along body x and y over mass. flap: nose-up hub moment coefficient,
     M = flap·T·R·μ. yaw_ratio_m: rotor torque over thrust. imu_offset_m: IMU from the centre of gravity, FRD.
     loop_gain: multiplies the gains of rate, attitude and velocity loop. delay_s: gyro filter and computation.
+    thrust_noise: unsteadiness of each rotor's thrust, rms share; heave_noise: of all four together. side_noise_m_s2: of
+    the wake's side force over mass, rms. esc_band: backlash of the speed controllers, share of the hover speed.
     """
 
     airframe: Airframe
@@ -150,7 +152,7 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
     )  # fmt: skip
     x, y = base.arm_m / math.sqrt(2.0), base.arm_m / math.sqrt(2.0)
     drag = near(0.46, 0.12)
-    # Most are tuned well; some hunt at 0.5 to 3 Hz, some are sluggish.
+    # Most are tuned well; some too hot (they swing at 1 to 3 Hz), some too soft.
     tune = float(rng.choice([rng.uniform(1.2, 1.45), rng.uniform(0.75, 0.85), 1.0], p=[0.12, 0.08, 0.8]))
     imu_reach = 0.12 * base.arm_m
     return Vehicle(

@@ -31,7 +31,6 @@ class _Recorder:
         self.start_us = int(rng.integers(4_000_000, 90_000_000))
         self.log = ULogWriter(self.start_us)
         self.slow = flown.slow
-        self.end_s = float(self.slow["time_s"][-1])
 
     def rows(self, rate_hz: float) -> tuple[U64, dict[str, F64]]:
         """(timestamps, columns) of the 50 Hz truth thinned to a rate, with a little delay in the timestamps."""

@@ -11,6 +11,8 @@ from px4_tinyml.sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_
 CALM_EDR, TURBULENT_EDR = 0.10, 0.20
 """At or below the first: calm; at or above the second: turbulence (the label scheme of the data set)."""
 
+_TYPICAL_HEIGHT_M = 10.0
+
 Condition = Literal["calm", "turbulent", "changing", "between"]
 DRAWN_CONDITIONS: tuple[Condition, ...] = ("calm", "turbulent", "changing")
 
@@ -19,9 +21,9 @@ DRAWN_CONDITIONS: tuple[Condition, ...] = ("calm", "turbulent", "changing")
 class Weather:
     """edr_knots: (time from take-off in s, EDR) with straight lines between, or None when W20 is held instead.
 
-    w20_m_s: the wind at 20 ft when that is held. wind_m_s: a mean wind at 20 ft on top of nothing else (steady wind
-    without turbulence). The wind that turbulence brings with it follows W20, but not above wind_limit_m_s: nobody
-    flies a small quadrotor in more, while its turbulence can be met in the lee of things.
+    w20_m_s: the wind at 20 ft when that is held. wind_m_s: the least mean wind at 20 ft, whatever the turbulence.
+    Otherwise the mean wind follows W20, but not above wind_limit_m_s: nobody flies a small quadrotor in more, while its
+    turbulence can be met in the lee of things.
     """
 
     condition: Condition
@@ -46,9 +48,9 @@ class Weather:
 
 
 def condition_name(edr: float | None, w20_m_s: float | None) -> Condition:
-    """What to call air of a given EDR, or of a given W20 (by its EDR at 10 m)."""
+    """What to call air of a given EDR, or of a given W20 (by its EDR at a typical height)."""
     if edr is None:
-        edr = edr_from_w20(w20_m_s or 0.0, 10.0)
+        edr = edr_from_w20(w20_m_s or 0.0, _TYPICAL_HEIGHT_M)
     return "calm" if edr <= CALM_EDR else "turbulent" if edr >= TURBULENT_EDR else "between"
 
 
@@ -73,6 +75,8 @@ def make_weather(
     if condition == "turbulent":
         knots, wind = ((0.0, turbulent),), 0.0
     elif condition == "changing":
+        # The mean wind stays when turbulence comes and goes: it is not what tells the two apart.
+        wind = w20_from_edr(turbulent, _TYPICAL_HEIGHT_M)
         start = float(rng.uniform(0.25, 0.45)) * seconds
         end = float(rng.uniform(0.55, 0.8)) * seconds
         ramp = float(rng.uniform(1.0, 4.0))
