@@ -6,7 +6,10 @@ EXTRAS := train,tflm,sim,live,test,dev
 STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc)
 
-.PHONY: demo test venv lint bench quality pretrained clean
+# Compiler and emulator for Cortex-M, as Debian and Ubuntu call them.
+TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
+
+.PHONY: demo test venv toolchain lint bench quality pretrained clean
 .DEFAULT_GOAL := demo
 
 venv: $(STAMP)
@@ -20,8 +23,15 @@ $(STAMP): setup.cfg pyproject.toml
 demo: venv
 	$(BIN)/px4-tinyml demo --out demo-out
 
-test: venv
+# Installs what is missing where it may. Where it may not, the tests that need it are skipped.
+toolchain:
+	@benchmarks/toolchain.sh $(TOOLCHAIN)
+
+test: venv toolchain
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+
+bench: venv toolchain
+	$(BIN)/python benchmarks/bench_engine.py
 
 lint: venv
 	$(BIN)/ruff check .

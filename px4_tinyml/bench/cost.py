@@ -32,6 +32,7 @@ class Layer:
     operator: str
     shapes: str
     macs: int
+    weights_bytes: int
     instructions: int | None = None
     cycles: int | None = None
 

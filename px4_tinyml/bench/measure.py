@@ -17,7 +17,7 @@ from px4_tinyml.bench.host import build_host_bench, count_on_host, infer_on_host
 from px4_tinyml.bench.path import path_cost, rates
 from px4_tinyml.bench.programs import build_bench
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.graph import Graph, Tensor
+from px4_tinyml.convert.graph import Graph, Operator, Tensor
 from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import plan_memory
@@ -154,7 +154,7 @@ def _by_layer(tested: Subject, images: Path, cpu: str, row: int, instructions: i
         for i, (_, spent) in zip(with_code, estimate(images / "layers", cpu, x), strict=False):
             cycles[i] = spent
     layers = tuple(
-        Layer(i, o.name, f"{_dimensions(o.input)} to {_dimensions(o.output)}", o.macs, int(n), spent)
+        Layer(i, o.name, f"{_dimensions(o.input)} to {_dimensions(o.output)}", o.macs, _weights(o), int(n), spent)
         for i, (o, n, spent) in enumerate(zip(graph.operators, counted, cycles, strict=True))
     )
     return {"layers": layers, "cycles": total}
@@ -165,6 +165,10 @@ def _check(tested: Subject, outputs: I8) -> None:
     different = int((outputs != expected).any(axis=1).sum())
     if different:
         raise ParityError(f"{tested.name}: {different} of {len(expected)} outputs differ from the NumPy engine's")
+
+
+def _weights(operator: Operator) -> int:
+    return sum(tensor.data.nbytes for tensor in operator.weights if tensor.data is not None)
 
 
 def _dimensions(tensor: Tensor) -> str:

@@ -44,9 +44,17 @@ def table(costs: Sequence[Cost]) -> str:
 
 def layer_table(cost: Cost) -> str:
     """One line a layer that has code; "" when the layers are not known apart."""
-    head = (f"{cost.engine} on {cost.target}, by layer", "", "MACs", "instructions", "per MAC", "cycles est.")
+    head = (
+        f"{cost.engine} on {cost.target}, by layer",
+        "",
+        "weights",
+        "MACs",
+        "instructions",
+        "per MAC",
+        "cycles est.",
+    )
     rows = [
-        (f"{layer.index} {layer.operator}", layer.shapes, layer.macs, layer.instructions,
+        (f"{layer.index} {layer.operator}", layer.shapes, layer.weights_bytes, layer.macs, layer.instructions,
          per_mac(layer.instructions, layer.macs), layer.cycles)
         for layer in cost.layers
         if layer.instructions

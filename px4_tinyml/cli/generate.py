@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.generate.boards import BOARDS, Board, board
+from px4_tinyml.generate.cortex_m import generate_cortex_m
 from px4_tinyml.generate.host import generate_host
 
-GENERATORS = {"host": generate_host}
+GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
 ENGINES = ("auto", "compiled")
 
 
@@ -19,20 +22,46 @@ def add_parser(subparsers: Any) -> None:
         "generate",
         help="turn a bundle into C++",
         description="Write the C++ of a trained bundle: core, engine, model and what surrounds them for a target. "
-        "Files are written only where they change; other files in DIR stay.",
+        "Files are written only where they change; other files in DIR stay. With a board or a limit the classifier is "
+        "measured first (docs/bench.md): exit code 3 when it does not fit.",
     )
-    parser.add_argument("target", choices=sorted(GENERATORS), help="host: a CMake project for this computer")
+    parser.add_argument(
+        "target", choices=sorted(GENERATORS), help="host: a CMake project for this computer; cortex-m: for QEMU"
+    )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--engine", choices=ENGINES, default="auto", help="what runs the model (auto: compiled, where possible)"
     )
+    parser.add_argument("--board", metavar="NAME", help=f"must fit this board's budget: {', '.join(BOARDS)}")
+    parser.add_argument("--max-flash-kb", type=float, metavar="KIB", help="most flash, code and weights")
+    parser.add_argument("--max-ram-kb", type=float, metavar="KIB", help="most RAM, variables and stack")
+    parser.add_argument("--max-instructions", type=int, metavar="N", help="most instructions of one inference")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and say how many changed."""
     bundle = ModelBundle.load(args.bundle)
+    device = board(args.board) if args.board else None
+    if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
+        print(_fits(args, bundle, device))
     written = GENERATORS[args.target](bundle, args.out)
     print(f"{args.out}: {len(written)} files written (spec {bundle.spec.short_hash}); README.md says how to build")
     return 0
+
+
+def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -> str:
+    """One line about what it takes; raises ParityError when that is too much. A limit given outdoes the board's."""
+    from px4_tinyml.bench.budget import Budget, check_budget
+    from px4_tinyml.bench.measure import subject
+
+    budget = Budget()
+    if device:
+        per_window_s = bundle.spec.hop / bundle.spec.rate_hz
+        budget = Budget(device.budget_flash_kb, device.budget_ram_kb, device.max_instructions(per_window_s))
+    given = {"flash_kb": args.max_flash_kb, "ram_kb": args.max_ram_kb, "instructions": args.max_instructions}
+    budget = replace(budget, **{name: value for name, value in given.items() if value is not None})
+    cost = check_budget(subject(args.bundle), device.cpu if device else "cortex-m4", budget)
+    size = f"{cost.classifier_flash_bytes} bytes of flash, {cost.classifier_ram_bytes} of RAM"
+    return f"fits {args.board or 'the limits'}: {size}, {cost.stack_bytes} of stack, {cost.instructions} instructions"

@@ -1,0 +1,33 @@
+"""`make bench`: both reference models on Cortex-M4 and M7, into results/engine.json. The same every time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from px4_tinyml.bench.document import row
+from px4_tinyml.bench.measure import subject
+from px4_tinyml.bench.table import table
+from px4_tinyml.cli.bench import costs_of
+from px4_tinyml.generate.build import run_tool
+from px4_tinyml.generate.cortex_m import COMPILER, CPUS, tool
+from px4_tinyml.replay.cortex_m import EMULATOR
+
+HERE = Path(__file__).resolve().parent
+MODELS = ("dense", "conv")
+
+
+def main() -> int:
+    costs = [cost for name in MODELS for cost in costs_of(subject(HERE / "models" / f"{name}.tflite"), list(CPUS))]
+    tools = {name: run_tool([tool(name), "--version"]).splitlines()[0] for name in (COMPILER, EMULATOR)}
+    results = HERE / "results" / "engine.json"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps({"tools": tools, "rows": [row(cost) for cost in costs]}, indent=2) + "\n")
+    print(table(costs))
+    print(f"\n{results}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
