@@ -118,8 +118,7 @@ def _pool(step: steps.PoolStep, x: fp.I64) -> fp.I64:
 
 
 def _mean(step: steps.MeanStep, x: fp.I64) -> fp.I64:
-    total = x.reshape(len(x), *step.groups).sum(axis=(2, 4)) - step.offset
-    return np.clip(fp.multiply(total, step.multiplier, step.shift) + step.zero_point, fp.INT8_MIN, fp.INT8_MAX)
+    return _finish(x.reshape(len(x), *step.groups).sum(axis=(2, 4)), step.channels, step.clamp)
 
 
 def _add(step: steps.AddStep, a: fp.I64, b: fp.I64) -> fp.I64:

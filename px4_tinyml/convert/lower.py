@@ -202,10 +202,10 @@ def _mean(operator: Mean) -> Step:
     _require(target.size * count == source.size, operator, f"output shape {list(target.shape)}")
     multiplier, shift = _rescaling(operator, source.scale / target.scale, 255 * count)
     fold = min(count.bit_length() - 1, 32, 31 + shift)
-    return MeanStep(
-        operator, (groups[0], groups[1], groups[2], groups[3], groups[4]), source.zero_point * count,
-        (multiplier << fold) // count, shift - fold, target.zero_point,
-    )  # fmt: skip
+    numbers = (-source.zero_point * count, (multiplier << fold) // count, shift - fold)
+    channels = Channels(*(np.array([number], np.int64) for number in numbers))
+    sizes = (groups[0], groups[1], groups[2], groups[3], groups[4])
+    return MeanStep(operator, sizes, channels, Clamp(target.zero_point, fp.INT8_MIN, fp.INT8_MAX))
 
 
 def _strides(shape: tuple[int, ...], target: tuple[int, ...]) -> list[int]:

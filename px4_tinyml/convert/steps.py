@@ -143,13 +143,18 @@ class PoolStep(Step):
 
 @dataclass(frozen=True, eq=False)
 class MeanStep(Step):
-    """groups: sizes (keep, reduce, keep, reduce, keep) of the input seen as a five-dimensional array."""
+    """groups: sizes (keep, reduce, keep, reduce, keep) of the input seen as a five-dimensional array.
+
+    channels: one for all; its bias takes the zero points out of the sum.
+    """
 
     groups: tuple[int, int, int, int, int]
-    offset: int
-    multiplier: int
-    shift: int
-    zero_point: int
+    channels: Channels
+    clamp: Clamp
+
+    @property
+    def over_read(self) -> int:
+        return -self.groups[2] % WORD if self.groups[3:] == (1, 1) else 0
 
 
 @dataclass(frozen=True, eq=False)

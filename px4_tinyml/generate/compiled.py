@@ -280,11 +280,10 @@ def _pool(step: steps.PoolStep) -> _Call:
 
 def _mean(step: steps.MeanStep) -> _Call:
     names = ("kKeep0", "kReduce0", "kKeep1", "kReduce1", "kKeep2")
-    shape = dict(zip(names, step.groups, strict=True)) | {
-        "kSumOffset": step.offset, "kMultiplier": step.multiplier, "kShift": step.shift,
-        **_clamp(steps.Clamp(step.zero_point, -128, 127)),
-    }  # fmt: skip
-    return _Call("mean", "mean.hpp", shape, {})
+    numbers = rescaling(step.channels, step.clamp.zero_point)
+    shape = dict(zip(names, step.groups, strict=True))
+    shape |= {"kDownShifts": int(numbers.down_shifts), **_clamp(step.clamp)}
+    return _Call("mean", "mean.hpp", shape, {"Channel": _channels(numbers)})
 
 
 def _add(step: steps.AddStep) -> _Call:

@@ -40,7 +40,51 @@
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED) && !defined(__ARM_BIG_ENDIAN)
 #define MOTION_ARM_DSP 1
-#include <arm_acle.h>
 #else
 #define MOTION_ARM_DSP 0
+#endif
+
+#if MOTION_ARM_DSP
+
+#include <arm_acle.h>
+#include <string.h>
+
+namespace motion
+{
+namespace engine
+{
+
+/** Four bytes from any address. */
+inline uint32_t load_word(const int8_t *from)
+{
+	uint32_t word;
+	memcpy(&word, from, sizeof(word));
+	return word;
+}
+
+/** Bytes 0 and 2 of x, sign-extended, added to the two halves of sums. */
+inline uint32_t sxtab16(uint32_t sums, uint32_t x)
+{
+	return static_cast<uint32_t>(__sxtab16(static_cast<int16x2_t>(sums), static_cast<int8x4_t>(x)));
+}
+
+/** The same for bytes 1 and 3. Assembly, because GCC 12 rotates with an instruction of its own. */
+inline uint32_t sxtab16_ror8(uint32_t sums, uint32_t x)
+{
+	uint32_t result;
+	asm("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(sums), "r"(x));
+	return result;
+}
+
+/** a * b / 2^32, halves up. Assembly, because GCC 12 does not find the instruction. */
+inline int32_t smmulr(int32_t a, int32_t b)
+{
+	int32_t result;
+	asm("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+	return result;
+}
+
+} // namespace engine
+} // namespace motion
+
 #endif

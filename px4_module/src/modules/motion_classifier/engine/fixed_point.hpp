@@ -58,9 +58,7 @@ struct Channel {
 inline int32_t rounding_high_mul(int32_t a, int32_t b)
 {
 #if MOTION_ARM_DSP
-	int32_t result;
-	asm("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));	// GCC 12 makes three instructions of the line below
-	return result;
+	return smmulr(a, b);
 #else
 	return static_cast<int32_t>((static_cast<int64_t>(a) * b + (int64_t{1} << 31)) >> 32);
 #endif

@@ -40,14 +40,70 @@ namespace motion
 namespace engine
 {
 
-/** MEAN of input[kKeep0][kReduce0][kKeep1][kReduce1][kKeep2] over the two reduced dimensions. */
-template <class Shape>
-inline void mean(const int8_t *input, int8_t *output)
+/** Adds kRows rows, kStride bytes apart, to the sums of four neighbouring columns. */
+template <int kRows, int kStride>
+inline void add_columns(const int8_t *input, int32_t (&sums)[4])
 {
-	for (int k0 = 0; k0 < Shape::kKeep0; k0++) {
+#if MOTION_ARM_DSP
+	constexpr int kBlock = 256;	// rows that sums of 16 bits can take
+
+	for (int done = 0; done < kRows; done += kBlock) {
+		uint32_t even = 0;
+		uint32_t odd = 0;
+
+		for (int row = done; row < kRows && row < done + kBlock; row++) {
+			const uint32_t four = load_word(input);
+			even = sxtab16(even, four);
+			odd = sxtab16_ror8(odd, four);
+			input += kStride;
+		}
+
+		sums[0] += static_cast<int16_t>(even);
+		sums[1] += static_cast<int16_t>(odd);
+		sums[2] += static_cast<int16_t>(even >> 16);
+		sums[3] += static_cast<int16_t>(odd >> 16);
+	}
+
+#else
+
+	for (int row = 0; row < kRows; row++) {
+		for (int i = 0; i < 4; i++) {
+			sums[i] += input[i];
+		}
+
+		input += kStride;
+	}
+
+#endif
+}
+
+/**
+ * MEAN of input[kKeep0][kReduce0][kKeep1][kReduce1][kKeep2] over the two reduced dimensions. Where the second is none,
+ * as in a mean over time, four columns go together; those that do not exist are read (up to three bytes behind the
+ * input) and left out.
+ */
+template <class Shape>
+inline void mean(const int8_t *input, const Channel *channel, int8_t *output)
+{
+	constexpr bool kColumns = Shape::kReduce1 == 1 && Shape::kKeep2 == 1;
+
+	for (int k0 = 0; kColumns && k0 < Shape::kKeep0; k0++) {
+		for (int k1 = 0; k1 < Shape::kKeep1; k1 += 4) {
+			int32_t sums[4] {};
+			add_columns<Shape::kReduce0, Shape::kKeep1>(input + k1, sums);
+
+			for (int i = 0; i < 4 && k1 + i < Shape::kKeep1; i++) {
+				*output++ = requantize<Shape>(channel->doubled_bias + 2 * sums[i], *channel);
+			}
+		}
+
+		input += Shape::kReduce0 * Shape::kKeep1;
+	}
+
+	for (int k0 = 0; !kColumns && k0 < Shape::kKeep0; k0++) {
 		for (int k1 = 0; k1 < Shape::kKeep1; k1++) {
 			for (int k2 = 0; k2 < Shape::kKeep2; k2++) {
-				int32_t sum = -Shape::kSumOffset;
+				int32_t sum = 0;
 
 				for (int r0 = 0; r0 < Shape::kReduce0; r0++) {
 					for (int r1 = 0; r1 < Shape::kReduce1; r1++) {
@@ -56,7 +112,7 @@ inline void mean(const int8_t *input, int8_t *output)
 					}
 				}
 
-				*output++ = requantize<Shape>(sum, Shape::kMultiplier, Shape::kShift);
+				*output++ = requantize<Shape>(channel->doubled_bias + 2 * sum, *channel);
 			}
 		}
 	}

@@ -46,6 +46,7 @@ inline void softmax(const int8_t *input, int8_t *output)
 {
 	constexpr int kDifferenceBits = 5;
 	constexpr int kSumBits = 12;
+	constexpr bool kKept = Shape::kDepth <= 16;	// exponentials are kept where the stack has room for them
 
 	for (int row = 0; row < Shape::kRows; row++) {
 		int32_t largest = INT8_MIN;
@@ -60,19 +61,17 @@ inline void softmax(const int8_t *input, int8_t *output)
 		};
 
 		int32_t sum = 0;
+		int32_t kept[kKept ? Shape::kDepth : 1];
 
 		for (int i = 0; i < Shape::kDepth; i++) {
 			if (input[i] - largest >= Shape::kDifferenceMinimum) {
-				sum += rounding_divide_by_pot(exp_of(i), kSumBits);
+				const int32_t exp = exp_of(i);
+				kept[kKept ? i : 0] = exp;
+				sum += rounding_divide_by_pot(exp, kSumBits);
 			}
 		}
 
-		int headroom = 0;
-
-		while (!((static_cast<uint32_t>(sum) << headroom) >> 31)) {
-			headroom++;
-		}
-
+		const int headroom = __builtin_clz(static_cast<uint32_t>(sum));
 		const uint32_t mantissa = static_cast<uint32_t>(sum) << headroom;	// 1 <= mantissa / 2^31 < 2
 		const int32_t reciprocal = one_over_one_plus(static_cast<int32_t>(mantissa - (uint32_t{1} << 31)));
 		const int exponent = kSumBits - headroom + 31 - 8;
@@ -81,7 +80,7 @@ inline void softmax(const int8_t *input, int8_t *output)
 			int32_t x = INT8_MIN;
 
 			if (input[i] - largest >= Shape::kDifferenceMinimum) {
-				x += rounding_divide_by_pot(rounding_doubling_high_mul(reciprocal, exp_of(i)), exponent);
+				x += rounding_divide_by_pot(rounding_doubling_high_mul(reciprocal, kKept ? kept[i] : exp_of(i)), exponent);
 			}
 
 			output[i] = static_cast<int8_t>(x > INT8_MAX ? INT8_MAX : x);
