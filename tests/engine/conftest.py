@@ -19,3 +19,11 @@ def _need(found: bool, what: str) -> None:
 def gxx() -> None:
     """A C++ compiler."""
     _need(shutil.which("g++") is not None, "g++")
+
+
+@pytest.fixture()
+def toolchain(request: pytest.FixtureRequest) -> None:
+    """What the `target` of a test (one of cpp.TARGETS) is built and run with."""
+    arm = ("arm-none-eabi-g++", "qemu-system-arm")
+    for tool in arm if request.getfixturevalue("target").startswith("cortex") else ("g++",):
+        _need(shutil.which(tool) is not None, tool)

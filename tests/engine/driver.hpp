@@ -1,21 +1,54 @@
-// Runs one of several compiled models on rows from stdin, for tests/engine/cpp.py.
+// Runs compiled models on rows, for tests/engine/cpp.py: stdin to stdout, or file "in" to file "out" on a Cortex-M.
 
 #pragma once
 
-#include <stdio.h>
-
 #include "engine/CompiledEngine.hpp"
 
+#if defined(__arm__)
+
+#include "semihosting.hpp"
+
+struct Stream {
+	semihosting::File in{"in", semihosting::File::Read};
+	semihosting::File out{"out", semihosting::File::Write};
+
+	bool read(void *data, size_t size) { return in.read(data, size) == size; }
+	bool write(const void *data, size_t size)
+	{
+		out.write(data, size);
+		return true;
+	}
+};
+
+#else
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct Stream {
+	bool read(void *data, size_t size) { return fread(data, 1, size, stdin) == size; }
+	bool write(const void *data, size_t size) { return fwrite(data, 1, size, stdout) == size; }
+};
+
+#endif
+
+/** The number of rows, then that many inputs; gives as many outputs. */
 template <class Model>
-int drive()
+bool drive(Stream &stream)
 {
 	static motion::engine::CompiledEngine<Model> engine;
+	uint32_t rows;
 
-	while (fread(engine.input(), 1, engine.kInputSize, stdin) == static_cast<size_t>(engine.kInputSize)) {
-		if (!engine.invoke() || fwrite(engine.output(), 1, engine.kOutputSize, stdout) != static_cast<size_t>(engine.kOutputSize)) {
-			return 1;
+	if (!stream.read(&rows, sizeof(rows))) {
+		return false;
+	}
+
+	for (uint32_t row = 0; row < rows; row++) {
+		if (!stream.read(engine.input(), engine.kInputSize) || !engine.invoke()
+		    || !stream.write(engine.output(), engine.kOutputSize)) {
+			return false;
 		}
 	}
 
-	return 0;
+	return true;
 }

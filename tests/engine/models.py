@@ -123,6 +123,21 @@ def random_model(seed: int) -> bytes:
     return b.finish(source, now)
 
 
+def extreme_dense(seed: int) -> bytes:
+    """Long rows of large weights: sums far beyond what any converted model comes to."""
+    rng = np.random.default_rng(seed)
+    b = Builder()
+    inputs, outputs = int(rng.integers(500, 1300)), int(rng.integers(1, 10))
+    source = b.tensor((1, inputs), 0.02, int(rng.choice([-128, 127, 3])))
+    lowest = -127 if seed % 3 else -128
+    weights = np.where(rng.random((outputs, inputs)) < rng.choice([0.0, 0.1, 0.5]), lowest, 127).astype(np.int8)
+    scales = [float(s) for s in rng.uniform(0.001, 0.02, outputs)]
+    target = b.tensor((1, outputs), float(rng.choice([0.01, 1.0, 10.0])) * inputs / 100, int(rng.integers(-128, 128)))
+    operands = [source, b.constant(weights, scales)]
+    b.operator("FULLY_CONNECTED", operands, target, "FullyConnectedOptions", fusedActivationFunction=_activation(rng))
+    return b.finish(source, target)
+
+
 _NEEDS_IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 
 
@@ -138,7 +153,10 @@ def _weighted(
     count = channels if rng.random() < 0.6 else 1
     scale, _ = b.quantization(now)
     scales = [float(s) for s in rng.uniform(0.001, 0.02, count)]
-    weights = rng.integers(-127, 128, filter_shape).astype(np.int8)
+    # Converters make symmetric weights; -128 is allowed in the format all the same.
+    weights = rng.integers(-127 if rng.random() < 0.8 else -128, 128, filter_shape).astype(np.int8)
+    if rng.random() < 0.1:
+        weights = rng.choice(np.array([-128, -1, 0, 127], np.int8), filter_shape)
     inputs = [now, b.constant(weights, scales, 0, axis)]
     if rng.random() < 0.9:
         bias = rng.integers(-20000, 20000, channels).astype(np.int32)

@@ -14,24 +14,27 @@ from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
 
-from .cpp import SANITIZE, Program
-from .models import OPERATORS, Builder, random_inputs, random_model
+from .cpp import TARGETS, Program
+from .models import OPERATORS, Builder, extreme_dense, random_inputs, random_model
 
 REFERENCE = ("dense", "dense_per_tensor", "conv", "conv2d")
-OPTIONS = {"plain": ("-O2",), "sanitized": SANITIZE}
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-def test_reference_models(shared: Path, gxx: None, tmp_path: Path, options: str) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_reference_models(shared: Path, toolchain: None, tmp_path: Path, target: str) -> None:
     models = {name: (shared / "reference" / f"{name}.tflite").read_bytes() for name in REFERENCE}
-    program = Program([read_model(data) for data in models.values()], tmp_path, OPTIONS[options])
+    program = Program([read_model(data) for data in models.values()], tmp_path, target)
+    inputs, expected = [], []
     for index, (name, data) in enumerate(models.items()):
         recorded = np.load(shared / "reference" / f"{name}.npz")
         interpreter, oracle = Int8Interpreter(data), TflmInterpreter(data)
+        given = recorded["inputs"].reshape(-1, interpreter.graph.input.size)
         fresh = random_inputs(np.random.default_rng(index), 2000, interpreter.graph.input.size)
-        for x, expected in ((recorded["inputs"], recorded["outputs"]), (fresh, oracle.invoke(fresh))):
-            assert np.array_equal(interpreter.invoke(x), expected), name
-            assert np.array_equal(program.invoke(index, x), expected), name
+        inputs.append(np.concatenate([given, fresh]))
+        expected.append(np.concatenate([recorded["outputs"].reshape(len(given), -1), oracle.invoke(fresh)]))
+        assert np.array_equal(interpreter.invoke(inputs[-1]), expected[-1]), name
+    for name, want, got in zip(models, expected, program.run(inputs), strict=True):
+        assert np.array_equal(got, want), name
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -46,14 +49,15 @@ def test_random_models_in_numpy(part: int) -> None:
     assert seen == set(OPERATORS) - {"ADD_CONSTANT"}
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-def test_random_models_in_cpp(gxx: None, tmp_path: Path, options: str) -> None:
-    seeds = range(5 * len(OPERATORS))
-    models = [random_model(seed) for seed in seeds]
-    program = Program([read_model(data) for data in models], tmp_path, OPTIONS[options])
-    for seed, data in zip(seeds, models, strict=True):
-        x = random_inputs(np.random.default_rng(seed), 256, program.graphs[seed].input.size)
-        assert np.array_equal(program.invoke(seed, x), TflmInterpreter(data).invoke(x)), f"seed {seed}"
+@pytest.mark.parametrize("target", TARGETS)
+def test_random_models_in_cpp(toolchain: None, tmp_path: Path, target: str) -> None:
+    models = [random_model(seed) for seed in range(5 * len(OPERATORS))]
+    models += [extreme_dense(seed) for seed in range(12)]
+    program = Program([read_model(data) for data in models], tmp_path, target)
+    sizes = [graph.input.size for graph in program.graphs]
+    inputs = [random_inputs(np.random.default_rng(seed), 256, size) for seed, size in enumerate(sizes)]
+    for seed, (data, x, got) in enumerate(zip(models, inputs, program.run(inputs), strict=True)):
+        assert np.array_equal(got, TflmInterpreter(data).invoke(x)), f"model {seed}"
 
 
 def test_relu_divides_its_scales_in_double() -> None:
