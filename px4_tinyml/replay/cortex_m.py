@@ -26,7 +26,7 @@ def emulator() -> str:
 
 def emulator_command(image: Path, cpu: str, *options: str) -> list[str]:
     """The command that runs an image; its semihosting finds files in the working directory."""
-    silent = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none", "-nodefaults")
+    silent = ("-display", "none", "-monitor", "none", "-serial", "none")
     semihosting = ("-semihosting-config", "enable=on,target=native")
     return [emulator(), "-M", CPUS[cpu].machine, *silent, *semihosting, *options, "-kernel", str(image.resolve())]
 

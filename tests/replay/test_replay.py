@@ -17,6 +17,7 @@ from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
+from px4_tinyml.generate.cortex_m import CPUS
 from px4_tinyml.generate.host import build_host, generate_host, host_files
 from px4_tinyml.replay import targets
 from px4_tinyml.replay.compare import compare
@@ -134,7 +135,8 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
     def missing(bundle: ModelBundle) -> targets.Runner:
         raise ToolchainError("no compiler")
 
-    monkeypatch.setitem(targets.TARGETS, "host", missing)
+    for name in ("host", *CPUS):
+        monkeypatch.setitem(targets.TARGETS, name, missing)
     with pytest.raises(ToolchainError, match="no compiler"):
         Replay(bundle, ["python", "host"])
     monkeypatch.setitem(targets.TARGETS, "tflm", lambda bundle: Classifier.of(bundle.spec, bundle.model).run)

@@ -1,0 +1,64 @@
+"""The compiler and the emulator, and bundles around the reference models."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from px4_tinyml.classify.golden import make_golden
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.generate.cortex_m import COMPILER, tool
+from px4_tinyml.replay.cortex_m import emulator
+from px4_tinyml.spec import PRESETS, DecisionSpec
+
+MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
+
+
+@pytest.fixture(autouse=True)
+def toolchain(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips without the toolchain (fails where it is required); images go to this run's folder, once for all tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    try:
+        tool(COMPILER)
+        emulator()
+    except ToolchainError as error:
+        if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+def hostile_feed(seed: int, seconds: float) -> Feed:
+    """At 240 Hz, with a barometer, a hole, a bad sample and a clock that steps back."""
+    rng = np.random.default_rng(seed)
+    time = (np.arange(0, seconds, 1 / 240) * 1e6 + 5e6).astype(np.uint64)
+    n = len(time)
+    imu = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (n, 6)) + np.array([0, 0, -9.8, 0, 0, 0])
+    baro_time = time[::12].copy()
+    before = np.searchsorted(np.arange(0, n, 12), np.arange(n), side="right")
+    altitude = np.cumsum(rng.normal(0, 0.2, len(baro_time))) + 488.0
+    time[n // 4 :] += np.uint64(300_000)
+    time[n // 2 :] -= np.uint64(50_000)
+    imu[n * 3 // 4, 2] = np.nan
+    return Feed(time, imu.astype(np.float32), baro_time, altitude.astype(np.float32), before)
+
+
+@pytest.fixture
+def feed() -> Feed:
+    return hostile_feed(7, 120.0)
+
+
+@pytest.fixture(scope="session")
+def conv() -> ModelBundle:
+    """The conv model behind the preset imu6."""
+    scales = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}
+    # The model has random weights and never says more than 0.3.
+    spec = dataclasses.replace(PRESETS["imu6"], **scales, decision=DecisionSpec(enter=0.285, leave=0.28))
+    model = (MODELS / "conv.tflite").read_bytes()
+    golden = make_golden(spec, model, hostile_feed(1, 20.0))
+    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden=golden)
