@@ -16,6 +16,7 @@ from px4_tinyml.bench.footprint import footprint
 from px4_tinyml.bench.host import build_host_bench, count_on_host, infer_on_host
 from px4_tinyml.bench.path import path_cost, rates
 from px4_tinyml.bench.programs import build_bench
+from px4_tinyml.classify.golden import read_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.graph import Graph, Operator, Tensor
 from px4_tinyml.convert.interpreter import Int8Interpreter
@@ -24,6 +25,7 @@ from px4_tinyml.convert.plan import plan_memory
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.errors import ConversionError, ParityError, SpecError, ToolchainError
 from px4_tinyml.generate.cortex_m import CPUS, tool
+from px4_tinyml.generate.spec_header import check_model
 from px4_tinyml.spec import PRESETS, PipelineSpec
 from px4_tinyml.types import I8
 
@@ -58,7 +60,11 @@ def subject(path: Path) -> Subject:
     if path.is_dir():
         bundle = ModelBundle.load(path)
         graph = read_model(bundle.model)
-        return Subject(path.resolve().name, bundle.model, graph, bundle.golden["input"][:ROWS], bundle.spec)
+        check_model(bundle.spec, graph)
+        _, golden = read_golden(bundle)
+        if not len(golden):
+            raise ConversionError(f"{path}: no golden vectors to measure with; train again")
+        return Subject(path.resolve().name, bundle.model, graph, golden.inputs[:ROWS], bundle.spec)
     try:
         model = path.read_bytes()
     except OSError as error:

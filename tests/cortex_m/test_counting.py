@@ -12,7 +12,7 @@ from px4_tinyml.bench.cycles import Instruction, cycles, estimate
 from px4_tinyml.bench.measure import subject
 from px4_tinyml.bench.programs import build_bench, build_calibration
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.cortex_m import CPUS
+from px4_tinyml.generate.cortex_m import CPUS, Program, build_programs, frame_files
 from px4_tinyml.replay.cortex_m import COUNTING, run_image
 
 MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
@@ -59,11 +59,30 @@ def test_counts_agree_with_a_trace_and_by_layer(name: str, cpu: str) -> None:
         assert layers == [n for n in apart.layers[row] if n] and rest < 8
 
 
-def test_painted_stack_is_found() -> None:
-    """More stack in the model is seen to the byte."""
-    tested = subject(MODELS / "dense.tflite")
-    plain = build_bench(tested.graph, None, "cortex-m4") / "infer"
-    assert 40 < infer(plain, tested.graph, tested.x[:1], "cortex-m4").stack_bytes < 1024
+STACK = """
+#include "probe.hpp"
+#include "semihosting.hpp"
+__attribute__((naked)) void write_below(void *) { asm("sub r1, sp, r0\\n\\tstr r0, [r1]\\n\\tbx lr"); }
+int main()
+{
+	semihosting::File depths("depths", semihosting::File::Read), found("found", semihosting::File::Write);
+	for (uint32_t depth; depths.read(&depth, 4) == 4;) {
+		const uint32_t used = probe_stack(write_below, reinterpret_cast<void *>(depth));
+		found.write(&used, 4);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_painted_stack_is_found_to_the_word(cpu: str) -> None:
+    """A function that writes one word at a known distance below the stack pointer."""
+    files = {**frame_files("cortex_m"), **frame_files("bench"), "stack.cpp": STACK}
+    image = build_programs(files, cpu, {"stack": Program(("startup.cpp", "probe.S", "stack.cpp"))}) / "stack"
+    depths = np.array([4, 8, 100, 4, 20_000, 12], "<u4")
+    found = run_image(image, cpu, {"depths": depths.tobytes()}, ["found"])["found"]
+    assert np.array_equal(np.frombuffer(found, "<u4"), depths)
 
 
 def listed(text: str) -> Instruction:
