@@ -1,7 +1,8 @@
 """Where each activation lives in the arena: decided when the code is generated, not on the vehicle.
 
-A reshaped tensor shares its source's bytes, and element-wise operators write over an input that nothing else
-needs. The model's input lives in the arena too and `invoke` may overwrite it.
+A reshaped tensor shares its source's bytes, element-wise operators write over an input that nothing else needs, and
+a convolution or pool may write over the part of its input that it has gone through. The model's input lives in the
+arena too and `invoke` may overwrite it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ class Plan:
     arena_bytes: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Buffer:
-    """Bytes shared by one or more tensors, and the steps [first, last] during which they matter."""
+    """Bytes shared by one or more tensors, and the steps [first, last] during which they matter.
+
+    successor: the buffer that may overwrite this one as step `last` goes through it, starting `lead` bytes before.
+    """
 
     size: int
     first: int
     last: int
     offset: int = -1
+    successor: _Buffer | None = None
+    lead: int = 0
 
 
 def lifetimes(graph: Graph, steps: tuple[Step, ...]) -> dict[int, tuple[int, int]]:
@@ -48,7 +54,34 @@ def lifetimes(graph: Graph, steps: tuple[Step, ...]) -> dict[int, tuple[int, int
 
 
 def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
-    """Greedy by size: the largest buffer first, each at the lowest offset that is free while it lives."""
+    """Greedy: one buffer after the other, each at the lowest offset that is free while it lives.
+
+    The largest first; or first those that overwrite one another, from the last to the first, so that the data moves
+    towards the start as it goes through the layers: whichever needs less.
+    """
+    buffers = _buffers(graph, steps)
+    unique = list({id(buffer): buffer for buffer in buffers.values()}.values())
+    by_size = sorted(unique, key=lambda b: (-b.size, b.first))
+    pairs = [(b, b.successor) for b in unique if b.successor is not None and b.lead < b.successor.size]
+    moving = sorted({b for pair in pairs for b in pair}, key=lambda b: -b.first)
+    orders = by_size, moving + [b for b in by_size if b not in moving]
+    plans = []
+    for order in orders:
+        placed: list[_Buffer] = []
+        for buffer in order:
+            buffer.offset = _lowest_free_offset(buffer, placed)
+            placed.append(buffer)
+        offsets = {index: buffer.offset for index, buffer in buffers.items()}
+        ends = [buffer.offset + buffer.size for buffer in placed]
+        for step in steps:
+            read = [tensor for tensor in step.operator.inputs if tensor.data is None]
+            ends += [offsets[tensor.index] + tensor.size + step.over_read for tensor in read]
+        plans.append(Plan(offsets, _align(max(ends))))
+    return min(plans, key=lambda plan: plan.arena_bytes)
+
+
+def _buffers(graph: Graph, steps: tuple[Step, ...]) -> dict[int, _Buffer]:
+    """The buffer of each activation, by tensor index."""
     lives = lifetimes(graph, steps)
     buffers = {graph.input.index: _Buffer(graph.input.size, *lives[graph.input.index])}
     for position, step in enumerate(steps):
@@ -60,17 +93,11 @@ def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
         else:
             shared.last = max(shared.last, last)
             buffers[output.index] = shared
-    placed: list[_Buffer] = []
-    unique = {id(buffer): buffer for buffer in buffers.values()}
-    for buffer in sorted(unique.values(), key=lambda b: (-b.size, b.first)):
-        buffer.offset = _lowest_free_offset(buffer, placed)
-        placed.append(buffer)
-    ends = [buffer.offset + buffer.size for buffer in placed]
-    for step in steps:
-        read = [tensor for tensor in step.operator.inputs if tensor.data is None]
-        ends += [buffers[tensor.index].offset + tensor.size + step.over_read for tensor in read]
-    end = max(ends)
-    return Plan({index: buffer.offset for index, buffer in buffers.items()}, _align(end))
+    for position, step in enumerate(steps):
+        source, target = (buffers.get(tensor.index) for tensor in (step.operator.input, step.operator.output))
+        if source is not None and target is not None and source.last == position == target.first:
+            source.successor, source.lead = target, min(step.lead, target.size)
+    return buffers
 
 
 def _shared_buffer(step: Step, position: int, buffers: dict[int, _Buffer]) -> _Buffer | None:
@@ -86,11 +113,21 @@ def _shared_buffer(step: Step, position: int, buffers: dict[int, _Buffer]) -> _B
 
 def _lowest_free_offset(buffer: _Buffer, placed: list[_Buffer]) -> int:
     offset = 0
-    for other in sorted(placed, key=lambda b: b.offset):
-        alive_together = buffer.first <= other.last and other.first <= buffer.last
-        if alive_together and other.offset < offset + buffer.size and offset < other.offset + other.size:
-            offset = _align(other.offset + other.size)
+    blocked = [_blocked(buffer, other) for other in placed if buffer.first <= other.last and other.first <= buffer.last]
+    for low, high in sorted(blocked, key=lambda limits: limits[1]):
+        if low < offset < high:
+            offset = _align(high)
     return offset
+
+
+def _blocked(buffer: _Buffer, other: _Buffer) -> tuple[int, int]:
+    """No offset between these two (exclusive) will do for a buffer that lives when another does."""
+    low, high = other.offset - buffer.size, other.offset + other.size
+    if buffer.successor is other:
+        high = other.offset + buffer.lead
+    if other.successor is buffer:
+        low = other.offset - other.lead
+    return low, high
 
 
 def _align(size: int) -> int:

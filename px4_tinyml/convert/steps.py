@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from px4_tinyml.convert.fixed_point import I64
 from px4_tinyml.convert.graph import Operator
 from px4_tinyml.types import I8
@@ -24,13 +26,21 @@ class Step:
 
     @property
     def in_place(self) -> bool:
-        """True when the output may overwrite the input byte by byte."""
+        """True when each output byte may overwrite the input byte in its place."""
         return False
 
     @property
     def over_read(self) -> int:
         """Bytes behind its input that a kernel may read, whatever they hold."""
         return 0
+
+    @property
+    def lead(self) -> int:
+        """Bytes by which the output must start before the input, so that no byte is overwritten that is still read.
+
+        The size of the output where a kernel needs all of its input to the end.
+        """
+        return self.operator.output.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,15 @@ class Window:
         return self.kernel[0] == 1 and (self.dilation[1] == 1 or self.kernel[1] == 1)
 
     @property
+    def lead(self) -> int:
+        """See Step.lead: kernels go through the positions in order, and finish one before the next."""
+        height, width = (np.maximum(np.arange(self.output[i]) * self.stride[i] - self.pad_before[i], 0) for i in (0, 1))
+        first_read = ((height[:, None] * self.input[1] + width) * self.input_channels).ravel()
+        still_read = np.minimum.accumulate(first_read[::-1])[::-1]
+        written = self.output_channels * np.arange(1, len(first_read) + 1)
+        return int(np.max(written - still_read))
+
+    @property
     def pad_after(self) -> tuple[int, int]:
         """Rows and columns the kernel needs below and to the right of the image."""
         height, width = (
@@ -120,7 +139,19 @@ class ConvStep(Step):
 
     @property
     def over_read(self) -> int:
-        return -int(self.weights[0].size) % WORD
+        w = self.window
+        length = int(self.weights[0].size)
+        if not w.contiguous:
+            return 0  # the kernel gathers the values somewhere else
+        if w.padded:
+            return -length % WORD
+        row, column = ((w.output[i] - 1) * w.stride[i] for i in (0, 1))
+        end = (row * w.input[1] + column) * w.input_channels + length + -length % WORD
+        return max(0, end - w.input[0] * w.input[1] * w.input_channels)
+
+    @property
+    def lead(self) -> int:
+        return self.window.lead
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +170,10 @@ class PoolStep(Step):
     window: Window
     average: bool
     clamp: Clamp
+
+    @property
+    def lead(self) -> int:
+        return self.window.lead
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,3 +230,7 @@ class SoftmaxStep(Step):
     multiplier: int
     left_shift: int
     diff_min: int
+
+    @property
+    def in_place(self) -> bool:
+        return True

@@ -40,7 +40,7 @@ namespace motion
 namespace engine
 {
 
-/** SOFTMAX over each of kRows rows of kDepth values: Q5.26 differences, sums in Q12.19, output in 1/256. */
+/** SOFTMAX over each of kRows rows of kDepth values: Q5.26 differences, sums in Q12.19, output in 1/256. May work in place. */
 template <class Shape>
 inline void softmax(const int8_t *input, int8_t *output)
 {
