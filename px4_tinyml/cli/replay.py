@@ -71,9 +71,12 @@ def print_table(done: Sequence[Replayed]) -> None:
     width = max(len(item.name) for item in [golden, *told])
     for group in ([golden], told):
         if group:
-            print(f"{'mismatches':{width}} {'windows':>8}" + "".join(f"{f'{a}:{b}':>15}" for a, b in group[0].pairs))
+            names = [f"  {a}:{b}" for a, b in group[0].pairs]
+            print(f"{'mismatches':{width}} {'windows':>8}" + "".join(f"{name:>15}" for name in names))
         for item in group:
-            cells = "".join(f"{pair.mismatches:15}" for pair in item.pairs.values())
+            cells = "".join(
+                f"{pair.mismatches:{max(15, len(name))}}" for name, pair in zip(names, item.pairs.values(), strict=True)
+            )
             print(f"{item.name:{width}} {item.windows:8}{cells}")
     if len(told) < len(logs):
         print(f"{len(logs) - len(told)} recordings have no complete window")
