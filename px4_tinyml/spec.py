@@ -62,6 +62,8 @@ class DecisionSpec:
 class PipelineSpec:
     """The signal path. Slots are 1/rate_hz long; a window is `window` slots; one window every `hop` slots.
 
+    imu_about_mean: each IMU channel has its window mean taken away (tilt in a steady wind and gravity would
+    otherwise be twenty times what turbulence adds); the altitude always has.
     offset, inv_scale (one a channel) are fitted on the training part; a spec without them (None) is an
     unfitted one, good for making a data set but not for classifying.
     """
@@ -75,6 +77,7 @@ class PipelineSpec:
     max_repeated_slots: int = 25
     baro_stale_slots: int = 30
     baro_lag_slots: int = 5
+    imu_about_mean: bool = True
     clip: float = 2.0
     offset: tuple[float, ...] | None = None
     inv_scale: tuple[float, ...] | None = None
@@ -96,6 +99,8 @@ class PipelineSpec:
         for label in self.labels:
             if not (label.isascii() and label.isidentifier() and len(label) <= 20):
                 raise SpecError(f"label {label!r}: expected an ASCII identifier of at most 20 characters")
+        if not isinstance(self.imu_about_mean, bool):
+            raise SpecError(f"imu_about_mean = {self.imu_about_mean!r}: expected true or false")
         if not 0.1 <= self.clip <= 100.0:
             raise SpecError(f"clip = {self.clip}: expected 0.1…100")
         object.__setattr__(self, "clip", as_float32(self.clip))
@@ -188,7 +193,13 @@ PRESETS: dict[str, PipelineSpec] = {
     "default": PipelineSpec(),
     "imu6": PipelineSpec(channels=IMU_CHANNELS),
     "arduino119": PipelineSpec(
-        rate_hz=119, window=119, hop=17, channels=IMU_CHANNELS, labels=("vert", "hori"), max_repeated_slots=23
+        rate_hz=119,
+        window=119,
+        hop=17,
+        channels=IMU_CHANNELS,
+        labels=("vert", "hori"),
+        max_repeated_slots=23,
+        imu_about_mean=False,
     ),
 }
 

@@ -74,6 +74,7 @@ def _requests(
     seconds: float | None, seed: int,
 ) -> list[_Request]:  # fmt: skip
     import numpy as np
+
     from px4_tinyml.sitl import airframes, missions, weather
 
     seconds = DEFAULT_SECONDS if seconds is None else seconds

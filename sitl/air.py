@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from px4_tinyml.sitl.turbulence import GustField, gust_field, intensities, lengths, roll_gust_ratio
 from px4_tinyml.sitl.weather import Weather
 

@@ -10,7 +10,6 @@ import math
 
 from px4_tinyml.sitl.airframes import Vehicle
 from px4_tinyml.sitl.missions import Segment
-
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 
 OUTER_HZ = 50

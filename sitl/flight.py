@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from px4_tinyml.sitl.air import Air
 from px4_tinyml.sitl.airframes import Rotor, Vehicle, airframe, draw_vehicle
 from px4_tinyml.sitl.autopilot import OUTER_HZ, Autopilot, Guidance
@@ -14,7 +15,6 @@ from px4_tinyml.sitl.rotors import Rotors
 from px4_tinyml.sitl.sensors import SensorSuite, draw_sensors, lowpass_noise
 from px4_tinyml.sitl.weather import Condition, Weather, make_weather
 from px4_tinyml.sitl.world import RATE_HZ, World
-
 from px4_tinyml.types import F64
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 
@@ -22,6 +22,7 @@ _EVERY = RATE_HZ // OUTER_HZ
 _GROUND_S = 2.0
 """Standing still before the motors start, and again after they stop."""
 _SPIN_UP_S = 1.2
+_TIPPED_RAD = 1.4
 _MAX_EXTRA_S = 60.0
 """A landing that takes longer than planned is given up after this."""
 _HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
@@ -207,7 +208,7 @@ class Simulator:
         self._tilt_error = (_TILT_ERROR_RAD * noise.tilt[0][i], _TILT_ERROR_RAD * noise.tilt[1][i])
         self._air.slow(seconds - _GROUND_S, max(height, 0.0))
         self._wake(height, velocity)
-        command = self._state_machine(seconds, -est_position[2], est_velocity[2])
+        command = self._state_machine(seconds, -est_position[2], est_velocity[2], math.hypot(angles[3], angles[4]))
         if command[0] < 0.0:
             self._guidance.step((noise.stick[0][i], noise.stick[1][i], noise.stick[2][i]))
             if self._touch_s > 0.1:
@@ -236,7 +237,7 @@ class Simulator:
         reach = max(height + self._world.rest_height_m, 0.6 * rotor.radius_m)
         self._ground_factor = 1.0 / (1.0 - (rotor.radius_m / (4.0 * reach)) ** 2)
 
-    def _state_machine(self, seconds: float, height_m: float, down_m_s: float) -> list[float]:
+    def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
         """Arming, take-off and landing detection, as PX4's land detector does it from thrust and movement."""
         idle = 0.2 * self.plan.vehicle.rotor.hover_rad_s
         period = 1.0 / OUTER_HZ
@@ -246,14 +247,25 @@ class Simulator:
         if seconds < _GROUND_S:
             return [0.0] * 4
         self._armed = True
+        if tilt_rad > _TIPPED_RAD:
+            # PX4's failure detector: a vehicle on its side is not flown on (nor is what follows flight).
+            self._landed, self._armed, self._stopped_s = True, False, period
+            return [0.0] * 4
         if seconds < _GROUND_S + _SPIN_UP_S:
             return [idle] * 4
         if not self._guidance.landing:
             if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
                 self._landed = False
+            # No mission flies this low: a descent that overshot sits on the ground until it climbs again.
+            resting = height_m < 0.5 and abs(down_m_s) < 0.15
+            self._touch_s = self._touch_s + period if resting and not self._landed else 0.0
+            if self._touch_s > 1.0:
+                self._landed = True
             return [-1.0] * 4
         low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
-        down = low_thrust and abs(down_m_s) < 0.3 and height_m < 0.8
+        # A gust or a wrong height can keep the thrust up: told to descend and not descending is the ground, too.
+        blocked = self._guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
+        down = (low_thrust or blocked) and abs(down_m_s) < 0.3 and height_m < 2.5
         self._touch_s = self._touch_s + period if down else 0.0
         if self._touch_s > 0.4:
             self._landed = True

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from px4_tinyml.sitl.airframes import Airframe
 
 from px4_tinyml.errors import SpecError
+from px4_tinyml.sitl.airframes import Airframe
 
 MIN_HEIGHT_M = 2.0
 LAND_SPEED_M_S = 0.7

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
+from px4_tinyml import __version__
 from px4_tinyml.sitl import topics
 from px4_tinyml.sitl.autopilot import OUTER_HZ
 from px4_tinyml.sitl.flight import FlightPlan, Flown
@@ -12,8 +14,6 @@ from px4_tinyml.sitl.sensors import imu_times, lowpass_noise, measure_baro, meas
 from px4_tinyml.sitl.turbulence import edr_from_w20, intensities, lengths
 from px4_tinyml.sitl.ulog_writer import ULogWriter
 from px4_tinyml.sitl.world import RATE_HZ
-
-from px4_tinyml import __version__
 from px4_tinyml.types import F64, U64
 
 _HARDWARE = "JSBSIM_QUAD"

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from px4_tinyml.sitl.turbulence import random_series
 
+from px4_tinyml.sitl.turbulence import random_series
 from px4_tinyml.types import F64, U64
 
 IMU_INTERVALS_US = (4000, 4511, 5000, 5055, 5333)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from px4_tinyml.sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_edr
 
 CALM_EDR, TURBULENT_EDR = 0.10, 0.20
 """At or below the first: calm; at or above the second: turbulence (the label scheme of the data set)."""
+DRAWN_EDR = (0.25, 0.65)
+"""Turbulence drawn: from MIL-F-8785C's light (15 kt: 0.25 at 20 m) to beyond its moderate (30 kt: 0.5)."""
 
 _TYPICAL_HEIGHT_M = 10.0
 
@@ -64,7 +67,7 @@ def make_weather(
 ) -> Weather:  # fmt: skip
     """Weather as asked for (constant EDR or W20), else drawn for a condition."""
     direction = float(rng.uniform(-np.pi, np.pi))
-    turbulent = float(rng.uniform(TURBULENT_EDR, 0.6))
+    turbulent = float(rng.uniform(*DRAWN_EDR))
     calm = _calm_edr(rng)
     wind = float(rng.uniform(1.0, 7.0)) if rng.random() < 0.4 else 0.0
     knots: tuple[tuple[float, float], ...] | None

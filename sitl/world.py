@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.sitl.airframes import Vehicle
-
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.sitl.airframes import Vehicle
 from px4_tinyml.units import M_PER_FT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 

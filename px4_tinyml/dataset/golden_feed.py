@@ -12,7 +12,7 @@ import numpy as np
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
 from px4_tinyml.types import F32, Windows
-from px4_tinyml.units import US_PER_S
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S
 
 WINDOWS_PER_LABEL = 2
 SECONDS_APART = 10
@@ -56,6 +56,8 @@ def golden_feed(chosen: F32, spec: PipelineSpec, seed: int) -> Feed:
     samples[per_window * (len(chosen) // 2) - 1, 2] = np.nan
     if len(chosen) > 1:
         times[per_window - 1] -= SECONDS_APART * US_PER_S // 4
+    if spec.imu_about_mean:
+        samples[:, 2] -= np.float32(STANDARD_GRAVITY_M_S2)  # windows are about their mean, samples are not
     imu_us = times.astype(np.uint64)
     baro_us = np.concatenate(baro_time).astype(np.uint64) if baro else np.zeros(0, np.uint64)
     altitude = np.concatenate(baro).astype(np.float32) if baro else np.zeros(0, np.float32)

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
+from px4_tinyml.spec import IMU_CHANNELS, PipelineSpec
 from px4_tinyml.types import F32, I8, U64, Bool, FlightLog
 from px4_tinyml.units import US_PER_S
 
 I64 = NDArray[np.int64]
 
+MAX_SAMPLE = np.float32(10_000.0)
+"""IMU values beyond this (m/s² or rad/s), infinite or NaN are no measurement: sums can then not overflow."""
 MAX_ALTITUDE_M = np.float32(100_000.0)
-"""Barometer values beyond this are ignored: the difference of two can then not overflow."""
+"""Barometer values beyond this are ignored, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,9 @@ def slot_of(time_us: U64, spec: PipelineSpec) -> I64:
 
 def slots(events: Feed, spec: PipelineSpec) -> SlotStream:
     """Steps 1 and 2: average samples into slots, fill short gaps, reset at everything else."""
-    finite = np.isfinite(events.imu).all(axis=1)
-    sample = np.flatnonzero(finite)
+    with np.errstate(invalid="ignore"):
+        plausible = (np.abs(events.imu) <= MAX_SAMPLE).all(axis=1)
+    sample = np.flatnonzero(plausible)
     time, imu = events.imu_time_us[sample], events.imu[sample]
     slot = slot_of(time, spec)
 
@@ -153,7 +156,7 @@ def slots(events: Feed, spec: PipelineSpec) -> SlotStream:
     altitude, stale = _altitude(events, spec, index, delivered)
     means = _means(imu, first)
     counts = {
-        "non_finite": int((~finite).sum()),
+        "non_finite": int((~plausible).sum()),
         "backwards": int(backwards.sum()),
         "gap": int(gap.sum()),
     }
@@ -205,17 +208,17 @@ def windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
     end = np.flatnonzero((emitted >= spec.window) & ((stream.index + 1) % spec.hop == 0))
     rows = end[:, None] + np.arange(1 - spec.window, 1)
 
+    imu = stream.imu[:, [IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS]][rows]
+    x = about_mean(imu) if spec.imu_about_mean else imu
     baro_ok = np.ones(len(end), np.bool_)
-    columns = []
-    for channel in spec.channels:
-        if channel == ALTITUDE_CHANNEL:
-            baro_ok = ~stream.stale[rows].any(axis=1)
-            columns.append(_altitude_about_mean(stream.altitude_m[rows], baro_ok))
-        else:
-            columns.append(stream.imu[:, IMU_CHANNELS.index(channel)][rows])
+    if spec.uses_baro:
+        baro_ok = ~stream.stale[rows].any(axis=1)
+        altitude = about_mean(stream.altitude_m[rows])
+        altitude[~baro_ok] = 0.0
+        x = np.concatenate([x, altitude[:, :, None]], axis=2)
     last = stream.index[end]
     return RawWindows(
-        x=np.stack(columns, axis=2) if columns else np.zeros((0, spec.window, 0), np.float32),
+        x=x,
         start_us=np.array([spec.slot_start_us(k - spec.window + 1) for k in last.tolist()], np.uint64),
         end_us=np.array([spec.slot_start_us(k + 1) for k in last.tolist()], np.uint64),
         baro_ok=baro_ok,
@@ -225,13 +228,11 @@ def windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
     )
 
 
-def _altitude_about_mean(altitude_m: F32, baro_ok: Bool) -> F32:
-    """altitude[W,T] minus its window mean, in the order of operations of the contract; zero where stale."""
-    difference = altitude_m - altitude_m[:, :1]
+def about_mean(x: F32) -> F32:
+    """x[W,T,…] minus its mean over T, in the order of operations of the contract."""
+    difference = x - x[:, :1]
     total = np.add.accumulate(difference, axis=1, dtype=np.float32)[:, -1:]  # in order, unlike np.sum
-    about_mean = np.asarray(difference - total / np.float32(altitude_m.shape[1]), np.float32)
-    about_mean[~baro_ok] = 0.0
-    return about_mean
+    return np.asarray(difference - total / np.float32(x.shape[1]), np.float32)
 
 
 def scale(x: F32, spec: PipelineSpec) -> F32:

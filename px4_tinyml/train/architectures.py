@@ -11,17 +11,19 @@ ARCHITECTURES = ("conv", "dense")
 
 
 def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
-    """A compiled-graph Keras model with float weights; seed Keras first. batch: None for any."""
+    """A Keras model with fresh float weights; seed Keras first. batch: None for any."""
     import keras
     from keras import layers
 
-    labels = len(spec.labels)
     inputs = keras.Input((1, spec.window, len(spec.channels)), batch_size=batch, name="window")
     if arch == "conv":
-        # 1×N convolutions: a Conv1D would add an EXPAND_DIMS and a RESHAPE around each layer.
-        x = layers.Conv2D(8, (1, 5), strides=(1, 2), activation="relu", name="conv1")(inputs)
-        x = layers.Conv2D(16, (1, 5), strides=(1, 2), activation="relu", name="conv2")(x)
+        # A learned filter bank, what an engineer would build by hand: band-pass filters a third of a second
+        # long on each channel, rectified, mixed, averaged over the window. 1×N, because a Conv1D would add
+        # an EXPAND_DIMS and a RESHAPE around each layer.
+        x = layers.DepthwiseConv2D((1, 16), (1, 4), depth_multiplier=3, activation="relu", name="filters")(inputs)
+        x = layers.Conv2D(24, (1, 1), activation="relu", name="mix")(x)
         x = layers.GlobalAveragePooling2D(name="mean")(x)
+        x = layers.Dense(16, activation="relu", name="hidden")(x)
     elif arch == "dense":
         # The tutorial's network: 50 and 15 units.
         x = layers.Reshape((spec.window * len(spec.channels),), name="flatten")(inputs)
@@ -29,5 +31,5 @@ def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
         x = layers.Dense(15, activation="relu", name="dense2")(x)
     else:
         raise SpecError(f"architecture {arch!r} is not known; expected one of {', '.join(ARCHITECTURES)}")
-    outputs = layers.Dense(labels, activation="softmax", name="classes")(x)
+    outputs = layers.Dense(len(spec.labels), activation="softmax", name="classes")(x)
     return keras.Model(inputs, outputs, name=arch)

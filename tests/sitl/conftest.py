@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from px4_tinyml.sitl.flight import FlightPlan, Flown, Simulator, plan_flight
 
 sys.path.insert(0, str(Path(__file__).parent))  # sitl_flights

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
 from px4_tinyml.sitl.flight import FlightPlan, Flown
 from px4_tinyml.sitl.sensors import imu_times, measure_imu
 from px4_tinyml.sitl.world import RATE_HZ
-
 from px4_tinyml.types import ImuSeries
 
 Hover = Callable[[str, int, float], tuple[FlightPlan, Flown]]

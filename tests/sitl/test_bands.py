@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from px4_tinyml.sitl.airframes import airframes
-from px4_tinyml.sitl.bands import QUANTITIES, REAL_CALM, median_bands, slot_means, window_bands
 from pyulog import ULog
 from sitl_flights import Hover, hovering_s, imu_of
 
+from px4_tinyml.sitl.airframes import airframes
+from px4_tinyml.sitl.bands import QUANTITIES, REAL_CALM, median_bands, slot_means, window_bands
 from px4_tinyml.types import F64, ImuSeries
 
 LOWEST = np.array([[pair[0] for pair in REAL_CALM[q]] for q in QUANTITIES])

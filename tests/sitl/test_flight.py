@@ -7,13 +7,13 @@ import time
 
 import numpy as np
 import pytest
+from sitl_flights import Hover, hovering_s, imu_of
+
 from px4_tinyml.sitl.airframes import airframe, airframes, draw_vehicle
 from px4_tinyml.sitl.flight import Simulator, plan_flight
 from px4_tinyml.sitl.missions import MISSIONS
 from px4_tinyml.sitl.sensors import draw_sensors, measure_imu
 from px4_tinyml.sitl.world import RATE_HZ, World
-from sitl_flights import Hover, hovering_s, imu_of
-
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyulog import ULog
+
+from px4_tinyml.cli import fly as command
+from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.sitl import fly
 from px4_tinyml.sitl.airframes import airframes
 from px4_tinyml.sitl.topics import FORMATS
 from px4_tinyml.sitl.turbulence import edr_from_w20, intensities, lengths
 from px4_tinyml.sitl.ulog_writer import message_dtype
-from pyulog import ULog
-
-from px4_tinyml.cli import fly as command
-from px4_tinyml.errors import SpecError, ToolchainError
 
 RATES_HZ = {
     "vehicle_local_position": 10.0, "vehicle_local_position_groundtruth": 10.0, "vehicle_attitude": 25.0,

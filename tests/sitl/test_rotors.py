@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
-from px4_tinyml.sitl.airframes import LIFT_SLOPE, Vehicle, airframe, airframes, draw_vehicle
-from px4_tinyml.sitl.rotors import Rotors
 
 from px4_tinyml.errors import SpecError
+from px4_tinyml.sitl.airframes import LIFT_SLOPE, Vehicle, airframe, airframes, draw_vehicle
+from px4_tinyml.sitl.rotors import Rotors
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 
 ALL = list(airframes())

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+
 from px4_tinyml.sitl import turbulence as t
 from px4_tinyml.sitl.air import Air
 from px4_tinyml.sitl.weather import Weather
-
 from px4_tinyml.types import F64
 from px4_tinyml.units import M_PER_FT, M_S_PER_KT
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from px4_tinyml.sitl.ulog_writer import ULogWriter, message_dtype
 from pyulog import ULog
 
 from px4_tinyml.errors import LogError
+from px4_tinyml.sitl.ulog_writer import ULogWriter, message_dtype
 
 FAST = "uint64_t timestamp;float[3] xyz;int32_t count;bool flag;uint8_t[3] _padding0;"
 SLOW = "uint64_t timestamp;double value;"

@@ -70,10 +70,10 @@ inline uint32_t float_bits(float value)
 	return bits;
 }
 
-/// Neither infinite nor NaN.
-inline bool is_finite(float value)
+/// At most ±10 000, so neither infinite nor NaN: no sum or difference of such values can overflow.
+inline bool is_plausible(float value)
 {
-	return (float_bits(value) & 0x7f800000u) != 0x7f800000u;
+	return (float_bits(value) & 0x7fffffffu) <= 0x461c4000u; // the bits of 10 000
 }
 
 /**

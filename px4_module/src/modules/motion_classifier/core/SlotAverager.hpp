@@ -67,7 +67,7 @@ public:
 		SlotEvent event{0, 0, ResetCause::None};
 
 		for (uint32_t axis = 0; axis < IMU_AXES; ++axis) {
-			if (!is_finite(sample[axis])) {
+			if (!is_plausible(sample[axis])) {
 				_open = false;
 				event.reset = ResetCause::NonFinite;
 				return event;

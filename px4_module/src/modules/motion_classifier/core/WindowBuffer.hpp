@@ -36,8 +36,7 @@
  *
  * Step 3 of the signal path: the last slots, ready to become the model's input.
  *
- * The IMU channels are kept as the int8 they will be (step 4 works on single values). Only the altitude waits
- * as float, because it is taken relative to the mean of its window.
+ * Slots wait as float, because most channels are taken about the mean of their window.
  */
 
 #pragma once
@@ -78,11 +77,11 @@ public:
 		}
 
 		for (uint32_t channel = 0; channel != Spec::imu_channels; ++channel) {
-			_imu[at][channel] = InputQuantizer<Spec>::quantize(channel, mean[Spec::imu_axis()[channel]]);
+			_slot[at][channel] = mean[Spec::imu_axis()[channel]];
 		}
 
 		if (Spec::uses_altitude) {
-			_altitude_m[at] = altitude_m;
+			_slot[at][Spec::channels - 1] = altitude_m;
 		}
 
 		_next = at + 1 < Spec::window ? at + 1 : 0;
@@ -102,12 +101,18 @@ public:
 	/// Write the full window as the model's input: time-major int8 [window · channels].
 	void write(int8_t *input) const
 	{
-		for (uint32_t i = 0; i < Spec::window; ++i) {
-			memcpy(input + i * Spec::channels, _imu[position(i)], Spec::imu_channels);
-		}
+		for (uint32_t channel = 0; channel < Spec::channels; ++channel) {
+			const bool altitude = channel >= Spec::imu_channels;
 
-		if (Spec::uses_altitude) {
-			write_altitude(input + Spec::imu_channels);
+			if (altitude && baro_stale()) {
+				fill(input, channel, InputQuantizer<Spec>::quantize(channel, 0.0f));
+
+			} else if (altitude || Spec::imu_about_mean) {
+				write_about_mean(input, channel);
+
+			} else {
+				write_plain(input, channel);
+			}
 		}
 	}
 
@@ -119,26 +124,38 @@ private:
 		return at < Spec::window ? at : at - Spec::window;
 	}
 
-	void write_altitude(int8_t *input) const
+	static void fill(int8_t *input, uint32_t channel, int8_t value)
 	{
-		const float first = _altitude_m[position(0)];
+		for (uint32_t i = 0; i < Spec::window; ++i) {
+			input[i * Spec::channels + channel] = value;
+		}
+	}
+
+	void write_plain(int8_t *input, uint32_t channel) const
+	{
+		for (uint32_t i = 0; i < Spec::window; ++i) {
+			input[i * Spec::channels + channel] = InputQuantizer<Spec>::quantize(channel, _slot[position(i)][channel]);
+		}
+	}
+
+	void write_about_mean(int8_t *input, uint32_t channel) const
+	{
+		const float first = _slot[position(0)][channel];
 		float sum = 0.0f;
 
 		for (uint32_t i = 0; i < Spec::window; ++i) {
-			sum += _altitude_m[position(i)] - first;
+			sum += _slot[position(i)][channel] - first;
 		}
 
 		const float mean = sum / static_cast<float>(Spec::window);
 
 		for (uint32_t i = 0; i < Spec::window; ++i) {
-			const float about_mean = baro_stale() ? 0.0f : (_altitude_m[position(i)] - first) - mean;
-			input[i * Spec::channels] = InputQuantizer<Spec>::quantize(Spec::imu_channels, about_mean);
+			const float about_mean = (_slot[position(i)][channel] - first) - mean;
+			input[i * Spec::channels + channel] = InputQuantizer<Spec>::quantize(channel, about_mean);
 		}
 	}
 
-	// Arrays of no elements do not exist in C++: one stands in for none.
-	int8_t _imu[Spec::window][Spec::imu_channels > 0 ? Spec::imu_channels : 1] {};
-	float _altitude_m[Spec::uses_altitude ? Spec::window : 1] {};
+	float _slot[Spec::window][Spec::channels] {};
 	uint8_t _repeated[(Spec::window + 7) / 8] {};
 	uint32_t _next{0};
 	uint32_t _size{0};
