@@ -34,6 +34,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="A,B",
         help=f"which ones (default: all that can run here of {','.join(TARGETS)})",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("compiled", "tflm"),
+        default="compiled",
+        help="tflm: TFLite Micro beside the compiled engine, an error where nothing is known of it (default compiled: "
+        "shown where it is known)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON (docs/bench.md)")
     parser.set_defaults(run=run)
 
@@ -42,6 +49,11 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     tested = subject(args.bundle)
     costs = costs_of(tested, args.targets)
+    if args.engine not in {cost.engine for cost in costs}:
+        raise ToolchainError(
+            f"{args.bundle}: no figures of TFLite Micro for this model on these targets; "
+            "recorded are those of benchmarks/models on cortex-m4"
+        )
     if args.json:
         print(json.dumps(document(tested, costs), indent=2))
         return 0

@@ -29,7 +29,7 @@ def bench(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_bundle_on_cortex_m4_twice(conv: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conv.save(tmp_path / "mine")
-    arguments = [str(tmp_path / "mine"), "--targets", "cortex-m4", "--json"]
+    arguments = [str(tmp_path / "mine"), "--targets", "cortex-m4", "--engine", "tflm", "--json"]
     text = bench(arguments, capsys)
     assert bench(arguments, capsys) == text
     told = json.loads(text)
@@ -82,6 +82,8 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
         subject(tmp_path / "none")
     assert main(["bench", str(MODELS / "dense.tflite"), "--targets", "cray"]) == 2
     assert "'cray' is not known; expected some of host, cortex-m4, cortex-m7" in capsys.readouterr().err
+    assert main(["bench", str(MODELS / "dense.tflite"), "--targets", "cortex-m7", "--engine", "tflm"]) == 1
+    assert "no figures of TFLite Micro" in capsys.readouterr().err
     (tmp_path / "bad.tflite").write_bytes(b"nothing")
     assert main(["bench", str(tmp_path / "bad.tflite")]) == 1
 
