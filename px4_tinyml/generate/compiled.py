@@ -214,7 +214,7 @@ def _array(values: Iterable[int], kind: str = "int8_t") -> str:
 
 def _channels(numbers: Rescaling) -> str:
     items = ["{" + ", ".join(map(str, row)) + "}" for row in numbers.rows.tolist()]
-    return f"const motion::engine::Channel NAME[] = {{\n{_lines(items, 4)}\n}};"
+    return f"const motion::engine::{numbers.kind} NAME[] = {{\n{_lines(items, 4)}\n}};"
 
 
 # One function a kernel
@@ -244,7 +244,7 @@ def _rows(weights: I8, channels: steps.Channels, clamp: steps.Clamp) -> tuple[di
     numbers = rescaling(channels, clamp.zero_point)
     shape = {
         "kOutputs": len(weights), "kWords": packed.words, "kBlockWords": packed.block_words,
-        "kRowsPerPair": packed.rows_per_pair, "kDownShifts": int(numbers.down_shifts), **_clamp(clamp),
+        "kRowsPerPair": packed.rows_per_pair, **numbers.constants, **_clamp(clamp),
     }  # fmt: skip
     return shape, {"Weights": _array(packed.values, "int16_t"), "Channels": _channels(numbers)}
 
@@ -266,8 +266,7 @@ def _conv(step: steps.ConvStep) -> _Call:
 def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
     numbers = rescaling(step.channels, step.clamp.zero_point)
     shape = {
-        **_window(step.window), "kInputZeroPoint": step.input_zero_point, "kDownShifts": int(numbers.down_shifts),
-        **_clamp(step.clamp),
+        **_window(step.window), "kInputZeroPoint": step.input_zero_point, **numbers.constants, **_clamp(step.clamp),
     }  # fmt: skip
     arrays = {"Weights": _array(step.weights.ravel()), "Channels": _channels(numbers)}
     return _Call("depthwise_conv_2d", "conv_2d.hpp", shape, arrays)
@@ -282,7 +281,7 @@ def _mean(step: steps.MeanStep) -> _Call:
     names = ("kKeep0", "kReduce0", "kKeep1", "kReduce1", "kKeep2")
     numbers = rescaling(step.channels, step.clamp.zero_point)
     shape = dict(zip(names, step.groups, strict=True))
-    shape |= {"kDownShifts": int(numbers.down_shifts), **_clamp(step.clamp)}
+    shape |= {**numbers.constants, **_clamp(step.clamp)}
     return _Call("mean", "mean.hpp", shape, {"Channel": _channels(numbers)})
 
 

@@ -56,16 +56,22 @@ def pack_rows(weights: I8) -> PackedRows:
 
 @dataclass(frozen=True)
 class Rescaling:
-    """rows[channels, 4]: the numbers of a C++ Channel. down_shifts: the short form of requantize() is exact."""
+    """What requantize() in fixed_point.hpp needs: constants of the layer, and rows[channels] of a Channel's numbers."""
 
+    constants: dict[str, int]
+    kind: str
+    """C++ type of a row."""
     rows: I64
-    down_shifts: bool
 
 
 def rescaling(channels: Channels, zero_point: int) -> Rescaling:
-    """Doubled bias, multiplier, offset and right shift of each channel; see requantize() in fixed_point.hpp."""
+    """Doubled bias and multiplier of each channel, and its own shift unless all have the same."""
     right = -channels.shift
+    rows = np.stack([2 * channels.bias, channels.multiplier], axis=1)
     # One bit at least, for there is half a bit to add; 22 at most, for 128 << 22 and the half must fit with the sum.
-    down_shifts = bool(np.all((right >= 1) & (right <= 22)))
-    offset = (2 * zero_point + 1) << (right - 1) if down_shifts else np.zeros_like(right)
-    return Rescaling(np.stack([2 * channels.bias, channels.multiplier, offset, right], axis=1), down_shifts)
+    down = bool(np.all((right >= 1) & (right <= 22)))
+    if down and np.all(right == right[0]):
+        return Rescaling({"kRightShift": int(right[0])}, "Channel", rows)
+    offset = (2 * zero_point + 1) << (right - 1) if down else np.zeros_like(right)
+    rows = np.column_stack([rows, offset, right])
+    return Rescaling({"kDownShifts": int(down)}, "ShiftedChannel", rows)

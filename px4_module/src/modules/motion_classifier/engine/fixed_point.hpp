@@ -46,8 +46,14 @@ namespace motion
 namespace engine
 {
 
-/** Folded bias and rescaling of one output channel, for requantize(). */
+/** Folded bias and rescaling of one output channel, for requantize(); the rest is the same for the whole layer. */
 struct Channel {
+	int32_t doubled_bias;
+	int32_t multiplier;
+};
+
+/** Where the shift is not the same for the whole layer. */
+struct ShiftedChannel {
 	int32_t doubled_bias;
 	int32_t multiplier;
 	int32_t offset;		///< half an output step and the zero point, before the shift
@@ -118,24 +124,38 @@ inline int8_t requantize(int32_t accumulator, int32_t multiplier, int shift)
 }
 
 /**
- * The same for twice an accumulator, at least one bit to the right (kDownShifts): doubled, it is a single multiplication,
- * and zero point and rounding are one addition. Results below the zero point round away from it, unless a RELU is
- * going to cut them off.
+ * The same for twice an accumulator and a shift of 1 to 22 bits to the right: doubled, it takes one multiplication, and
+ * half an output step and the zero point are one addition. Halves below zero go away from it, for which there is no need
+ * to care when a RELU is going to cut them off.
  */
 template <class Shape>
-inline int8_t requantize(int32_t doubled, const Channel &channel)
+inline int8_t requantize_down(int32_t doubled, int32_t multiplier, int32_t offset, int right_shift)
 {
-	if (!Shape::kDownShifts) {
-		return requantize<Shape>(doubled / 2, channel.multiplier, -channel.right_shift);
-	}
-
-	int32_t x = rounding_high_mul(doubled, channel.multiplier);
+	int32_t x = rounding_high_mul(doubled, multiplier);
 
 	if (Shape::kMinimum < Shape::kOutputZeroPoint) {
 		x += x >> 31;
 	}
 
-	return clamp_output<Shape>((x + channel.offset) >> channel.right_shift);
+	return clamp_output<Shape>((x + offset) >> right_shift);
+}
+
+/** requantize() of twice an accumulator, in the way that is exact for this layer. */
+template <class Shape>
+inline int8_t requantize(int32_t doubled, const Channel &channel)
+{
+	constexpr int32_t kOffset = (2 * Shape::kOutputZeroPoint + 1) * (1 << (Shape::kRightShift - 1));
+	return requantize_down<Shape>(doubled, channel.multiplier, kOffset, Shape::kRightShift);
+}
+
+template <class Shape>
+inline int8_t requantize(int32_t doubled, const ShiftedChannel &channel)
+{
+	if (Shape::kDownShifts) {
+		return requantize_down<Shape>(doubled, channel.multiplier, channel.offset, channel.right_shift);
+	}
+
+	return requantize<Shape>(doubled / 2, channel.multiplier, -channel.right_shift);
 }
 
 /** exp(a) in Q0.31 for a <= 0 in Q(IntegerBits): Taylor series within a quarter, then powers of e by the bits left. */

@@ -61,8 +61,8 @@ inline void gather_patch(const int8_t *input, int y, int x, int8_t *patch)
  * CONV_2D: input[height][width][kInputChannels]; packed weights, see rows.hpp. Where the values under the kernel are
  * neighbours in memory (kContiguous: one row, no dilation) they are used where they are.
  */
-template <class Shape>
-inline void conv_2d(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
+template <class Shape, class AnyChannel>
+inline void conv_2d(const int8_t *input, const int16_t *weights, const AnyChannel *channels, int8_t *output)
 {
 	constexpr bool kAlwaysInPlace = Shape::kContiguous && !Shape::kPadded;
 	alignas(4) int8_t patch[kAlwaysInPlace ? 1 : Shape::kWords * 4] {};
@@ -85,8 +85,8 @@ inline void conv_2d(const int8_t *input, const int16_t *weights, const Channel *
 }
 
 /** DEPTHWISE_CONV_2D: weights[kernel height][kernel width][kOutputChannels], kOutputChannels a multiple of kInputChannels. */
-template <class Shape>
-inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const Channel *channels, int8_t *output)
+template <class Shape, class AnyChannel>
+inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const AnyChannel *channels, int8_t *output)
 {
 	constexpr int kDepthMultiplier = Shape::kOutputChannels / Shape::kInputChannels;
 

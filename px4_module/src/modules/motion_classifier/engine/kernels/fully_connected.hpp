@@ -41,8 +41,8 @@ namespace engine
 {
 
 /** FULLY_CONNECTED: kRows runs of kInputs bytes to kOutputs each; packed weights, see rows.hpp. */
-template <class Shape>
-inline void fully_connected(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
+template <class Shape, class AnyChannel>
+inline void fully_connected(const int8_t *input, const int16_t *weights, const AnyChannel *channels, int8_t *output)
 {
 	for (int row = 0; row < Shape::kRows; row++) {
 		multiply_rows<Shape>(input, weights, channels, output);

@@ -82,8 +82,8 @@ inline void add_columns(const int8_t *input, int32_t (&sums)[4])
  * as in a mean over time, four columns go together; those that do not exist are read (up to three bytes behind the
  * input) and left out.
  */
-template <class Shape>
-inline void mean(const int8_t *input, const Channel *channel, int8_t *output)
+template <class Shape, class AnyChannel>
+inline void mean(const int8_t *input, const AnyChannel *channel, int8_t *output)
 {
 	constexpr bool kColumns = Shape::kReduce1 == 1 && Shape::kKeep2 == 1;
 

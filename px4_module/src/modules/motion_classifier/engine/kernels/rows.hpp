@@ -68,6 +68,8 @@ struct PairSums {
 
 #if MOTION_ARM_DSP
 
+constexpr int kUnrolledWords = 12;
+
 /** One word of input, widened to xa and xb, times a pair of rows. The weight is widened in place. */
 #define MOTION_PRODUCTS(weight, x, pair) \
 	"smlad %[packed" #pair "], " #weight ", %[" #x "], %[packed" #pair "]\n\t" \
@@ -93,7 +95,7 @@ struct PairSums {
 	MOTION_PRODUCTS(r4, xa, 0) \
 	MOTION_PRODUCTS(r5, xb, 0)
 
-/** Four words at a time, then the rest of them. */
+/** Four words at a time, then the rest of them; short runs without a loop. */
 #define MOTION_ALL_WORDS(step) \
 	".if %c[loops]\n\t" \
 	"1:\n\t" \
@@ -110,13 +112,14 @@ struct PairSums {
 template <int kWords>
 inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
 {
+	constexpr int kLoops = kWords > kUnrolledWords ? kWords / 4 : 0;
 	uint32_t xa, xb;
-	const int8_t *end = input + kWords / 4 * 16;
+	const int8_t *end = input + kLoops * 16;
 	asm volatile(MOTION_ALL_WORDS(MOTION_TWO_PAIRS)
 		     : [x] "+r"(input), [w] "+r"(weights), [xa] "=&r"(xa), [xb] "=&r"(xb),
 		     [packed0] "+r"(first.packed), [low0] "+r"(first.low),
 		     [packed1] "+r"(second.packed), [low1] "+r"(second.low)
-		     : [end] "r"(end), [loops] "i"(kWords / 4), [rest] "i"(kWords % 4)
+		     : [end] "r"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
 		     : "r4", "r5", "r6", "r8", "cc", "memory");
 }
 
@@ -124,12 +127,13 @@ inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums
 template <int kWords>
 inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &sums)
 {
+	constexpr int kLoops = kWords > kUnrolledWords ? kWords / 4 : 0;
 	uint32_t xa, xb;
-	const int8_t *end = input + kWords / 4 * 16;
+	const int8_t *end = input + kLoops * 16;
 	asm volatile(MOTION_ALL_WORDS(MOTION_ONE_PAIR)
 		     : [x] "+r"(input), [w] "+r"(weights), [xa] "=&r"(xa), [xb] "=&r"(xb),
 		     [packed0] "+r"(sums.packed), [low0] "+r"(sums.low)
-		     : [end] "r"(end), [loops] "i"(kWords / 4), [rest] "i"(kWords % 4)
+		     : [end] "r"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
 		     : "r4", "r5", "cc", "memory");
 }
 
@@ -192,8 +196,8 @@ inline void add_block(const int8_t *&input, const int16_t *&weights, PairSums &f
 }
 
 /** kCount rows, of one or two pairs; returns the weights of the rows that follow. */
-template <class Shape, int kCount>
-inline const int16_t *few_rows(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
+template <class Shape, int kCount, class AnyChannel>
+inline const int16_t *few_rows(const int8_t *input, const int16_t *weights, const AnyChannel *channels, int8_t *output)
 {
 	constexpr int kPairs = kCount > Shape::kRowsPerPair ? 2 : 1;
 	constexpr int kRest = Shape::kWords % Shape::kBlockWords;
@@ -235,8 +239,8 @@ inline const int16_t *few_rows(const int8_t *input, const int16_t *weights, cons
 }
 
 /** Every row of Shape times one run: Shape::kOutputs bytes. */
-template <class Shape>
-inline void multiply_rows(const int8_t *input, const int16_t *weights, const Channel *channels, int8_t *output)
+template <class Shape, class AnyChannel>
+inline void multiply_rows(const int8_t *input, const int16_t *weights, const AnyChannel *channels, int8_t *output)
 {
 	constexpr int kGroup = 2 * Shape::kRowsPerPair;
 	constexpr int kRest = Shape::kOutputs % kGroup;
