@@ -160,7 +160,7 @@ class DepthwiseConvStep(ConvStep):
 
     @property
     def over_read(self) -> int:
-        return 0
+        return -self.window.output_channels % WORD
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from px4_tinyml.convert.graph import Graph, Tensor
 from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import Plan, plan_memory
 from px4_tinyml.errors import ConversionError
-from px4_tinyml.generate.layout import Rescaling, pack_rows, rescaling
+from px4_tinyml.generate.layout import Rescaling, pack_rows, pad_channels, rescaling
 from px4_tinyml.paths import target_root
 from px4_tinyml.types import I8
 
@@ -265,11 +265,13 @@ def _conv(step: steps.ConvStep) -> _Call:
 
 def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
     numbers = rescaling(step.channels, step.clamp.zero_point)
+    weights = pad_channels(step.weights)
     shape = {
-        **_window(step.window), "kInputZeroPoint": step.input_zero_point, **numbers.constants, **_clamp(step.clamp),
+        **_window(step.window), "kPaddedOutputs": weights.shape[-1], "kInputZeroPoint": step.input_zero_point,
+        **numbers.constants, **_clamp(step.clamp),
     }  # fmt: skip
-    arrays = {"Weights": _array(step.weights.ravel()), "Channels": _channels(numbers)}
-    return _Call("depthwise_conv_2d", "conv_2d.hpp", shape, arrays)
+    arrays = {"Weights": _array(weights.ravel()), "Channels": _channels(numbers)}
+    return _Call("depthwise_conv_2d", "depthwise_conv_2d.hpp", shape, arrays)
 
 
 def _pool(step: steps.PoolStep) -> _Call:

@@ -54,6 +54,11 @@ def pack_rows(weights: I8) -> PackedRows:
     )  # fmt: skip
 
 
+def pad_channels(weights: I8) -> I8:
+    """weights[…, channels] with zeros up to a whole number of words."""
+    return np.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, -weights.shape[-1] % WORD)])
+
+
 @dataclass(frozen=True)
 class Rescaling:
     """What requantize() in fixed_point.hpp needs: constants of the layer, and rows[channels] of a Channel's numbers."""

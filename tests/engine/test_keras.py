@@ -16,6 +16,7 @@ from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
 from px4_tinyml.errors import ConversionError
+from px4_tinyml.generate.cortex_m import CPUS
 
 from .cpp import Program
 from .models import random_inputs
@@ -23,14 +24,23 @@ from .models import random_inputs
 RUNS = ("image", "series", "mean")
 
 
-def test_converted_models(gxx: None, tmp_path: Path) -> None:
-    """One test, so that TensorFlow starts once whatever the number of test processes."""
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Made once: TensorFlow takes its time to start."""
+    folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, capture_output=True, timeout=300)
-    models = {name: (tmp_path / f"{name}.tflite").read_bytes() for name in (*RUNS, "maximum")}
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True, timeout=300)
+    return {name: (folder / f"{name}.tflite").read_bytes() for name in (*RUNS, "maximum")}
+
+
+def test_unsupported_operator(models: dict[str, bytes]) -> None:
     with pytest.raises(ConversionError, match=r"REDUCE_MAX is not supported .* --engine tflm"):
         read_model(models["maximum"])
-    program = Program([read_model(models[name]) for name in RUNS], tmp_path)
+
+
+@pytest.mark.parametrize("target", ["plain", *CPUS])
+def test_converted_models(models: dict[str, bytes], toolchain: None, tmp_path: Path, target: str) -> None:
+    program = Program([read_model(models[name]) for name in RUNS], tmp_path, target)
     used: set[str] = set()
     inputs, expected = [], []
     for index, name in enumerate(RUNS):

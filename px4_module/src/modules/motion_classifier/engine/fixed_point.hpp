@@ -158,6 +158,28 @@ inline int8_t requantize(int32_t doubled, const ShiftedChannel &channel)
 	return requantize<Shape>(doubled / 2, channel.multiplier, -channel.right_shift);
 }
 
+/**
+ * requantize() of the first `count` of four doubled sums; kStep: 1, or 0 where all have the same channel.
+ * Not a loop: compilers would keep the sums in memory for one.
+ */
+template <class Shape, int kStep = 1, class AnyChannel>
+inline void requantize_four(const int32_t (&doubled)[4], int count, const AnyChannel *channels, int8_t *output)
+{
+	output[0] = requantize<Shape>(channels[0].doubled_bias + doubled[0], channels[0]);
+
+	if (count > 1) {
+		output[1] = requantize<Shape>(channels[kStep].doubled_bias + doubled[1], channels[kStep]);
+	}
+
+	if (count > 2) {
+		output[2] = requantize<Shape>(channels[2 * kStep].doubled_bias + doubled[2], channels[2 * kStep]);
+	}
+
+	if (count > 3) {
+		output[3] = requantize<Shape>(channels[3 * kStep].doubled_bias + doubled[3], channels[3 * kStep]);
+	}
+}
+
 /** exp(a) in Q0.31 for a <= 0 in Q(IntegerBits): Taylor series within a quarter, then powers of e by the bits left. */
 template <int IntegerBits>
 inline int32_t exp_on_negative_values(int32_t a)

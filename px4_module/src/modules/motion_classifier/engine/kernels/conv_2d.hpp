@@ -84,31 +84,5 @@ inline void conv_2d(const int8_t *input, const int16_t *weights, const AnyChanne
 	}
 }
 
-/** DEPTHWISE_CONV_2D: weights[kernel height][kernel width][kOutputChannels], kOutputChannels a multiple of kInputChannels. */
-template <class Shape, class AnyChannel>
-inline void depthwise_conv_2d(const int8_t *input, const int8_t *weights, const AnyChannel *channels, int8_t *output)
-{
-	constexpr int kDepthMultiplier = Shape::kOutputChannels / Shape::kInputChannels;
-
-	for (int y = 0; y < Shape::kOutputHeight; y++) {
-		for (int x = 0; x < Shape::kOutputWidth; x++) {
-			for (int o = 0; o < Shape::kOutputChannels; o++) {
-				int32_t sum = channels[o].doubled_bias / 2;
-				const int8_t *w = weights + o;
-
-				for (int ky = 0; ky < Shape::kKernelHeight; ky++) {
-					for (int kx = 0; kx < Shape::kKernelWidth; kx++) {
-						const int8_t *seen = window_tap<Shape>(input, y, x, ky, kx);
-						sum += *w * (seen ? seen[o / kDepthMultiplier] : Shape::kInputZeroPoint);
-						w += Shape::kOutputChannels;
-					}
-				}
-
-				*output++ = requantize<Shape>(2 * sum, channels[o]);
-			}
-		}
-	}
-}
-
 } // namespace engine
 } // namespace motion

@@ -40,9 +40,9 @@ namespace motion
 namespace engine
 {
 
-/** Adds kRows rows, kStride bytes apart, to the sums of four neighbouring columns. */
+/** Twice the sums of four neighbouring columns of kRows rows, kStride bytes apart. */
 template <int kRows, int kStride>
-inline void add_columns(const int8_t *input, int32_t (&sums)[4])
+inline void sum_columns(const int8_t *input, int32_t (&doubled)[4])
 {
 #if MOTION_ARM_DSP
 	constexpr int kBlock = 256;	// rows that sums of 16 bits can take
@@ -58,17 +58,17 @@ inline void add_columns(const int8_t *input, int32_t (&sums)[4])
 			input += kStride;
 		}
 
-		sums[0] += static_cast<int16_t>(even);
-		sums[1] += static_cast<int16_t>(odd);
-		sums[2] += static_cast<int16_t>(even >> 16);
-		sums[3] += static_cast<int16_t>(odd >> 16);
+		doubled[0] += 2 * static_cast<int16_t>(even);
+		doubled[1] += 2 * static_cast<int16_t>(odd);
+		doubled[2] += 2 * static_cast<int16_t>(even >> 16);
+		doubled[3] += 2 * static_cast<int16_t>(odd >> 16);
 	}
 
 #else
 
 	for (int row = 0; row < kRows; row++) {
 		for (int i = 0; i < 4; i++) {
-			sums[i] += input[i];
+			doubled[i] += 2 * input[i];
 		}
 
 		input += kStride;
@@ -89,12 +89,11 @@ inline void mean(const int8_t *input, const AnyChannel *channel, int8_t *output)
 
 	for (int k0 = 0; kColumns && k0 < Shape::kKeep0; k0++) {
 		for (int k1 = 0; k1 < Shape::kKeep1; k1 += 4) {
-			int32_t sums[4] {};
-			add_columns<Shape::kReduce0, Shape::kKeep1>(input + k1, sums);
-
-			for (int i = 0; i < 4 && k1 + i < Shape::kKeep1; i++) {
-				*output++ = requantize<Shape>(channel->doubled_bias + 2 * sums[i], *channel);
-			}
+			const int count = Shape::kKeep1 - k1 < 4 ? Shape::kKeep1 - k1 : 4;
+			int32_t doubled[4] {};
+			sum_columns<Shape::kReduce0, Shape::kKeep1>(input + k1, doubled);
+			requantize_four<Shape, 0>(doubled, count, channel, output);
+			output += count;
 		}
 
 		input += Shape::kReduce0 * Shape::kKeep1;

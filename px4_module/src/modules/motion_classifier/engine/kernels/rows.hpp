@@ -219,22 +219,7 @@ inline const int16_t *few_rows(const int8_t *input, const int16_t *weights, cons
 		2 * second.low,
 		second.doubled_high
 	};
-
-	// Not a loop: compilers keep the array in memory for one.
-	output[0] = requantize<Shape>(channels[0].doubled_bias + doubled[0], channels[0]);
-
-	if (kCount > 1) {
-		output[1] = requantize<Shape>(channels[1].doubled_bias + doubled[1], channels[1]);
-	}
-
-	if (kCount > 2) {
-		output[2] = requantize<Shape>(channels[2].doubled_bias + doubled[2], channels[2]);
-	}
-
-	if (kCount > 3) {
-		output[3] = requantize<Shape>(channels[3].doubled_bias + doubled[3], channels[3]);
-	}
-
+	requantize_four<Shape>(doubled, kCount, channels, output);
 	return weights;
 }
 
