@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.errors import DatasetError
+from px4_tinyml.errors import SpecError
 from px4_tinyml.spec import PRESETS, PipelineSpec, load_spec
 
 
@@ -20,8 +20,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("logs", nargs="+", metavar="LOG", help="a file, folder or glob of any supported kind")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the data set")
-    parser.add_argument("--spec", type=Path, metavar="TOML", help="pipeline.toml (default: the preset)")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="default", help="spec without a file")
+    spec = parser.add_mutually_exclusive_group()
+    spec.add_argument("--spec", type=Path, metavar="TOML", help="pipeline.toml (default: the preset)")
+    spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="spec without a file")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="spans: file,start_s,end_s,label")
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
@@ -31,12 +32,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build the data set and say what is in it."""
     from px4_tinyml.collect import find_logs
-    from px4_tinyml.dataset.build import build, collect
+    from px4_tinyml.dataset.build import build, check_out, collect
     from px4_tinyml.dataset.spans import read_spans
 
     spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
     if spec.fitted:
-        raise DatasetError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
+        raise SpecError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
+    check_out(args.out)  # before everything is read
     rows = read_spans(args.labels) if args.labels else []
     about = build(collect(find_logs(args.logs), spec, rows, args.columns), spec, args.out, args.seed)
     print_summary(about)

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.cli.replay import as_json, print_table
     from px4_tinyml.cli.workflow import print_metrics, train_bundle
     from px4_tinyml.collect import read_log
-    from px4_tinyml.convert.bundle import REPORT_FILE
-    from px4_tinyml.dataset.build import build, collect
+    from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
+    from px4_tinyml.dataset.build import build, check_out, collect
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.errors import ParityError
     from px4_tinyml.generate.host import generate_host
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.train.fit import TrainOptions
 
     begin, out = time.monotonic(), args.out
+    check_out(out / "dataset")
+    ModelBundle.check_folder(out / "bundle")
     heading(1, f"{args.flights} simulated flights of {SECONDS:.0f} s with their truth")
     logs = fly(out / "flights", args.flights, seconds=SECONDS, seed=args.seed)
     print(f"{len(logs)} ULog files in {out / 'flights'}")

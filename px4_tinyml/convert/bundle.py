@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,9 +53,19 @@ class ModelBundle:
         """The same bundle with manifest entries added or replaced."""
         return replace(self, manifest={**self.manifest, **entries})
 
+    @staticmethod
+    def check_folder(folder: Path) -> None:
+        """ConversionError when a bundle cannot be written there, or something else would be overwritten."""
+        try:
+            if folder.exists() and not (folder / MANIFEST_FILE).exists() and any(folder.iterdir()):
+                raise ConversionError(f"{folder}: exists and is not a model bundle; give another folder")
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConversionError(f"{folder}: cannot be written ({error.strerror}); give another folder") from error
+
     def save(self, folder: Path) -> None:
         """Write the bundle's files into a folder (made if missing)."""
-        folder.mkdir(parents=True, exist_ok=True)
+        self.check_folder(folder)
         manifest = {
             **self.manifest,
             "bundle_version": BUNDLE_VERSION,
@@ -65,7 +77,8 @@ class ModelBundle:
         (folder / MODEL_FILE).write_bytes(self.model)
         (folder / FLOAT_FILE).write_bytes(self.float_model)
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        (folder / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+        # A file name that is not UTF-8 becomes a JSON escape.
+        (folder / MANIFEST_FILE).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
         with (folder / GOLDEN_FILE).open("wb") as file:
             arrays: dict[str, Any] = dict(self.golden)
             np.savez(file, **arrays)
@@ -84,8 +97,8 @@ class ModelBundle:
             raise ConversionError(
                 f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
             ) from error
-        except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
-            raise ConversionError(f"{folder}: damaged bundle: {error}") from error
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ConversionError(f"{folder}: damaged bundle: {error}; train again") from error
         if not isinstance(manifest, dict) or manifest.get("bundle_version") != BUNDLE_VERSION:
             found = manifest.get("bundle_version") if isinstance(manifest, dict) else "no version"
             raise ConversionError(f"{manifest_path}: bundle version {found} found, {BUNDLE_VERSION} expected")

@@ -1,18 +1,18 @@
 """Labels for slots and windows, from references that are not the IMU.
 
 climb and descend come from vertical speed with hysteresis, turbulence from the simulator's true eddy
-dissipation rate, and a person's spans go before both. Where a slot cannot be labelled, a reason is kept.
+dissipation rate, and a person's spans go before both. A slot or window without a label has the negative code
+of its reason instead.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.errors import DatasetError
+from px4_tinyml.errors import DatasetError, SpecError
 from px4_tinyml.spec import TURBULENCE_LABEL, PipelineSpec
 from px4_tinyml.types import I32, U64, Bool, FlightLog, LabelSpan, ReferenceSeries
 
@@ -25,38 +25,52 @@ AGREEMENT = 0.80
 EXCLUDE = "exclude"
 """A span with this label takes its time out of the data set."""
 
-BETWEEN = -1
-REASONS = ("between", "on_ground", "no_reference", "unlabelled", "excluded")
-"""Codes -1, -2, … of a slot without a label; `between`: EDR between calm and turbulent."""
+BETWEEN_NAME = "between"
 MIXED = "mixed"
 SPARSE = "sparse"
+REASONS = (BETWEEN_NAME, "on_ground", "no_reference", "unlabelled", "excluded", MIXED, SPARSE)
+"""Why a slot (the first five) or a window has no label, codes -1, -2, …; `between`: EDR between calm and turbulent."""
 
 
-@dataclass(frozen=True)
-class WindowLabels:
-    """y[W]: label index, BETWEEN, or -2 for a dropped window; dropped: how many and why."""
-
-    y: I32
-    dropped: Counter[str]
-
-
-def _code(reason: str) -> int:
+def reason_code(reason: str) -> int:
+    """The negative number that stands for a reason where a label's index would stand."""
     return -1 - REASONS.index(reason)
 
 
+BETWEEN = reason_code(BETWEEN_NAME)
+
+
+def check_labels(spec: PipelineSpec) -> None:
+    """SpecError when a label of the spec is a word that already means something else."""
+    taken = set(spec.labels) & {*REASONS, EXCLUDE, "uncertain"}
+    if taken:
+        raise SpecError(f"label {min(taken)!r}: this word has a meaning of its own here; choose another")
+
+
+def label_counts(y: I32, spec: PipelineSpec) -> Mapping[str, int]:
+    """How many windows have each label and each reason, all of them named, zeros too."""
+    names = {**dict(enumerate(spec.labels)), **{reason_code(reason): reason for reason in REASONS}}
+    return {name: int((y == code).sum()) for code, name in names.items()}
+
+
 def label_slots(log: FlightLog, time_us: U64, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = ()) -> I32:
-    """Label index of each slot (by its middle, time_us[S]), or the negative code of a reason."""
-    labels = np.full(len(time_us), _code("unlabelled"), np.int32)
+    """Label index of each slot (by its middle, time_us[S]), or the code of a reason.
+
+    A label that came with the file and is not in the spec leaves its time unlabelled; a person's is an error.
+    """
+    labels = np.full(len(time_us), reason_code("unlabelled"), np.int32)
     if log.reference is not None and len(log.reference):
         labels = _from_reference(log.reference, time_us, spec)
     elif not spans and not log.labels:
-        labels[:] = _code("no_reference")
+        labels[:] = reason_code("no_reference")
     for span in (*log.labels, *spans):
         inside = (time_us >= span.start_us) & (time_us < span.end_us)
         if span.label == EXCLUDE:
-            labels[inside] = _code("excluded")
+            labels[inside] = reason_code("excluded")
         elif span.label in spec.labels:
             labels[inside] = spec.labels.index(span.label)
+        elif span.by == "file":
+            labels[inside] = reason_code("unlabelled")
         else:
             raise DatasetError(
                 f"{log.source}: label {span.label!r} is not one of the spec's ({', '.join(spec.labels)}); "
@@ -65,26 +79,34 @@ def label_slots(log: FlightLog, time_us: U64, spec: PipelineSpec, spans: tuple[L
     return labels
 
 
-def _from_reference(reference: ReferenceSeries, time_us: U64, spec: PipelineSpec) -> I32:
+def reference_rows(reference: ReferenceSeries, time_us: U64) -> tuple[NDArray[np.intp], Bool]:
+    """Row of the reference that holds at each time, and False where there is none or it is too old."""
     order = np.argsort(reference.timestamp_us, kind="stable")
     at = np.searchsorted(reference.timestamp_us[order], time_us, side="right") - 1
     row = order[np.maximum(at, 0)]
-    age = time_us.astype(np.int64) - reference.timestamp_us[row].astype(np.int64)
-    known = (at >= 0) & (age <= REFERENCE_MAX_AGE_US) & np.isfinite(reference.velocity_down_m_s[row])
+    age_us = time_us.astype(np.int64) - reference.timestamp_us[row].astype(np.int64)
+    return row, (at >= 0) & (age_us <= REFERENCE_MAX_AGE_US)
+
+
+def _from_reference(reference: ReferenceSeries, time_us: U64, spec: PipelineSpec) -> I32:
+    order = np.argsort(reference.timestamp_us, kind="stable")
+    row, fresh = reference_rows(reference, time_us)
+    known = fresh & np.isfinite(reference.velocity_down_m_s[row])
     flying = (reference.airborne == 1) | ((reference.airborne == -1) & (reference.armed == 1))
     unsure = (reference.airborne == -1) & (reference.armed == -1)
 
-    motion = _vertical_motion(reference.velocity_down_m_s[order])[np.maximum(at, 0)]
+    motion = np.empty(len(order), np.intp)
+    motion[order] = _vertical_motion(reference.velocity_down_m_s[order])
     names = ("level", "climb", "descend")
-    index = [spec.labels.index(n) if n in spec.labels else _code("unlabelled") for n in names]
-    labels = np.array(index, np.int32)[motion]
+    index = [spec.labels.index(n) if n in spec.labels else reason_code("unlabelled") for n in names]
+    labels = np.array(index, np.int32)[motion[row]]
     edr = reference.edr_m23_s[row]
     with np.errstate(invalid="ignore"):
         if TURBULENCE_LABEL in spec.labels:
             labels[edr >= TURBULENT_EDR] = spec.labels.index(TURBULENCE_LABEL)
-            labels[(edr > CALM_EDR) & (edr < TURBULENT_EDR)] = _code("between")
-    labels[~known | unsure[row]] = _code("no_reference")
-    labels[known & ~flying[row] & ~unsure[row]] = _code("on_ground")
+            labels[(edr > CALM_EDR) & (edr < TURBULENT_EDR)] = BETWEEN
+    labels[~known | unsure[row]] = reason_code("no_reference")
+    labels[known & ~flying[row] & ~unsure[row]] = reason_code("on_ground")
     return labels
 
 
@@ -104,25 +126,21 @@ def _hysteresis(value: NDArray[np.float32], enter: float, leave: float) -> Bool:
     return state
 
 
-def label_windows(slot_labels: I32, sparse: Bool) -> WindowLabels:
-    """Labels of windows from slot_labels[W,T]: at least 80 % must agree.
+def label_windows(slot_labels: I32, sparse: Bool) -> I32:
+    """Label index of each window from slot_labels[W,T], of which at least 80 % must agree, or the code of a reason.
 
-    Dropped windows get -2 and a reason: sparse, the commonest reason among unlabelled slots when those alone
-    break the agreement, otherwise mixed.
+    The reason is sparse, or the commonest one among unlabelled slots when those alone break the agreement,
+    otherwise mixed.
     """
-    y = np.full(len(slot_labels), -2, np.int32)
-    dropped: Counter[str] = Counter()
+    y = np.full(len(slot_labels), reason_code(MIXED), np.int32)
     need = int(np.ceil(AGREEMENT * slot_labels.shape[1])) if slot_labels.size else 0
     for w, row in enumerate(slot_labels):
         values, counts = np.unique(row, return_counts=True)
-        best = int(np.argmax(counts))
+        best, unlabelled = int(np.argmax(counts)), values < BETWEEN
         if sparse[w]:
-            dropped[SPARSE] += 1
-        elif counts[best] >= need and values[best] >= BETWEEN:
+            y[w] = reason_code(SPARSE)
+        elif counts[best] >= need:
             y[w] = values[best]
-        elif counts[values < 0].sum() > slot_labels.shape[1] - need:
-            worst = values[values < 0][np.argmax(counts[values < 0])]
-            dropped[REASONS[-1 - worst]] += 1
-        else:
-            dropped[MIXED] += 1
-    return WindowLabels(y, dropped)
+        elif counts[unlabelled].sum() > slot_labels.shape[1] - need:
+            y[w] = values[unlabelled][np.argmax(counts[unlabelled])]
+    return y

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,20 @@ import numpy as np
 from px4_tinyml import __version__
 from px4_tinyml.collect import read_log
 from px4_tinyml.dataset import preprocess
-from px4_tinyml.dataset.autolabel import label_slots, label_windows
-from px4_tinyml.dataset.spans import SpanRow, spans_for
+from px4_tinyml.dataset.autolabel import (
+    BETWEEN,
+    BETWEEN_NAME,
+    EXCLUDE,
+    REASONS,
+    check_labels,
+    label_counts,
+    label_slots,
+    label_windows,
+    reference_rows,
+)
+from px4_tinyml.dataset.spans import SpanRow, file_and_part, rows_for, spans_for
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
-from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FlightWindows, write_flight
+from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FLIGHTS_FOLDER, FlightWindows, write_flight
 from px4_tinyml.errors import DatasetError, LogError
 from px4_tinyml.progress import progress
 from px4_tinyml.spec import PipelineSpec
@@ -27,13 +40,12 @@ from px4_tinyml.types import F32, U64, FlightLog, LabelSpan
 
 @dataclass
 class Prepared:
-    """One flight ready to be stored, and what was left out of it."""
+    """One flight ready to be stored. counts: all its complete windows by label or by the reason for having none."""
 
     log: FlightLog
     windows: FlightWindows
-    resets: dict[str, int]
-    dropped: Counter[str]
-    total: int
+    counts: Mapping[str, int]
+    resets: Mapping[str, int]
 
 
 @dataclass
@@ -52,33 +64,33 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
     middle = np.array([spec.slot_start_us(k) for k in stream.index.tolist()], np.uint64) + half_slot
     slot_labels = label_slots(log, middle, spec, spans)
     window_rows = raw.end_row[:, None] + np.arange(1 - spec.window, 1)
-    labels = label_windows(slot_labels[window_rows], raw.sparse)
-    keep = labels.y >= -1
+    y = label_windows(slot_labels[window_rows], raw.sparse)
+    keep = y >= BETWEEN
     end = raw.end_row[keep]
     altitude = np.where(stream.stale, np.float32(np.nan), stream.altitude_m)
     flight = FlightWindows(
         x=raw.x[keep],
-        y=labels.y[keep],
+        y=y[keep],
         start_us=raw.start_us[keep],
         baro_ok=raw.baro_ok[keep],
         altitude_m=altitude[end],
         velocity_down_m_s=_reference_at(log, "velocity_down_m_s", middle[end]),
         edr_m23_s=_reference_at(log, "edr_m23_s", middle[end]),
     )
-    return Prepared(log, flight, stream.resets, labels.dropped, len(raw))
+    return Prepared(log, flight, label_counts(y, spec), stream.resets)
 
 
 def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
     """Value of a reference field held at some times; NaN where there is none."""
-    values = np.full(len(time_us), np.nan, np.float32)
-    if log.reference is not None and len(log.reference):
-        at = np.searchsorted(log.reference.timestamp_us, time_us, side="right") - 1
-        values[at >= 0] = getattr(log.reference, name)[at[at >= 0]]
-    return values
+    if log.reference is None or not len(log.reference):
+        return np.full(len(time_us), np.nan, np.float32)
+    row, fresh = reference_rows(log.reference, time_us)
+    return np.where(fresh, getattr(log.reference, name)[row], np.float32(np.nan))
 
 
 def collect(paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_map: Path | None = None) -> Collected:
     """Read and prepare every log; a log that cannot be used is noted, not fatal."""
+    check_labels(spec)
     result = Collected()
     seen: dict[str, str] = {}
     used_rows: set[int] = set()
@@ -86,36 +98,58 @@ def collect(paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_m
         try:
             logs = read_log(path, column_map)
         except LogError as error:
-            result.unusable.append({"source": str(path), "why": str(error)})
+            result.unusable.append({"source": str(path), "why": str(error).removeprefix(f"{path}: ")})
+            used_rows.update(row.line for row in rows_for(str(path), rows))
             continue
         for log in logs:
-            part = log.source.partition("#")[2]
-            twin = seen.setdefault(f"{log.sha256}#{part}", log.source)
+            part = log.source.removeprefix(str(path))
+            twin = seen.setdefault(f"{log.sha256}{part}", log.source)
             if twin != log.source:
                 result.unusable.append({"source": log.source, "why": f"the same file as {twin}"})
                 continue
-            spans, used = spans_for(log, rows)
-            used_rows.update(row.line for row in used)
-            flight = prepare(log, spec, spans)
+            named = rows_for(log.source, rows)
+            used_rows.update(row.line for row in named)
+            flight = prepare(log, spec, spans_for(log, named))
             if (flight.windows.y >= 0).any():
                 result.flights.append(flight)
             else:
-                result.unusable.append({"source": log.source, "why": _why_nothing(flight)})
+                result.unusable.append({"source": log.source, "why": _why_nothing(flight, spec)})
     unused = [row for row in rows if row.line not in used_rows]
     if unused:
         raise DatasetError(
-            f"labels: no log is named {unused[0].pattern!r} (line {unused[0].line}); "
-            f"logs read: {', '.join(p.name for p in paths[:5])}{' …' if len(paths) > 5 else ''}"
+            f"labels: line {unused[0].line} names {unused[0].pattern!r}, and no log that is used has this name; "
+            f"logs given: {', '.join(p.name for p in paths[:5])}{' …' if len(paths) > 5 else ''}"
         )
     return result
 
 
-def _why_nothing(flight: Prepared) -> str:
-    if flight.total == 0:
+def _why_nothing(flight: Prepared, spec: PipelineSpec) -> str:
+    """Why a flight has no labelled window, for a person."""
+    found = {name: n for name, n in flight.counts.items() if n}
+    if not found:
         imu = flight.log.imu
-        return f"no complete window (IMU {imu.rate_hz:.1f} Hz, {imu.span_s:.1f} s, resets {flight.resets})"
-    reasons = ", ".join(f"{n} {why}" for why, n in flight.dropped.most_common()) or "only EDR in between"
-    return f"{flight.total} windows, none with a label: {reasons}"
+        resets = "".join(f", {n} resets: {cause}" for cause, n in flight.resets.items() if n)
+        return f"no complete window (IMU {imu.rate_hz:.1f} Hz, {imu.span_s:.1f} s{resets})"
+    why = ", ".join(f"{n} {name}" for name, n in sorted(found.items(), key=lambda item: -item[1]))
+    unknown = sorted({span.label for span in flight.log.labels} - {*spec.labels, EXCLUDE})
+    if unknown:
+        why += f"; the file's own label {unknown[0]!r} is not one of the spec's ({', '.join(spec.labels)})"
+    return f"{sum(found.values())} windows, none with a label: {why}"
+
+
+def unique_names(sources: Sequence[str]) -> list[str]:
+    """A short name for each log: its file name, with as many folders before it as tell it from the others."""
+    split_up = [file_and_part(source) for source in sources]
+    deepest = max((len(PurePath(file).parts) for file, _ in split_up), default=0)
+    tails = [
+        [str(PurePath(*PurePath(file).parts[-depth:])) + part for file, part in split_up]
+        for depth in range(1, deepest + 1)
+    ]
+    counts = [Counter(names) for names in tails]
+    return [
+        next((names[i] for names, count in zip(tails, counts, strict=True) if count[names[i]] == 1), source)
+        for i, source in enumerate(sources)
+    ]
 
 
 def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dict[str, Any]:
@@ -126,50 +160,71 @@ def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dic
         raise DatasetError(f"no labelled window in any log ({why})")
     counts = np.array([[(f.windows.y == c).sum() for c in range(len(spec.labels))] for f in flights])
     parts, split_by = split([f.log.vehicle for f in flights], counts, seed)
-    check_leakage(parts, [f.log.source for f in flights], [f.windows.x for f in flights])
+    names = unique_names([f.log.source for f in flights])
+    check_leakage(parts, names, [f.windows.x for f in flights])
 
-    files = out / "flights"
-    if (out / DATASET_FILE).exists():
-        shutil.rmtree(files, ignore_errors=True)  # of the data set that is replaced, and of that only
-    elif out.exists() and any(out.iterdir()):
-        raise DatasetError(f"{out}: exists and is not a data set; give another folder")
-    files.mkdir(parents=True, exist_ok=True)
-    entries = []
-    for i, (flight, part) in enumerate(zip(flights, parts, strict=True)):
-        name = re.sub(r"[^A-Za-z0-9_.#-]", "_", Path(flight.log.source).name)
-        file = f"flights/{i:04d}_{name}.parquet"
-        write_flight(out / file, flight.windows, spec)
-        entries.append(_describe(flight, file, part, spec))
-    about = {
-        "dataset_version": DATASET_VERSION,
-        "px4_tinyml": __version__,
-        "spec": spec.to_dict(),
-        "spec_hash": spec.hash,
-        "labels": list(spec.labels),
-        "seed": seed,
-        "split_by": split_by,
-        "counts": _totals(entries, spec),
-        "flights": entries,
-        "unusable": collected.unusable,
-    }
-    (out / DATASET_FILE).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with _replacing(out) as folder:
+        entries = []
+        for i, (flight, name, part) in enumerate(zip(flights, names, parts, strict=True)):
+            stem = re.sub(r"[^A-Za-z0-9_.#-]", "_", PurePath(name).name)[-100:]
+            file = f"{FLIGHTS_FOLDER}/{i:04d}_{stem}.parquet"
+            sha256 = write_flight(folder / file, flight.windows, spec)
+            entries.append(
+                {"file": file, "file_sha256": sha256, "source": name, "part": part, **_describe(flight, spec)}
+            )
+        about = {
+            "dataset_version": DATASET_VERSION,
+            "px4_tinyml": __version__,
+            "spec": spec.to_dict(),
+            "spec_hash": spec.hash,
+            "labels": list(spec.labels),
+            "seed": seed,
+            "split_by": split_by,
+            "counts": _totals(entries, spec),
+            "flights": entries,
+            "unusable": collected.unusable,
+        }
+        text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
+        # A file name that is not UTF-8 becomes a JSON escape.
+        (folder / DATASET_FILE).write_bytes(text.encode("utf-8", "backslashreplace"))
     return about
 
 
-def _describe(flight: Prepared, file: str, part: str, spec: PipelineSpec) -> dict[str, Any]:
-    y = flight.windows.y
+def check_out(out: Path) -> None:
+    """DatasetError when a data set cannot be written there, or something else would be overwritten."""
+    try:
+        if out.exists() and not (out / DATASET_FILE).exists() and any(out.iterdir()):
+            raise DatasetError(f"{out}: exists and is not a data set; give another folder")
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A new folder whose content takes the place of the data set in `out` once all of it is written."""
+    check_out(out)
+    with tempfile.TemporaryDirectory(dir=out, prefix="new-") as new:
+        folder = Path(new)
+        (folder / FLIGHTS_FOLDER).mkdir()
+        yield folder
+        (out / DATASET_FILE).unlink(missing_ok=True)  # first: a data set cut short here is none
+        shutil.rmtree(out / FLIGHTS_FOLDER, ignore_errors=True)
+        for name in (FLIGHTS_FOLDER, DATASET_FILE):
+            (folder / name).rename(out / name)
+
+
+def _describe(flight: Prepared, spec: PipelineSpec) -> dict[str, Any]:
+    counts = flight.counts
     return {
-        "file": file,
-        "source": Path(flight.log.source).name,
         "sha256": flight.log.sha256,
         "kind": flight.log.kind,
         "vehicle": flight.log.vehicle,
-        "part": part,
-        "labels": {name: int((y == i).sum()) for i, name in enumerate(spec.labels)},
-        "between": int((y == -1).sum()),
+        "labels": {name: counts[name] for name in spec.labels},
+        "between": counts[BETWEEN_NAME],
         "without_baro": int((~flight.windows.baro_ok).sum()),
-        "dropped": dict(flight.dropped),
-        "resets": flight.resets,
+        "dropped": {reason: counts[reason] for reason in REASONS if counts[reason] and reason != BETWEEN_NAME},
+        "resets": dict(flight.resets),
         "warnings": list(flight.log.warnings),
     }
 

@@ -8,6 +8,8 @@ from the log's first IMU sample, empty means from the start or to the end; label
 from __future__ import annotations
 
 import csv
+import logging
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
@@ -16,8 +18,11 @@ from px4_tinyml.errors import DatasetError
 from px4_tinyml.types import FlightLog, LabelSpan
 from px4_tinyml.units import US_PER_S
 
+log = logging.getLogger(__name__)
+
 COLUMNS = ("file", "start_s", "end_s", "label")
 FOREVER_US = 2**63 - 1
+LONGEST_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ def read_spans(path: Path) -> list[SpanRow]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DatasetError(f"{path}: header {reader.fieldnames} found, {','.join(COLUMNS)} expected")
+                found = ",".join(reader.fieldnames or ()) or "nothing"
+                raise DatasetError(f"{path}: header {found} found, {','.join(COLUMNS)} expected")
             for row in reader:
                 rows.append(_row(path, reader.line_num, row))
     except OSError as error:
@@ -52,7 +58,7 @@ def _row(path: Path, line: int, row: dict[str, str | None]) -> SpanRow:
     start, end = (_seconds(path, line, name, (row.get(name) or "").strip()) for name in ("start_s", "end_s"))
     pattern, label = (row.get("file") or "").strip(), (row.get("label") or "").strip()
     if not pattern or not label:
-        raise DatasetError(f"{path}:{line}: a file and a label expected, {row} found")
+        raise DatasetError(f"{path}:{line}: file {pattern!r} and label {label!r} found: both expected")
     if start is not None and end is not None and end <= start:
         raise DatasetError(f"{path}:{line}: end_s {end} is not after start_s {start}")
     return SpanRow(line, pattern, start, end, label)
@@ -60,26 +66,43 @@ def _row(path: Path, line: int, row: dict[str, str | None]) -> SpanRow:
 
 def _seconds(path: Path, line: int, name: str, text: str) -> float | None:
     try:
-        return float(text) if text else None
+        value = float(text) if text else None
     except ValueError:
-        raise DatasetError(f"{path}:{line}: {name} = {text!r}: a number of seconds expected") from None
+        value = math.nan
+    if value is not None and not 0.0 <= value <= LONGEST_S:
+        raise DatasetError(f"{path}:{line}: {name} = {text!r}: seconds from the log's first IMU sample expected")
+    return value
 
 
-def spans_for(log: FlightLog, rows: list[SpanRow]) -> tuple[tuple[LabelSpan, ...], list[SpanRow]]:
-    """The spans that name this log, and the rows they came from."""
-    whole, _, part = log.source.partition("#")
-    names = {log.source, whole, PurePath(whole).name}
-    if part:
-        names.add(f"{PurePath(whole).name}#{part}")
-    used = [row for row in rows if any(fnmatch(name, row.pattern) for name in names)]
-    first = int(log.imu.timestamp_us.min()) if len(log.imu) else 0
-    spans = tuple(
-        LabelSpan(
-            first + round((row.start_s or 0.0) * US_PER_S) if row.start_s is not None else 0,
-            first + round(row.end_s * US_PER_S) if row.end_s is not None else FOREVER_US,
-            row.label,
-            "person",
-        )
-        for row in used
-    )
-    return spans, used
+def file_and_part(source: str) -> tuple[str, str]:
+    """A log's source taken apart: ("path", "#part"), the second empty where a file is one recording."""
+    folder, slash, name = source.rpartition("/")
+    file, mark, part = name.rpartition("#")
+    return (folder + slash + file, mark + part) if mark else (source, "")
+
+
+def rows_for(source: str, rows: list[SpanRow]) -> list[SpanRow]:
+    """The rows that name a log."""
+    file, part = file_and_part(source)
+    name = PurePath(file).name
+    names = {source, file, name, name + part}
+    return [row for row in rows if row.pattern in names or any(fnmatch(n, row.pattern) for n in names)]
+
+
+def spans_for(flight: FlightLog, rows: list[SpanRow]) -> tuple[LabelSpan, ...]:
+    """The spans of the rows that name this log."""
+    if not len(flight.imu):
+        return ()
+    first, last = int(flight.imu.timestamp_us.min()), int(flight.imu.timestamp_us.max())
+
+    def absolute(seconds: float | None, without: int) -> int:
+        return without if seconds is None else first + round(seconds * US_PER_S)
+
+    spans = tuple(LabelSpan(absolute(r.start_s, 0), absolute(r.end_s, FOREVER_US), r.label, "person") for r in rows)
+    for span, row in zip(spans, rows, strict=True):
+        if span.start_us > last:
+            log.warning(
+                "labels: line %d starts at %g s, but %s ends at %.1f s", row.line, row.start_s, flight.source,
+                (last - first) / US_PER_S,
+            )  # fmt: skip
+    return spans

@@ -7,6 +7,7 @@ NaN where unknown), x (fixed-size list of window·channels float32, time-major, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.dataset.autolabel import BETWEEN
+from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
 from px4_tinyml.spec import PipelineSpec
 from px4_tinyml.types import F32, I32, U64, Bool, Windows
 
 DATASET_VERSION = 1
 DATASET_FILE = "dataset.json"
-BETWEEN_NAME = "between"
+FLIGHTS_FOLDER = "flights"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def _parquet() -> Any:
     return pyarrow.parquet
 
 
-def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> None:
-    """Write one flight's Parquet file."""
+def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
+    """Write one flight's Parquet file; returns its SHA-256, hex."""
     parquet = _parquet()
     import pyarrow as pa
 
@@ -66,22 +67,31 @@ def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> None:
         }
     )
     parquet.write_table(table, path, compression="zstd")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_flight(path: Path, spec: PipelineSpec) -> FlightWindows:
-    """Read one flight's Parquet file and check it against the spec."""
+def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> FlightWindows:
+    """Read one flight's Parquet file and check it against its hash, where given, and the spec."""
     parquet = _parquet()
+    import pyarrow as pa
+
     try:
-        table = parquet.read_table(path)
+        data = path.read_bytes()
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError("its content was changed")
+        table = parquet.read_table(pa.BufferReader(data))
         names = [*spec.labels, BETWEEN_NAME]
         index = {name: i for i, name in enumerate(names)} | {BETWEEN_NAME: BETWEEN}
         x = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("x", "label")}
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
         shaped = x.reshape(len(y), spec.window, len(spec.channels))
-    except (OSError, KeyError, ValueError) as error:
+        return FlightWindows(x=shaped, y=y, **columns)
+    except OSError as error:
+        why = error.strerror or error
+        raise DatasetError(f"{path}: cannot be read ({why}); make the data set again") from error
+    except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not a flight of this data set: {error}; make the data set again") from error
-    return FlightWindows(x=shaped, y=y, **columns)
 
 
 @dataclass(frozen=True)
@@ -102,10 +112,15 @@ class Dataset:
             raise DatasetError(
                 f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` makes one"
             ) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{path}: damaged: {error}") from error
+        except ValueError as error:
+            raise DatasetError(f"{path}: damaged: {error}; make the data set again") from error
         if not isinstance(about, dict) or about.get("dataset_version") != DATASET_VERSION:
             raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; make it again")
+        missing = [
+            key for key in ("spec", "spec_hash", "flights", "counts", "split_by", "unusable") if key not in about
+        ]
+        if missing:
+            raise DatasetError(f"{path}: damaged: {missing[0]!r} is missing; make the data set again")
         spec = PipelineSpec.from_dict(about["spec"], where=str(path))
         if spec.hash != about["spec_hash"]:
             raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again")
@@ -118,7 +133,8 @@ class Dataset:
 
     def flight(self, log_id: int) -> FlightWindows:
         """One flight's windows."""
-        return read_flight(self.folder / self.flights[log_id]["file"], self.spec)
+        entry = self.flights[log_id]
+        return read_flight(self.folder / entry["file"], self.spec, entry.get("file_sha256"))
 
     def windows(self, parts: Iterable[str], between: bool = False) -> Windows:
         """All labelled windows of some parts; `between` gives the ones left out for their EDR instead."""

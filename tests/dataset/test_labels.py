@@ -99,23 +99,28 @@ def test_a_persons_span_goes_first() -> None:
 
 
 def test_window_labels_need_80_percent() -> None:
-    rows = np.zeros((5, 128), np.int32)
+    rows = np.zeros((6, 128), np.int32)
     rows[0, :25] = CLIMB  # 80.5 % level
     rows[1, :26] = CLIMB  # 79.7 %
     rows[2, :60] = -2  # on the ground
     rows[3, :] = autolabel.BETWEEN
-    sparse = np.array([False, False, False, False, True])
-    got = autolabel.label_windows(rows, sparse)
-    assert got.y.tolist() == [LEVEL, -2, -2, autolabel.BETWEEN, -2]
-    assert got.dropped == {"mixed": 1, "on_ground": 1, "sparse": 1}
+    rows[5, :60] = autolabel.BETWEEN
+    y = autolabel.label_windows(rows, np.arange(6) == 4)
+    mixed, on_ground, sparse = (autolabel.reason_code(reason) for reason in ("mixed", "on_ground", "sparse"))
+    assert y.tolist() == [LEVEL, mixed, on_ground, autolabel.BETWEEN, sparse, mixed]
+    counts = autolabel.label_counts(y, SPEC)
+    assert {name: n for name, n in counts.items() if n} == {
+        "level": 1, "between": 1, "mixed": 2, "on_ground": 1, "sparse": 1
+    }  # fmt: skip
 
 
 def test_spans_file(tmp_path: Path) -> None:
     path = tmp_path / "spans.csv"
     path.write_text("file,start_s,end_s,label\na.ulg,1.5,3,turbulence\n*.csv,,,level\n")
-    found, used = spans.spans_for(flight(), spans.read_spans(path))
+    named = spans.rows_for("a.ulg", spans.read_spans(path))
+    assert [row.line for row in named] == [2]
+    found = spans.spans_for(flight(), named)
     assert [(s.start_us, s.end_us, s.label) for s in found] == [(2_500_000, 4_000_000, "turbulence")]
-    assert [row.line for row in used] == [2]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,12 @@ def test_spans_file(tmp_path: Path) -> None:
         ("a,b\n", "file,start_s,end_s,label expected"),
         ("file,start_s,end_s,label\nx,1,zwei,level\n", ":2: end_s = 'zwei'"),
         ("file,start_s,end_s,label\nx,3,2,level\n", "not after"),
-        ("file,start_s,end_s,label\nx,3,,\n", "a label expected"),
+        ("file,start_s,end_s,label\nx,3,,\n", "label '' found"),
+        ("file,start_s,end_s,label\nx,3\n", "label '' found"),
+        ("file,start_s,end_s,label\nx,nan,,level\n", "start_s = 'nan'"),
+        ("file,start_s,end_s,label\nx,,inf,level\n", "end_s = 'inf'"),
+        ("file,start_s,end_s,label\nx,-1,,level\n", "start_s = '-1'"),
+        ("", "header nothing found"),
     ],
 )
 def test_bad_spans_files_say_where(tmp_path: Path, text: str, message: str) -> None:
