@@ -8,6 +8,8 @@ from px4_tinyml.errors import SpecError
 from px4_tinyml.spec import PipelineSpec
 
 ARCHITECTURES = ("conv", "dense")
+FILTER_TAPS = 32
+FILTER_STEP = 8
 
 
 def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
@@ -17,13 +19,15 @@ def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
 
     inputs = keras.Input((1, spec.window, len(spec.channels)), batch_size=batch, name="window")
     if arch == "conv":
-        # A learned filter bank, what an engineer would build by hand: band-pass filters a third of a second
-        # long on each channel, rectified, mixed, averaged over the window. 1×N, because a Conv1D would add
-        # an EXPAND_DIMS and a RESHAPE around each layer.
-        x = layers.DepthwiseConv2D((1, 16), (1, 4), depth_multiplier=3, activation="relu", name="filters")(inputs)
-        x = layers.Conv2D(24, (1, 1), activation="relu", name="mix")(x)
+        # A learned filter bank, what an engineer would build by hand: band-pass filters two thirds of a second long
+        # (at 50 Hz) on each channel, rectified, mixed and averaged over the window. 1×N, because a Conv1D would
+        # add an EXPAND_DIMS and a RESHAPE around each layer.
+        taps = min(FILTER_TAPS, spec.window)
+        step = min(FILTER_STEP, taps)
+        x = layers.DepthwiseConv2D((1, taps), (1, step), depth_multiplier=4, activation="relu", name="filters")(inputs)
+        x = layers.Conv2D(32, (1, 1), activation="relu", name="mix")(x)
         x = layers.GlobalAveragePooling2D(name="mean")(x)
-        x = layers.Dense(16, activation="relu", name="hidden")(x)
+        x = layers.Dense(24, activation="relu", name="hidden")(x)
     elif arch == "dense":
         # The tutorial's network: 50 and 15 units.
         x = layers.Reshape((spec.window * len(spec.channels),), name="flatten")(inputs)

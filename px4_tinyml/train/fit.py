@@ -15,7 +15,7 @@ from px4_tinyml.errors import DatasetError
 from px4_tinyml.progress import progress
 from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.train.architectures import make_model
-from px4_tinyml.train.augment import augment, calm_windows
+from px4_tinyml.train.augment import augment
 from px4_tinyml.train.backend import tensorflow
 from px4_tinyml.types import F32, Windows
 
@@ -101,7 +101,6 @@ def _epochs(
 ) -> dict[str, list[float]]:
     rng = np.random.default_rng(options.seed)
     weight = class_weights(train_part.y, len(spec.labels))
-    calm = calm_windows(train_part.y, spec)
     held_out, held_out_weight = (
         network_input(validation.x, spec),
         class_weights(validation.y, len(spec.labels)),
@@ -109,7 +108,7 @@ def _epochs(
     history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
     best, best_weights = np.inf, model.get_weights()
     for epoch in progress(range(options.epochs), f"training {options.arch}", unit="epoch"):
-        x = network_input(augment(train_part.x, rng, spec, calm), spec)
+        x = network_input(augment(train_part.x, rng, spec), spec)
         order = rng.permutation(len(x))
         result = model.fit(
             x[order], train_part.y[order], sample_weight=weight[order],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // TEST DOUBLE: stands where the compiled model would, so that the core can be tested by itself. Its output depends
-// on every input, and it overwrites its input as a planned arena may. tests/core/double.py is the same in NumPy.
+// on every input, and it overwrites its input as a planned arena may. ModelDouble in tests/core/conftest.py is the same in NumPy.
 
 #pragma once
 
@@ -26,7 +26,7 @@ struct CompiledModel {
 			int sum = 0;
 
 			for (int i = 0; i < kInputSize; ++i) {
-				sum += ((i * (label + 3)) % 7 - 3) * arena[i];
+				sum += ((i * (label + 3)) % 11 - 5) * arena[i];
 			}
 
 			sum >>= 4;

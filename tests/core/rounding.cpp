@@ -8,7 +8,7 @@
 
 static bool right(float x)
 {
-	const float limited = x != x ? copysignf(512.0f, x) : fmaxf(-512.0f, fminf(512.0f, x));
+	const float limited = x != x ? 512.0f : fmaxf(-512.0f, fminf(512.0f, x));
 	return motion::round_half_even(x) == static_cast<int32_t>(nearbyintf(limited))
 	       && motion::is_plausible(x) == (fabsf(x) <= 10000.0f);
 }

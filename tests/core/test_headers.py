@@ -65,10 +65,11 @@ def test_parts_of_different_trainings_do_not_build(specs, tree, tmp_path) -> Non
         assert done.returncode != 0 and "parts of different trainings" in done.stderr
 
 
-def test_rounding_is_that_of_the_c_library_where_that_is_right(specs, tree, tmp_path) -> None:
+@pytest.mark.parametrize("flags", [[], ["-DMOTION_INTEGER_ROUNDING"]], ids=["float", "integer"])
+def test_rounding_is_that_of_the_c_library_where_that_is_right(flags, specs, tree, tmp_path) -> None:
     write_tree(tmp_path, tree(specs["default"]))
     program = tmp_path / "rounding"
-    done = compile_text(tmp_path, source("rounding"), "-O2", "-Wno-float-equal", "-o", str(program))
+    done = compile_text(tmp_path, source("rounding"), "-O2", *flags, "-Wno-float-equal", "-o", str(program))
     assert done.returncode == 0, done.stderr
     assert subprocess.run([str(program)], check=False).returncode == 0
 

@@ -76,24 +76,36 @@ inline bool is_plausible(float value)
 	return (float_bits(value) & 0x7fffffffu) <= 0x461c4000u; // the bits of 10 000
 }
 
-/**
- * The nearest whole number, halves to even, saturated at ±512.
- *
- * In integers, because rintf() is not to be had everywhere, is wrong in some C libraries, and an addition
- * of 2²³ could be fused with the product that made the value.
- */
+// A value the optimiser cannot see through: a product in it is rounded before anything is added to it.
+#if !defined(__GNUC__) || defined(MOTION_INTEGER_ROUNDING)
+// none
+#elif defined(__SSE2_MATH__)
+#define MOTION_ROUNDED(value) __asm__("" : "+x"(value))
+#elif defined(__aarch64__)
+#define MOTION_ROUNDED(value) __asm__("" : "+w"(value))
+#elif defined(__ARM_FP) && (__ARM_FP & 4) && !defined(__SOFTFP__)
+#define MOTION_ROUNDED(value) __asm__("" : "+t"(value))
+#endif
+
+/// The nearest whole number, halves to even, saturated at ±512. Not rintf(): it is not to be had everywhere.
 inline int32_t round_half_even(float value)
 {
+	value = value < 512.0f ? value : 512.0f;
+	value = value > -512.0f ? value : -512.0f;
+#if defined(MOTION_ROUNDED)
+	// Above 2²³ a float has no fraction: the addition rounds, and the low bits of the sum are the whole number.
+	MOTION_ROUNDED(value);
+	value += 12582912.0f; // 1.5 · 2²³
+	return static_cast<int32_t>(float_bits(value)) - 0x4b400000;
+#else
+	// The same in integers: elsewhere the addition could be fused with the product that made the value.
 	const uint32_t bits = float_bits(value);
 	const uint32_t exponent = (bits >> 23) & 0xffu;
 	uint32_t magnitude = 0;
 
-	if (exponent >= 127u + 9u) {
-		magnitude = 512;
-
-	} else if (exponent >= 127u - 1u) {
+	if (exponent >= 127u - 1u) {
 		const uint32_t mantissa = (bits & 0x7fffffu) | 0x800000u;
-		const uint32_t shift = 127u + 23u - exponent; // 15…24 bits after the point
+		const uint32_t shift = 127u + 23u - exponent; // 14…24 bits after the point
 		const uint32_t half = 1u << (shift - 1);
 		const uint32_t rest = mantissa & ((half << 1) - 1);
 		magnitude = mantissa >> shift;
@@ -104,6 +116,7 @@ inline int32_t round_half_even(float value)
 	}
 
 	return (bits >> 31) ? -static_cast<int32_t>(magnitude) : static_cast<int32_t>(magnitude);
+#endif
 }
 
 } // namespace motion
