@@ -31,7 +31,8 @@
 
 /**
  * Which instructions the kernels may use. MOTION_ARM_DSP is 1 on Arm cores with the DSP extension (Cortex-M4, M7, M33,
- * 32-bit Cortex-A); everywhere else the portable kernels, which are the definition, run.
+ * 32-bit Cortex-A); everywhere else, and where the compiler does not optimise and leaves assembly too few registers,
+ * the portable kernels run, which are the definition.
  */
 
 #pragma once
@@ -43,6 +44,9 @@
 #else
 #define MOTION_ARM_DSP 0
 #endif
+
+/** For what must not become a call, with -Os either: it would put sums into memory. */
+#define MOTION_ALWAYS_INLINE inline __attribute__((always_inline))
 
 #if MOTION_ARM_DSP
 

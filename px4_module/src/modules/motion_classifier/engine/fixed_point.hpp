@@ -129,7 +129,7 @@ inline int8_t requantize(int32_t accumulator, int32_t multiplier, int shift)
  * to care when a RELU is going to cut them off.
  */
 template <class Shape>
-inline int8_t requantize_down(int32_t doubled, int32_t multiplier, int32_t offset, int right_shift)
+MOTION_ALWAYS_INLINE int8_t requantize_down(int32_t doubled, int32_t multiplier, int32_t offset, int right_shift)
 {
 	int32_t x = rounding_high_mul(doubled, multiplier);
 
@@ -142,14 +142,14 @@ inline int8_t requantize_down(int32_t doubled, int32_t multiplier, int32_t offse
 
 /** requantize() of twice an accumulator, in the way that is exact for this layer. */
 template <class Shape>
-inline int8_t requantize(int32_t doubled, const Channel &channel)
+MOTION_ALWAYS_INLINE int8_t requantize(int32_t doubled, const Channel &channel)
 {
 	constexpr int32_t kOffset = (2 * Shape::kOutputZeroPoint + 1) * (1 << (Shape::kRightShift - 1));
 	return requantize_down<Shape>(doubled, channel.multiplier, kOffset, Shape::kRightShift);
 }
 
 template <class Shape>
-inline int8_t requantize(int32_t doubled, const ShiftedChannel &channel)
+MOTION_ALWAYS_INLINE int8_t requantize(int32_t doubled, const ShiftedChannel &channel)
 {
 	if (Shape::kDownShifts) {
 		return requantize_down<Shape>(doubled, channel.multiplier, channel.offset, channel.right_shift);
@@ -163,7 +163,7 @@ inline int8_t requantize(int32_t doubled, const ShiftedChannel &channel)
  * Not a loop: compilers would keep the sums in memory for one.
  */
 template <class Shape, int kStep = 1, class AnyChannel>
-inline void requantize_four(const int32_t (&doubled)[4], int count, const AnyChannel *channels, int8_t *output)
+MOTION_ALWAYS_INLINE void requantize_four(const int32_t (&doubled)[4], int count, const AnyChannel *channels, int8_t *output)
 {
 	output[0] = requantize<Shape>(channels[0].doubled_bias + doubled[0], channels[0]);
 

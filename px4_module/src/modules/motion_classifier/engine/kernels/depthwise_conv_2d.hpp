@@ -42,7 +42,7 @@ namespace engine
 {
 
 /** Adds four products, each to a sum of its own. */
-inline void add_four_products(const int8_t *x, const int8_t *weights, int32_t (&sums)[4])
+MOTION_ALWAYS_INLINE void add_four_products(const int8_t *x, const int8_t *weights, int32_t (&sums)[4])
 {
 #if MOTION_ARM_DSP
 	const uint32_t four_x = load_word(x);

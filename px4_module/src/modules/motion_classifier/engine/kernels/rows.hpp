@@ -59,7 +59,7 @@ struct PairSums {
 	int32_t low{0};
 	int32_t doubled_high{0};
 
-	void take_high()
+	MOTION_ALWAYS_INLINE void take_high()
 	{
 		doubled_high += (packed - low) >> 7;
 		packed = low;
@@ -68,79 +68,96 @@ struct PairSums {
 
 #if MOTION_ARM_DSP
 
-constexpr int kUnrolledWords = 12;
+/** A widened word of input times a word of weights, which is then widened in place. */
+#define MOTION_PRODUCTS(weight, x, packed, low) \
+	"smlad " packed ", " weight ", " x ", " packed "\n\t" \
+	"sxtb16 " weight ", " weight "\n\t" \
+	"smlad " low ", " weight ", " x ", " low "\n\t"
 
-/** One word of input, widened to xa and xb, times a pair of rows. The weight is widened in place. */
-#define MOTION_PRODUCTS(weight, x, pair) \
-	"smlad %[packed" #pair "], " #weight ", %[" #x "], %[packed" #pair "]\n\t" \
-	"sxtb16 " #weight ", " #weight "\n\t" \
-	"smlad %[low" #pair "], " #weight ", %[" #x "], %[low" #pair "]\n\t"
-
-#define MOTION_WIDEN_INPUT \
-	"ldr %[xb], [%[x]], #4\n\t" \
-	"sxtb16 %[xa], %[xb]\n\t" \
-	"sxtb16 %[xb], %[xb], ror #8\n\t"
-
+/** One word of input times two pairs of rows: 16 instructions for 16 products. */
 #define MOTION_TWO_PAIRS \
-	MOTION_WIDEN_INPUT \
-	"ldmia %[w]!, {r4, r5, r6, r8}\n\t" \
-	MOTION_PRODUCTS(r4, xa, 0) \
-	MOTION_PRODUCTS(r5, xa, 1) \
-	MOTION_PRODUCTS(r6, xb, 0) \
-	MOTION_PRODUCTS(r8, xb, 1)
+	"ldr r10, [r0], #4\n\t" \
+	"ldmia r1!, {r4, r5, r6, r8}\n\t" \
+	"sxtb16 r9, r10\n\t" \
+	"sxtb16 r10, r10, ror #8\n\t" \
+	MOTION_PRODUCTS("r4", "r9", "r2", "r3") \
+	MOTION_PRODUCTS("r5", "r9", "r12", "lr") \
+	MOTION_PRODUCTS("r6", "r10", "r2", "r3") \
+	MOTION_PRODUCTS("r8", "r10", "r12", "lr")
 
+/** One word of input times one pair: 10 instructions for 8 products. */
 #define MOTION_ONE_PAIR \
-	MOTION_WIDEN_INPUT \
-	"ldmia %[w]!, {r4, r5}\n\t" \
-	MOTION_PRODUCTS(r4, xa, 0) \
-	MOTION_PRODUCTS(r5, xb, 0)
+	"ldr r10, [r0], #4\n\t" \
+	"ldmia r1!, {r4, r5}\n\t" \
+	"sxtb16 r9, r10\n\t" \
+	"sxtb16 r10, r10, ror #8\n\t" \
+	MOTION_PRODUCTS("r4", "r9", "r2", "r3") \
+	MOTION_PRODUCTS("r5", "r10", "r2", "r3")
 
-/** Four words at a time, then the rest of them; short runs without a loop. */
-#define MOTION_ALL_WORDS(step) \
-	".if %c[loops]\n\t" \
+/** Four words at a time, then the rest; short runs without a loop. */
+#define MOTION_WORDS(step) \
+	".if %c[loops]\n" \
 	"1:\n\t" \
 	".rept 4\n\t" step ".endr\n\t" \
-	"cmp %[x], %[end]\n\t" \
+	"ldr r4, %[end]\n\t" \
+	"cmp r0, r4\n\t" \
 	"bne 1b\n\t" \
 	".endif\n\t" \
-	".rept %c[rest]\n\t" step ".endr\n\t"
+	".rept %c[rest]\n\t" step ".endr"
+
+constexpr int word_loops(int words) { return words > 12 ? words / 4 : 0; }
 
 /**
- * Adds the products of kWords * 4 input bytes to the sums of two pairs of rows: 16 instructions for 16 products.
- * Assembly, because it needs 13 of the 14 registers and compilers (GCC 12) spill, or load weight by weight.
+ * Adds the products of kWords * 4 input bytes to the sums of two pairs of rows. Assembly, because it takes twelve
+ * registers: compilers (GCC 12) spill, load weight by weight, or find no registers at all, so each has its own here.
+ * r7 and r11 are left for frame pointers.
  */
 template <int kWords>
-inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
+MOTION_ALWAYS_INLINE void add_products(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
 {
-	constexpr int kLoops = kWords > kUnrolledWords ? kWords / 4 : 0;
-	uint32_t xa, xb;
-	const int8_t *end = input + kLoops * 16;
-	asm volatile(MOTION_ALL_WORDS(MOTION_TWO_PAIRS)
-		     : [x] "+r"(input), [w] "+r"(weights), [xa] "=&r"(xa), [xb] "=&r"(xb),
-		     [packed0] "+r"(first.packed), [low0] "+r"(first.low),
-		     [packed1] "+r"(second.packed), [low1] "+r"(second.low)
-		     : [end] "r"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
-		     : "r4", "r5", "r6", "r8", "cc", "memory");
+	constexpr int kLoops = word_loops(kWords);
+	const int8_t *const end = input + 16 * kLoops;
+	register const int8_t *x asm("r0") = input;
+	register const int16_t *w asm("r1") = weights;
+	register int32_t packed0 asm("r2") = first.packed;
+	register int32_t low0 asm("r3") = first.low;
+	register int32_t packed1 asm("r12") = second.packed;
+	register int32_t low1 asm("lr") = second.low;
+	asm volatile(MOTION_WORDS(MOTION_TWO_PAIRS)
+		     : "+r"(x), "+r"(w), "+r"(packed0), "+r"(low0), "+r"(packed1), "+r"(low1)
+		     : [end] "m"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
+		     : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+	input = x;
+	weights = w;
+	first.packed = packed0;
+	first.low = low0;
+	second.packed = packed1;
+	second.low = low1;
 }
 
-/** The same for one pair: 10 instructions for 8 products. */
+/** The same for one pair. */
 template <int kWords>
-inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &sums)
+MOTION_ALWAYS_INLINE void add_products(const int8_t *&input, const int16_t *&weights, PairSums &sums)
 {
-	constexpr int kLoops = kWords > kUnrolledWords ? kWords / 4 : 0;
-	uint32_t xa, xb;
-	const int8_t *end = input + kLoops * 16;
-	asm volatile(MOTION_ALL_WORDS(MOTION_ONE_PAIR)
-		     : [x] "+r"(input), [w] "+r"(weights), [xa] "=&r"(xa), [xb] "=&r"(xb),
-		     [packed0] "+r"(sums.packed), [low0] "+r"(sums.low)
-		     : [end] "r"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
-		     : "r4", "r5", "cc", "memory");
+	constexpr int kLoops = word_loops(kWords);
+	const int8_t *const end = input + 16 * kLoops;
+	register const int8_t *x asm("r0") = input;
+	register const int16_t *w asm("r1") = weights;
+	register int32_t packed asm("r2") = sums.packed;
+	register int32_t low asm("r3") = sums.low;
+	asm volatile(MOTION_WORDS(MOTION_ONE_PAIR)
+		     : "+r"(x), "+r"(w), "+r"(packed), "+r"(low)
+		     : [end] "m"(end), [loops] "i"(kLoops), [rest] "i"(kWords - 4 * kLoops)
+		     : "r4", "r5", "r9", "r10", "cc", "memory");
+	input = x;
+	weights = w;
+	sums.packed = packed;
+	sums.low = low;
 }
 
-#undef MOTION_ALL_WORDS
+#undef MOTION_WORDS
 #undef MOTION_ONE_PAIR
 #undef MOTION_TWO_PAIRS
-#undef MOTION_WIDEN_INPUT
 #undef MOTION_PRODUCTS
 
 #else
@@ -154,7 +171,7 @@ inline void add_two_products(int32_t a, int32_t b, const int16_t *weights, PairS
 
 /** Adds the products of kWords * 4 input bytes to the sums of two pairs of rows. This is the definition. */
 template <int kWords>
-inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
+MOTION_ALWAYS_INLINE void add_products(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
 {
 	for (int word = 0; word < kWords; word++) {
 		add_two_products(input[0], input[2], weights, first);
@@ -168,7 +185,7 @@ inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums
 
 /** The same for one pair. */
 template <int kWords>
-inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums &sums)
+MOTION_ALWAYS_INLINE void add_products(const int8_t *&input, const int16_t *&weights, PairSums &sums)
 {
 	for (int word = 0; word < kWords; word++) {
 		add_two_products(input[0], input[2], weights, sums);
@@ -182,7 +199,7 @@ inline void add_products(const int8_t *&input, const int16_t *&weights, PairSums
 
 /** Adds the products of a block of words and takes the high sums. */
 template <int kWords, int kPairs>
-inline void add_block(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
+MOTION_ALWAYS_INLINE void add_block(const int8_t *&input, const int16_t *&weights, PairSums &first, PairSums &second)
 {
 	if (kPairs == 2) {
 		add_products<kWords>(input, weights, first, second);
