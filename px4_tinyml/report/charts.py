@@ -91,8 +91,8 @@ def _panels(timeline: Timeline, spec: PipelineSpec) -> list[tuple[int, str, Pain
         if np.isfinite(values).any():
             panels.append((72, title, _curve(timeline, np.asarray(values, np.float64), levels)))
     for inks, title in (
-        ({"az": "soft"}, "a_z about gravity, m/s²"),
-        ({"ax": "accent", "ay": "faint"}, "a_x (violet) and a_y (grey), m/s²"),
+        ({"az": "soft"}, "a_z about its mean, m/s²"),
+        ({"ax": "accent", "ay": "faint"}, "a_x (violet) and a_y (grey) about their means, m/s²"),
     ):
         if all(channel in timeline.slots for channel in inks):
             limits = _without_spikes([timeline.slots[channel] for channel in inks])

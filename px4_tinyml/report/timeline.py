@@ -14,7 +14,6 @@ from px4_tinyml.convert.evaluate import int8_outputs
 from px4_tinyml.dataset.store import Dataset, FlightWindows
 from px4_tinyml.spec import TURBULENCE_LABEL, PipelineSpec
 from px4_tinyml.types import F32, I32
-from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 F64 = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ class Timeline:
 
     end_s[W]: end of each window; each stands for the hop before it. truth[W]: label index or BETWEEN.
     decision[W]: class index or UNCERTAIN; confidence[W] 0…1. altitude_m, climb_m_s, edr_m23_s [W] at the
-    window's end, NaN where unknown. slot_s[S], slots[S]: slot means by channel (m/s², a_z about gravity), with a
+    window's end, NaN where unknown. slot_s[S], slots[S]: slot means by channel (m/s², about their mean), with a
     NaN row where slots are missing. broken[W]: slots are missing before this window. cut: a hole was shortened.
     """
 
@@ -99,10 +98,9 @@ def _slot_means(
         times.append(time)
         values.append(x[len(x) - count :, at])
     joined = np.concatenate(values).astype(np.float64)
-    slots = {name: joined[:, i] for i, name in enumerate(channels)}
-    if "az" in slots:
-        slots["az"] = slots["az"] + STANDARD_GRAVITY_M_S2
-    return np.concatenate(times), slots
+    if not spec.imu_about_mean:
+        joined = joined - np.nanmedian(joined, axis=0)
+    return np.concatenate(times), {name: joined[:, i] for i, name in enumerate(channels)}
 
 
 def choose_flights(flights: list[dict[str, Any]], accuracy: dict[str, float]) -> list[int]:
