@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-FLIGHTS = 40
-SECONDS = 100.0
+FLIGHTS = 72
+SECONDS = 90.0
 EPOCHS = 60
 
 
