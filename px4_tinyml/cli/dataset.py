@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.dataset.spans import file_and_part
 from px4_tinyml.errors import SpecError
 from px4_tinyml.spec import PRESETS, PipelineSpec, load_spec
 
@@ -56,5 +58,6 @@ def print_summary(about: dict[str, Any]) -> None:
     dropped = {"between (EDR 0.1 to 0.2)": about["counts"]["between"], **about["counts"]["dropped"]}
     left_out = ", ".join(f"{n} {why}" for why, n in dropped.items() if n) or "nothing"
     print(f"left out: {left_out}; split by {about['split_by']}")
-    for entry in about["unusable"]:
-        print(f"not used: {entry['source']}: {entry['why']}")
+    same = Counter((file_and_part(entry["source"])[0], entry["why"]) for entry in about["unusable"])
+    for (file, why), n in same.items():
+        print(f"not used: {file}{f' ({n} recordings)' if n > 1 else ''}: {why}")

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     check_same_signal_path(bundle, dataset.spec)
     metrics = evaluate_part(bundle, dataset, list(PARTS) if args.part == "all" else [args.part])
     if args.json:
-        print(json.dumps(metrics, indent=1, ensure_ascii=False))
+        print(json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
     print_metrics(metrics)
     print(f"\n{'flight':44}{'windows':>9}{'float':>8}{'int8':>8}{'baseline':>10}   accuracy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -37,18 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = build_parser().parse_args(argv)
-    level = logging.DEBUG if args.debug else logging.INFO
-    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names and units that the terminal cannot show
     try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
-    except Px4TinymlError as error:
-        if args.debug:
-            raise
-        print(f"px4-tinyml {args.command}: {error}", file=sys.stderr)
-        return error.exit_code
+        return _run(argv)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -56,6 +50,33 @@ def main(argv: list[str] | None = None) -> int:
         # `px4-tinyml … | head`: the reader has gone, and Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(argv: list[str] | None) -> int:
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not 0 <= getattr(args, "seed", 0) < 2**32:
+        parser.error(f"--seed {args.seed}: 0…{2**32 - 1} expected")
+    level = logging.DEBUG if args.debug else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
+    except (Px4TinymlError, OSError) as error:
+        if args.debug:
+            raise
+        print(f"px4-tinyml {args.command}: {_one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, Px4TinymlError) else 1
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says; of the system's errors (a full disk, a folder that may not be written) file and reason."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from px4_tinyml.convert.quantize import to_float, to_int8
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
 from px4_tinyml.dataset.golden_feed import choose, golden_feed
+from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.errors import ToolchainError
+from px4_tinyml.errors import ParityError, ToolchainError
 from px4_tinyml.report import write_report
 from px4_tinyml.train import baseline
 from px4_tinyml.train.fit import Trained, TrainOptions, train
@@ -30,15 +31,17 @@ log = logging.getLogger(__name__)
 
 
 def train_bundle(dataset: Dataset, out: Path, options: TrainOptions) -> ModelBundle:
-    """Train, quantize, evaluate on the test part, pass the int8 gate, write the bundle and its report."""
-    train_part = dataset.windows(["train"])
-    trained = train(train_part, dataset.windows(["validation"]), dataset.spec, options)
-    model = to_int8(trained, train_part, options.seed)
+    """Train, quantize, pass the int8 gate, evaluate on the test part, write the bundle and its report."""
+    ModelBundle.check_folder(out)
+    train_part, validation = dataset.windows(["train"]), dataset.windows(["validation"])
+    trained = train(train_part, validation, dataset.spec, options)
+    float_model = to_float(trained)
+    model = to_int8(trained, float_model, train_part, validation, options.seed)
     graph = read_model(model)
     bundle = ModelBundle(
         spec=trained.spec,
         model=model,
-        float_model=to_float(trained),
+        float_model=float_model,
         manifest={
             "model": _describe_model(options.arch, trained, graph, model),
             "memory": _memory(graph, model),
@@ -52,15 +55,28 @@ def train_bundle(dataset: Dataset, out: Path, options: TrainOptions) -> ModelBun
             golden_feed(choose(train_part, dataset.spec, options.seed), trained.spec, options.seed),
         ),
     )
-    metrics = evaluate_part(bundle, dataset, ["test"])
-    check_quantization(metrics)
-    bundle = bundle.with_manifest(metrics=metrics)
+    bundle = bundle.with_manifest(int8_gate=_gate(bundle, dataset), metrics=evaluate_part(bundle, dataset, ["test"]))
     bundle.save(out)
     write_report(out / REPORT_FILE, bundle, dataset)
     return bundle
 
 
-def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: list[str]) -> dict[str, Any]:
+def _gate(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
+    """What int8 costs over every labelled window; shown in full when it is too much."""
+    metrics = evaluate_part(bundle, dataset, PARTS)
+    try:
+        check_quantization(metrics)
+    except ParityError:
+        print_metrics(metrics)
+        raise
+    return {
+        "windows": metrics["int8"]["windows"],
+        "agreement": metrics["agreement"],
+        **{f"{name}_macro_f1": metrics[name]["macro_f1"] for name in ("float", "int8")},
+    }
+
+
+def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: Sequence[str]) -> dict[str, Any]:
     """`evaluate` on some parts of a data set."""
     sources = [flight["source"] for flight in dataset.flights]
     return evaluate(bundle, dataset.windows(parts), sources, dataset.windows(parts, between=True))
@@ -69,7 +85,8 @@ def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: list[str]) -> di
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Macro-F1 with its interval and F1 by class, one line a model."""
     labels = metrics["labels"]
-    print(f"{'':10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}" + "".join(f"{n:>12}" for n in labels))
+    flights = f"{len(metrics['int8']['by_flight'])} flights"
+    print(f"{flights:10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}" + "".join(f"{n:>12}" for n in labels))
     for name in ("float", "int8", "baseline"):
         m = metrics[name]
         low, high = m["macro_f1_interval"]

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.interpreter import Int8Interpreter
-from px4_tinyml.convert.quantize import float_probabilities
-from px4_tinyml.dataset.preprocess import quantize
+from px4_tinyml.convert.quantize import float_probabilities, run_int8
 from px4_tinyml.errors import DatasetError, ParityError
 from px4_tinyml.spec import PipelineSpec
 from px4_tinyml.train import baseline
@@ -23,9 +21,7 @@ MODELS = ("float", "int8", "baseline")
 
 def int8_outputs(bundle: ModelBundle, x: F32) -> I8:
     """int8 outputs [W,L] of the bundle for physical windows x[W,T,C]."""
-    interpreter = Int8Interpreter(bundle.model)
-    source = interpreter.graph.input
-    return interpreter.invoke(quantize(x, bundle.spec, source.scale, source.zero_point))
+    return run_int8(bundle.model, x, bundle.spec)
 
 
 def evaluate(
@@ -41,7 +37,7 @@ def evaluate(
     predicted = {
         "float": float_probabilities(bundle.float_model, network_input(windows.x, spec)).argmax(axis=1),
         "int8": int8_outputs(bundle, windows.x).argmax(axis=1),
-        "baseline": baseline.predict(bundle.manifest["baseline"], windows.x, spec),
+        "baseline": baseline.predict(bundle.manifest.get("baseline", {}), windows.x, spec),
     }
     result: dict[str, Any] = {"labels": list(spec.labels), "spec_hash": spec.hash}
     for name in MODELS:
@@ -56,7 +52,11 @@ def evaluate(
 
 
 def check_quantization(evaluation: dict[str, Any]) -> None:
-    """The gate: ParityError when int8 loses more than MAX_INT8_LOSS of macro-F1 against float."""
+    """The gate: ParityError when int8 loses more than MAX_INT8_LOSS of macro-F1 against float.
+
+    To be measured over all labelled windows: rounding does not know which flights were trained on, and more
+    windows measure it more finely.
+    """
     before, after = evaluation["float"]["macro_f1"], evaluation["int8"]["macro_f1"]
     if before - after > MAX_INT8_LOSS:
         worst = _worst_class(evaluation)

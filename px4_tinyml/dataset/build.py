@@ -129,7 +129,8 @@ def _why_nothing(flight: Prepared, spec: PipelineSpec) -> str:
     if not found:
         imu = flight.log.imu
         resets = "".join(f", {n} resets: {cause}" for cause, n in flight.resets.items() if n)
-        return f"no complete window (IMU {imu.rate_hz:.1f} Hz, {imu.span_s:.1f} s{resets})"
+        warnings = "".join(f"; {warning}" for warning in flight.log.warnings[:1])
+        return f"no complete window (IMU {imu.rate_hz:.1f} Hz, {imu.span_s:.1f} s{resets}){warnings}"
     why = ", ".join(f"{n} {name}" for name, n in sorted(found.items(), key=lambda item: -item[1]))
     unknown = sorted({span.label for span in flight.log.labels} - {*spec.labels, EXCLUDE})
     if unknown:

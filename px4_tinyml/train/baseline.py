@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.dataset.bands import BANDS_HZ, band_rms
-from px4_tinyml.errors import ToolchainError
+from px4_tinyml.errors import ConversionError, ToolchainError
 from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.types import F32, Windows
 
@@ -65,7 +65,8 @@ def fit(train: Windows, spec: PipelineSpec, seed: int) -> dict[str, Any]:
 def predict(baseline: Mapping[str, Any], x: F32, spec: PipelineSpec) -> NDArray[np.int64]:
     """Label index of each window."""
     values, names = features(x, spec)
-    assert names == baseline["features"]
+    if names != baseline.get("features"):
+        raise ConversionError("the bundle's baseline was fitted on other features; train again")
     feature, threshold = np.array(baseline["feature"]), np.array(baseline["threshold"])
     left, right = np.array(baseline["left"]), np.array(baseline["right"])
     node = np.zeros(len(x), np.int64)

@@ -1,0 +1,64 @@
+"""From logs to a bundle and what can be asked of it, by the command line alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+from cli_workshop import Workshop
+
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.split import PARTS
+from px4_tinyml.dataset.store import Dataset
+
+
+def test_training_learnt_the_gestures(workshop: Workshop) -> None:
+    manifest = ModelBundle.load(workshop.bundle).manifest
+    metrics, gate = manifest["metrics"], manifest["int8_gate"]
+    assert metrics["int8"]["macro_f1"] > 0.9
+    everything = Dataset.load(workshop.dataset).windows(PARTS)
+    assert gate["windows"] == len(everything) > 40
+    assert metrics["int8"]["windows"] < 20 and abs(gate["float_macro_f1"] - gate["int8_macro_f1"]) <= 0.005
+    assert (workshop.bundle / "report.html").stat().st_size > 10_000
+
+
+def test_evaluate(run, workshop: Workshop) -> None:
+    table = run("evaluate", workshop.bundle, workshop.dataset)
+    assert table.code == 0 and "macro-F1" in table.out and "vert.csv#" in table.out
+    result = run("evaluate", workshop.bundle, workshop.dataset, "--part", "all", "--json")
+    found = json.loads(result.out)
+    assert result.code == 0 and result.err == ""
+    windows = len(Dataset.load(workshop.dataset).windows(PARTS))
+    for model in ("float", "int8", "baseline"):
+        confusion = np.array(found[model]["confusion"])
+        assert confusion.sum() == found[model]["windows"] == windows > 40
+        assert found[model]["accuracy"] == np.trace(confusion) / windows
+        flights = found[model]["by_flight"]
+        assert len(flights) == windows == sum(f["windows"] for f in flights.values())
+    assert found["spec_hash"] == ModelBundle.load(workshop.bundle).spec.hash
+
+
+def test_classify_and_replay(run, workshop: Workshop) -> None:
+    result = run("classify", workshop.bundle, workshop.logs / "hori.csv")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    hori = sum(f["labels"]["hori"] for f in Dataset.load(workshop.dataset).flights)
+    assert result.code == 0 and len(rows) == hori > 20
+    told = [row["class"] for row in rows]
+    assert told.count("hori") > 15 and "vert" not in told
+    document = json.loads(run("classify", workshop.bundle, workshop.logs / "hori.csv", "--json").out)
+    assert [log["decisions"][0]["class"] for log in document["logs"]] == told
+
+    result = run("replay", workshop.bundle, workshop.logs, "--targets", "python,host", "--json")
+    compared = json.loads(result.out)
+    assert result.code == 0 and compared["mismatches"] == 0 and compared["windows"] > 40
+
+
+def test_the_same_seed_gives_the_same_bundle(run, workshop: Workshop, tmp_path) -> None:
+    again = tmp_path / "again"
+    assert run("train", workshop.dataset, "--out", again, "--arch", "dense", "--epochs", "30").code == 0
+    files = sorted(path.name for path in workshop.bundle.iterdir())
+    assert files == ["float.tflite", "golden.npz", "manifest.json", "model.tflite", "report.html"]
+    different = [name for name in files if (again / name).read_bytes() != (workshop.bundle / name).read_bytes()]
+    assert different == []
