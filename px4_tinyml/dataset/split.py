@@ -71,12 +71,18 @@ def _misfit(counts: NDArray[np.float64], part: NDArray[np.int64]) -> float:
 
 
 def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequence[F32]) -> None:
-    """Fail when any window's content stands in two parts (the same flight under two names, a copy, a cut)."""
+    """Fail when any window's content stands in two parts (the same flight under two names, a copy, a cut).
+
+    A window in which nothing moves (a dead sensor, a simulator at rest) looks the same in any flight and tells nothing.
+    """
     seen: dict[bytes, int] = {}
     for flight, x in enumerate(windows):
         # Without the last channel the altitude's mean would hide a copy made with another barometer rate.
         for window in x:
-            key = hashlib.blake2b(np.ascontiguousarray(window[:, :6]).tobytes(), digest_size=16).digest()
+            imu = np.ascontiguousarray(window[:, :6])
+            if (imu == imu[0]).all():
+                continue
+            key = hashlib.blake2b(imu.tobytes(), digest_size=16).digest()
             other = seen.setdefault(key, flight)
             if parts[other] != parts[flight]:
                 raise DatasetError(

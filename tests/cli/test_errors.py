@@ -36,7 +36,7 @@ def bundle(workshop: Workshop, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "arguments",
     [
-        (), ("nonsense",), ("train",), ("dataset", "x", "--out", "y", "--preset", "no"), 
+        (), ("nonsense",), ("train",), ("dataset", "x", "--out", "y", "--preset", "no"),
         ("train", "x", "--out", "y", "--epochs", "two"),
         ("dataset", "x", "--out", "y", "--seed", "-1"), ("dataset", "x", "--out", "y", "--spec", "s", *PRESET),
         ("train", "x", "--out", "y", "--epochs", "0"),

@@ -9,6 +9,7 @@ import json
 import numpy as np
 from cli_workshop import Workshop
 
+from px4_tinyml.convert import evaluate, quantize
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
@@ -22,6 +23,23 @@ def test_training_learnt_the_gestures(workshop: Workshop) -> None:
     assert gate["windows"] == len(everything) > 40
     assert metrics["int8"]["windows"] < 20 and abs(gate["float_macro_f1"] - gate["int8_macro_f1"]) <= 0.005
     assert (workshop.bundle / "report.html").stat().st_size > 10_000
+
+
+def test_the_gate_shows_what_int8_costs_and_writes_no_bundle(run, workshop: Workshop, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(evaluate, "MAX_INT8_LOSS", -2.0)
+    result = run("train", workshop.dataset, "--out", tmp_path / "bundle", "--arch", "dense", "--epochs", "1")
+    line = result.err.splitlines()[-1]
+    assert result.code == 3 and "points of macro-F1" in line and ("most on vert" in line or "most on hori" in line)
+    assert "macro-F1" in result.out and "baseline" in result.out
+    assert list((tmp_path / "bundle").iterdir()) == []
+
+
+def test_calibration_is_of_training_windows_and_seeded(workshop: Workshop) -> None:
+    part = Dataset.load(workshop.dataset).windows(["train"])
+    known = {window.tobytes() for window in part.x}
+    first, second, again = (quantize.calibration_windows(part, seed) for seed in (0, 1, 0))
+    assert all(window.tobytes() in known for window in first) and np.array_equal(first, again)
+    assert len(first) == min(quantize.CALIBRATION_WINDOWS, len(part)) and len(second) == len(first)
 
 
 def test_evaluate(run, workshop: Workshop) -> None:
@@ -48,7 +66,7 @@ def test_classify_and_replay(run, workshop: Workshop) -> None:
     told = [row["class"] for row in rows]
     assert told.count("hori") > 15 and "vert" not in told
     document = json.loads(run("classify", workshop.bundle, workshop.logs / "hori.csv", "--json").out)
-    assert [log["decisions"][0]["class"] for log in document["logs"]] == told
+    assert [row["class"] for log in document["logs"] for row in log["decisions"]] == told
 
     result = run("replay", workshop.bundle, workshop.logs, "--targets", "python,host", "--json")
     compared = json.loads(result.out)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from px4_tinyml.dataset import autolabel, spans
-from px4_tinyml.dataset.build import Collected, build, prepare
+from px4_tinyml.dataset.build import Collected, build, prepare, unique_names
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError
@@ -173,6 +173,38 @@ def test_leakage_is_found() -> None:
     check_leakage(["train", "train"], ["a", "b"], [x, x])
     with pytest.raises(DatasetError, match=r"a \(train\) and b \(test\) hold the same window"):
         check_leakage(["train", "test"], ["a", "b"], [x[:2], x[1:]])
+    still = np.full_like(x, 3.0)
+    check_leakage(["train", "test"], ["a", "b"], [still, still])
+
+
+def test_names_are_as_short_as_they_can_be_and_different() -> None:
+    sources = [
+        "/d/mon/a.ulg",
+        "/d/tue/a.ulg",
+        "/d/b.tlog#1.1",
+        "/d/b.tlog#2.1",
+        "b.tlog",
+        "run#3/c.csv#0",
+        "run#3/d.csv",
+    ]
+    names = ["mon/a.ulg", "tue/a.ulg", "b.tlog#1.1", "b.tlog#2.1", "b.tlog", "c.csv#0", "d.csv"]
+    assert unique_names(sources) == names
+    assert unique_names(["a.ulg", "x/a.ulg", "y/x/a.ulg"]) == ["a.ulg", "x/a.ulg", "y/x/a.ulg"]
+    assert unique_names([]) == []
+
+
+def test_labels_of_a_file_are_optional_those_of_a_person_are_not() -> None:
+    unlabelled = autolabel.reason_code("unlabelled")
+    assert slot_labels(None, [10], [LabelSpan(0, 100, "circle", "file")]) == [unlabelled]
+    assert slot_labels(None, [10], [LabelSpan(0, 100, "climb", "file")]) == [CLIMB]
+    with pytest.raises(DatasetError, match="'circle' is not one of"):
+        slot_labels(None, [10], [LabelSpan(0, 100, "circle", "person")])
+
+
+def test_a_span_after_the_end_of_its_log_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    row = spans.SpanRow(4, "a.ulg", 900.0, None, "level")
+    spans.spans_for(flight(seconds=60), [row])
+    assert "line 4 starts at 900 s, but a.ulg ends at 60.0 s" in caplog.text
 
 
 def test_store_gives_back_what_was_built(tmp_path: Path) -> None:
