@@ -16,6 +16,8 @@ from px4_tinyml.types import I8
 
 WORD = 4
 """Bytes of activations that kernels load at once."""
+LONGEST_LINE = 1024
+"""Bytes that a kernel may take from the stack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +161,20 @@ class DepthwiseConvStep(ConvStep):
     """weights[height, width, in · depth multiplier]."""
 
     @property
+    def lines(self) -> bool:
+        """True where it is worth putting the values of a channel side by side: long filters over time."""
+        w = self.window
+        line = w.output[1] * w.stride[1] + w.kernel[1]
+        enough = w.kernel[1] * (w.output_channels // w.input_channels) >= 16
+        return w.kernel[0] == 1 and w.dilation[1] == 1 and enough and line <= LONGEST_LINE
+
+    @property
     def over_read(self) -> int:
-        return -self.window.output_channels % WORD
+        return 0 if self.lines else -self.window.output_channels % WORD
+
+    @property
+    def lead(self) -> int:
+        return self.operator.output.size if self.lines else self.window.lead
 
 
 @dataclass(frozen=True, eq=False)

@@ -239,11 +239,11 @@ def _window(window: steps.Window) -> dict[str, int]:
 
 
 def _rows(weights: I8, channels: steps.Channels, clamp: steps.Clamp) -> tuple[dict[str, int], dict[str, str]]:
-    """Constants and arrays of rows.hpp, for weights[outputs, inputs]."""
+    """Constants and arrays of rows.hpp, for weights[…, outputs, inputs]."""
     packed = pack_rows(weights)
     numbers = rescaling(channels, clamp.zero_point)
     shape = {
-        "kOutputs": len(weights), "kWords": packed.words, "kBlockWords": packed.block_words,
+        "kOutputs": weights.shape[-2], "kWords": packed.words, "kBlockWords": packed.block_words,
         "kRowsPerPair": packed.rows_per_pair, **numbers.constants, **_clamp(clamp),
     }  # fmt: skip
     return shape, {"Weights": _array(packed.values, "int16_t"), "Channels": _channels(numbers)}
@@ -264,6 +264,8 @@ def _conv(step: steps.ConvStep) -> _Call:
 
 
 def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
+    if step.lines:
+        return _depthwise_lines(step)
     numbers = rescaling(step.channels, step.clamp.zero_point)
     weights = pad_channels(step.weights)
     shape = {
@@ -272,6 +274,16 @@ def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
     }  # fmt: skip
     arrays = {"Weights": _array(weights.ravel()), "Channels": _channels(numbers)}
     return _Call("depthwise_conv_2d", "depthwise_conv_2d.hpp", shape, arrays)
+
+
+def _depthwise_lines(step: steps.DepthwiseConvStep) -> _Call:
+    window = step.window
+    # [tap, in · multiplier] → [in, multiplier, tap]
+    weights = step.weights[0].T.reshape(window.input_channels, -1, window.kernel[1])
+    shape, arrays = _rows(weights, step.channels, step.clamp)
+    count = pack_rows(weights).values.size // window.input_channels
+    shape |= {**_window(window), "kInputZeroPoint": step.input_zero_point, "kChannelWeights": count}
+    return _Call("depthwise_lines", "depthwise_lines.hpp", shape, arrays)
 
 
 def _pool(step: steps.PoolStep) -> _Call:

@@ -32,23 +32,25 @@ class PackedRows:
 
 
 def pack_rows(weights: I8) -> PackedRows:
-    """weights[rows, inputs] as 256 · high row + low row; see rows.hpp."""
-    count, inputs = weights.shape
+    """weights[…, rows, inputs], block after block, as 256 · high row + low row; see rows.hpp."""
+    blocks = weights.reshape(-1, *weights.shape[-2:]).astype(np.int64)
+    count, inputs = blocks.shape[1:]
     words = -(-inputs // WORD)
-    rows = np.zeros((count + count % 2, words * WORD), np.int64)
-    rows[:count, :inputs] = weights
-    low, high = rows[0::2], rows[1::2]
+    rows = np.pad(blocks, ((0, 0), (0, count % 2), (0, words * WORD - inputs)))
+    low, high = rows[:, 0::2], rows[:, 1::2]
     rows_per_pair = 2
     if np.any((high == -128) & (low < 0)):
         # Such a pair does not fit 16 bits. No converter makes it: its weights are symmetric, -127 to 127.
-        low, high = rows[:count], np.zeros_like(rows[:count])
+        low, high = rows[:, :count], np.zeros_like(rows[:, :count])
         rows_per_pair = 1
     pairs = 256 * high + low
-    assert pairs.size == 0 or (pairs.min() >= -(2**15) and pairs.max() < 2**15)
-    # [pair, word, parity, lane] → groups of two pairs: [word, parity, pair, lane]
-    ordered = pairs.reshape(len(pairs), words, WORD)[:, :, _WORD_ORDER].reshape(len(pairs), words, 2, 2)
-    groups = [ordered[i : i + 2].transpose(1, 2, 0, 3).ravel() for i in range(0, len(ordered), 2)]
-    fits = 128 * int(np.abs(high).sum(axis=1).max(initial=0)) < 2**23
+    assert pairs.min() >= -(2**15) and pairs.max() < 2**15
+    # [block, pair, word, parity, lane] → groups of two pairs: [block][word, parity, pair, lane]
+    ordered = pairs.reshape(*pairs.shape[:2], words, WORD)[..., _WORD_ORDER].reshape(*pairs.shape[:2], words, 2, 2)
+    groups = [
+        block[i : i + 2].transpose(1, 2, 0, 3).ravel() for block in ordered for i in range(0, pairs.shape[1], 2)
+    ]  # fmt: skip
+    fits = 128 * int(np.abs(high).sum(axis=-1).max(initial=0)) < 2**23
     return PackedRows(
         np.concatenate(groups).astype(np.int16), rows_per_pair, words, words if fits else _SAFE_BLOCK_WORDS
     )  # fmt: skip

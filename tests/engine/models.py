@@ -138,6 +138,22 @@ def extreme_dense(seed: int) -> bytes:
     return b.finish(source, target)
 
 
+def sensor_model(seed: int) -> bytes:
+    """What a window of sensor data meets: long filters over time, a mean, a dense layer."""
+    rng = np.random.default_rng(seed)
+    b = Builder()
+    shape = (1, int(rng.choice([1, 1, 2])), int(rng.integers(40, 300)), int(rng.integers(1, 9)))
+    source = now = b.tensor(shape, 0.02, int(rng.integers(-128, 128)))
+    for name in ("DEPTHWISE_CONV_2D", "CONV_2D"):
+        taps, stride = int(rng.integers(1, 40)), int(rng.integers(1, 9))
+        kernel = [1, min(taps, b.shape(now)[2])]
+        same = bool(rng.random() < 0.5)
+        now = _append_conv(b, rng, now, name, kernel, [1, stride], [1, 1], same, int(rng.integers(1, 7)))
+    mean = b.tensor((1, b.shape(now)[3]), b.quantization(now)[0] * 0.5, int(rng.integers(-128, 128)))
+    now = b.operator("MEAN", [now, b.constant(np.array([1, 2], np.int32))], mean, "ReducerOptions", keepDims=False)
+    return b.finish(source, _fully_connected(b, rng, now, "FULLY_CONNECTED"))
+
+
 _NEEDS_IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
 
 
@@ -184,14 +200,21 @@ def _geometry(rng: Rng, shape: tuple[int, ...], dilate: bool) -> tuple[list[int]
 
 
 def _conv(b: Builder, rng: Rng, now: int, name: str) -> int:
+    kernel, stride, dilation, same = _geometry(rng, b.shape(now), dilate=True)
+    multiplier = 1 if name == "CONV_2D" else int(rng.integers(1, 4))
+    return _append_conv(b, rng, now, name, kernel, stride, dilation, same, multiplier)
+
+
+def _append_conv(
+    b: Builder, rng: Rng, now: int, name: str, kernel: list[int], stride: list[int], dilation: list[int], same: bool,
+    multiplier: int,
+) -> int:  # fmt: skip
     shape = b.shape(now)
-    kernel, stride, dilation, same = _geometry(rng, shape, dilate=True)
     if name == "CONV_2D":
         channels = int(rng.integers(1, 9))
         filter_shape: tuple[int, ...] = (channels, *kernel, shape[3])
         axis, products, extra = 0, kernel[0] * kernel[1] * shape[3], {}
     else:
-        multiplier = int(rng.integers(1, 4))
         channels = shape[3] * multiplier
         filter_shape = (1, *kernel, channels)
         axis, products, extra = 3, kernel[0] * kernel[1], {"depthMultiplier": multiplier}

@@ -15,7 +15,7 @@ from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.convert.tflm import TflmInterpreter
 
 from .cpp import TARGETS, Program
-from .models import OPERATORS, Builder, extreme_dense, random_inputs, random_model
+from .models import OPERATORS, Builder, extreme_dense, random_inputs, random_model, sensor_model
 
 REFERENCE = ("dense", "dense_per_tensor", "conv", "conv2d")
 
@@ -52,7 +52,7 @@ def test_random_models_in_numpy(part: int) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_random_models_in_cpp(toolchain: None, tmp_path: Path, target: str) -> None:
     models = [random_model(seed) for seed in range(5 * len(OPERATORS))]
-    models += [extreme_dense(seed) for seed in range(12)]
+    models += [extreme_dense(seed) for seed in range(12)] + [sensor_model(seed) for seed in range(20)]
     program = Program([read_model(data) for data in models], tmp_path, target)
     sizes = [graph.input.size for graph in program.graphs]
     inputs = [random_inputs(np.random.default_rng(seed), 256, size) for seed, size in enumerate(sizes)]

@@ -53,6 +53,12 @@ def test_two_rows_share_a_weight_wherever_they_can() -> None:
     assert pack_rows(np.array([[5], [-128]], np.int8)).values[0] == -128 * 256 + 5
 
 
+def test_blocks_of_rows_follow_one_another() -> None:
+    blocks = np.random.default_rng(1).integers(-127, 128, (3, 5, 6)).astype(np.int8)
+    together = pack_rows(blocks)
+    assert np.array_equal(together.values, np.concatenate([pack_rows(block).values for block in blocks]))
+
+
 def test_padded_channels() -> None:
     padded = pad_channels(np.ones((2, 3, 5), np.int8))
     assert padded.shape == (2, 3, 8) and padded.sum() == 30 and (padded[..., 5:] == 0).all()

@@ -63,6 +63,9 @@ public:
 		return true;
 	}
 
+	/** Why the model cannot run: never anything here. */
+	const char *problem() const { return nullptr; }
+
 	const int8_t *output() const { return _arena + Model::kOutputOffset; }
 
 private:

@@ -93,6 +93,9 @@ public:
 private:
 	static_assert(Model::kArenaBytes >= kInputSize && Model::kArenaBytes >= kOutputSize, "no arena holds this model");
 
+	using Resolver = tflite::MicroMutableOpResolver<Model::kOperators>;
+	using Interpreter = tflite::MicroInterpreter;
+
 	const char *start()
 	{
 		const tflite::Model *const model = tflite::GetModel(Model::data());
@@ -101,19 +104,21 @@ private:
 			return "the model's schema version is not TensorFlow Lite Micro's";
 		}
 
-		if (!Model::add_operators(_resolver)) {
+		Resolver &resolver = *new (_resolver_memory) Resolver;
+
+		if (!Model::add_operators(resolver)) {
 			return "an operator could not be registered";
 		}
 
 		for (const tflite::OperatorCode *code : *model->operator_codes()) {
 			const TFLMRegistration *registration = nullptr;
 
-			if (tflite::GetRegistrationFromOpCode(code, _resolver, &registration) != kTfLiteOk) {
+			if (tflite::GetRegistrationFromOpCode(code, resolver, &registration) != kTfLiteOk) {
 				return "the model has an operator that is not registered";
 			}
 		}
 
-		_interpreter = new (_interpreter_memory) tflite::MicroInterpreter(model, _resolver, _arena, sizeof(_arena));
+		_interpreter = new (_interpreter_memory) Interpreter(model, resolver, _arena, sizeof(_arena));
 
 		if (_interpreter->AllocateTensors() != kTfLiteOk) {
 			return "the arena is too small, or a kernel refuses the model";
@@ -170,9 +175,10 @@ private:
 	}
 
 	alignas(16) uint8_t _arena[Model::kArenaBytes] {};
-	alignas(tflite::MicroInterpreter) uint8_t _interpreter_memory[sizeof(tflite::MicroInterpreter)];
-	tflite::MicroMutableOpResolver<Model::kOperators> _resolver;
-	tflite::MicroInterpreter *_interpreter{nullptr};
+	// Never destroyed: they own nothing outside of this object, and a global engine needs no atexit() this way.
+	alignas(Resolver) uint8_t _resolver_memory[sizeof(Resolver)];
+	alignas(Interpreter) uint8_t _interpreter_memory[sizeof(Interpreter)];
+	Interpreter *_interpreter{nullptr};
 	// Memory that can be written to and read from, whatever the problem is.
 	int8_t *_input{reinterpret_cast<int8_t *>(_arena)};
 	const int8_t *_output{reinterpret_cast<const int8_t *>(_arena)};
