@@ -92,7 +92,10 @@ def test_sensors_say_what_the_truth_says(logs: list[Path]) -> None:
         assert np.abs(position["z"] - truth["z"]).max() < 1.0
         assert np.abs(position["vz"] - truth["vz"]).max() < 0.15
         assert (position["v_z_valid"] == 1).all()
-        assert np.diff(truth["z"]) / 0.1 == pytest.approx(0.5 * (truth["vz"][1:] + truth["vz"][:-1]), abs=0.4)
+        # Touch-down stops within one row of the log: the mean of two speeds says nothing there.
+        flying = (truth["z"][1:] < -0.2) & (truth["z"][:-1] < -0.2)
+        moved, speed = np.diff(truth["z"]) / 0.1, 0.5 * (truth["vz"][1:] + truth["vz"][:-1])
+        assert flying.sum() > 100 and moved[flying] == pytest.approx(speed[flying], abs=0.4)
         q = np.stack([data["vehicle_attitude"][f"q[{i}]"] for i in range(4)], axis=1)
         assert np.linalg.norm(q, axis=1) == pytest.approx(1.0, abs=1e-6)
 
