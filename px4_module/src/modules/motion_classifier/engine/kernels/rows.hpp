@@ -30,7 +30,7 @@
  ****************************************************************************/
 
 /**
- * Rows of weights times one run of input bytes: what FULLY_CONNECTED and CONV_2D are made of.
+ * Rows of weights times one run of input bytes: what FULLY_CONNECTED, CONV_2D and depthwise_lines.hpp are made of.
  *
  * Two rows share each 16-bit weight, 256 * high + low. Over a run of inputs x, all exact,
  *
