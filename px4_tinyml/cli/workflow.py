@@ -85,13 +85,17 @@ def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: Sequence[str]) -
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Macro-F1 with its interval and F1 by class, one line a model."""
     labels = metrics["labels"]
-    flights = f"{len(metrics['int8']['by_flight'])} flights"
-    print(f"{flights:10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}" + "".join(f"{n:>12}" for n in labels))
+    flights = len(metrics["int8"]["by_flight"])
+    print(
+        f"{f'{flights} flights' if flights > 1 else 'one flight':10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}"
+        + "".join(f"{n:>12}" for n in labels)
+    )
     for name in ("float", "int8", "baseline"):
         m = metrics[name]
         low, high = m["macro_f1_interval"]
+        interval = f"{low:.3f}…{high:.3f}" if flights > 1 else "none"  # drawing one flight again tells nothing
         f1 = "".join(f"{'-' if m['f1'][n] is None else format(m['f1'][n], '.3f'):>12}" for n in labels)
-        print(f"{name:10}{m['macro_f1']:10.4f}{f'{low:.3f}…{high:.3f}':>16}{m['accuracy']:10.4f}{f1}")
+        print(f"{name:10}{m['macro_f1']:10.4f}{interval:>16}{m['accuracy']:10.4f}{f1}")
     if "between" in metrics:
         calls = ", ".join(f"{n} {c}" for c, n in metrics["between"].items())
         print(f"windows with EDR between calm and turbulent are called: {calls}")

@@ -62,7 +62,8 @@ def check_quantization(evaluation: dict[str, Any]) -> None:
         worst = _worst_class(evaluation)
         raise ParityError(
             f"int8 loses {100 * (before - after):.2f} points of macro-F1 (float {before:.4f}, int8 {after:.4f}, "
-            f"at most {100 * MAX_INT8_LOSS:.1f} allowed), most on {worst}; train with another --seed or more flights"
+            f"at most {100 * MAX_INT8_LOSS:.1f} allowed), most on {worst}; "
+            "train longer, with another --seed or on more flights"
         )
 
 
