@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from px4_tinyml.bench.cost import Cost
@@ -40,9 +41,14 @@ def _kib(size: int | None) -> float | None:
     return None if size is None else round(size / KIB, 1)
 
 
-def check_budget(tested: Subject, target: str, budget: Budget) -> Cost:
-    """The cost on a target; raises ParityError with the table by layer when it is over the budget."""
-    cost = measure(tested, target)
+def check_budget(
+    tested: Subject, target: str, budget: Budget, measures: Callable[[Subject, str], Cost] = measure
+) -> Cost:
+    """The cost on a target; raises ParityError with the table by layer when it is over the budget.
+
+    measures: measure, or measure_tflm.
+    """
+    cost = measures(tested, target)
     over = budget.over(cost)
     if over:
         raise ParityError(f"{tested.name} does not fit ({target}): {'; '.join(over)}\n\n{layer_table(cost)}")

@@ -27,6 +27,8 @@ LOOPS = (*range(1, 41), 6_000_000)
 
 HOOK_BEFORE, HOOK = 3, 5
 """Instructions of bench/layers.hpp before the timer is read, and altogether."""
+JUMP = 2
+"""Instructions of bench/tflm_layers.hpp in what it counts."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,23 @@ class Inference:
     stack_bytes: int
 
 
-def infer(image: Path, graph: Graph, x: I8, cpu: str) -> Inference:
-    """Run the image "infer" (or "layers", whose own total is not the model's) on rows x[N, input size]."""
+def infer(image: Path, graph: Graph, x: I8, cpu: str, called: bool = False) -> Inference:
+    """Run the image "infer" (or "layers", whose own total is not the model's) on rows x[N, input size].
+
+    called: in the image "layers" each layer is a probed call of its own, and the total is their sum.
+    """
     files = run_image(image, cpu, {"inputs": x.tobytes()}, ["outputs", "ticks", "stack"], COUNTING)
     ticks = np.frombuffer(files["ticks"], "<u4").reshape(len(x), -1)
-    total = clock(cpu).instructions(ticks[:, -1])
+    if called:
+        layers = clock(cpu).instructions(ticks[:, :-1]) - JUMP
+        total = layers.sum(axis=1)
+    else:
+        layers = _between_hooks(ticks[:, :-1], clock(cpu))
+        total = clock(cpu).instructions(ticks[:, -1])
     return Inference(
         outputs=np.frombuffer(files["outputs"], np.int8).reshape(len(x), graph.output.size),
         instructions=total,
-        layers=_between_hooks(ticks[:, :-1], clock(cpu)),
+        layers=layers,
         stack_bytes=int.from_bytes(files["stack"], "little"),
     )
 

@@ -1,4 +1,4 @@
-"""The compiled engine on this computer: instructions counted by Valgrind (callgrind), exactly and repeatably."""
+"""An engine on this computer: instructions counted by Valgrind (callgrind), exactly and repeatably."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.bench.programs import bench_files
+from px4_tinyml.bench.programs import Code
 from px4_tinyml.convert.graph import Graph
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.build import build_once, compiler, run_tool
+from px4_tinyml.generate.build import build_once, compiler, file_digest, run_tool
 from px4_tinyml.generate.write import write_tree
 from px4_tinyml.types import I8
 
@@ -24,31 +24,33 @@ FLAGS = ("-std=c++14", "-O2", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti"
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-nostartfiles", "-static")
 
 
-def build_host_bench(graph: Graph) -> Path:
+def build_host_bench(code: Code) -> Path:
     """Folder with the command infer and the image footprint."""
-    files = bench_files(graph, None)
-    command = [*compiler(), *FLAGS]
+    files = code.files
+    command = [*compiler(), *FLAGS, *code.flags]
     version = run_tool([*compiler(), "--version"])
 
     def make(work: Path) -> Path:
         write_tree(work / "src", files)
         product = work / "product"
         product.mkdir()
-        sources = [str(work / "src" / name) for name in ("footprint.cpp", "model/CompiledModel.cpp")]
+        sources = [str(work / "src" / name) for name in ("footprint.cpp", *code.sources)]
+        sources += [str(library) for library in code.libraries]
         main, include = str(work / "src" / "host_infer.cpp"), ("-I", str(work / "src"))
         run_tool([*command, *include, main, *sources, "-o", str(product / "infer")])
         root = "-Wl,--entry=motion_footprint"
         run_tool([*command, *include, *SECTIONS, root, *sources, "-o", str(product / "footprint")])
         return product
 
-    return build_once("host-bench", (command, SECTIONS, version, sorted(files.items())), make)
+    digests = [file_digest(library) for library in code.libraries]
+    return build_once("host-bench", (command, SECTIONS, version, sorted(files.items()), digests), make)
 
 
 def infer_on_host(command: Path, graph: Graph, x: I8) -> I8:
     """Rows x[N, input size] through the command infer → int8[N, output size]."""
     done = subprocess.run([str(command)], input=x.tobytes(), capture_output=True, check=False)
     if done.returncode != 0:
-        raise ToolchainError(f"{command} ended with {done.returncode}")
+        raise ToolchainError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
     return np.frombuffer(done.stdout, np.int8).reshape(len(x), graph.output.size)
 
 

@@ -15,7 +15,7 @@ from px4_tinyml.bench.cycles import estimate
 from px4_tinyml.bench.footprint import footprint
 from px4_tinyml.bench.host import build_host_bench, count_on_host, infer_on_host
 from px4_tinyml.bench.path import path_cost, rates
-from px4_tinyml.bench.programs import build_bench
+from px4_tinyml.bench.programs import Code, build_bench, compiled_code
 from px4_tinyml.classify.golden import read_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.graph import Graph, Operator, Tensor
@@ -31,6 +31,7 @@ from px4_tinyml.types import I8
 
 HOST = "host"
 TARGETS = (HOST, *CPUS)
+COMPILED = "compiled"
 TIMED = "cortex-m4"
 """The processor whose manual gives timings."""
 
@@ -84,31 +85,41 @@ def _preset(graph: Graph) -> PipelineSpec | None:
     return None
 
 
+def check_target(target: str) -> None:
+    """SpecError for a target that is not known."""
+    if target not in TARGETS:
+        raise SpecError(f"target {target!r} is not known; expected some of {', '.join(TARGETS)}")
+
+
 def measure(tested: Subject, target: str) -> Cost:
     """The compiled engine on one of TARGETS.
 
     Raises ParityError when it does not compute what the NumPy engine does, ToolchainError where it cannot run.
     """
-    if target not in TARGETS:
-        raise SpecError(f"target {target!r} is not known; expected some of {', '.join(TARGETS)}")
+    check_target(target)
     graph = tested.graph
     plan = plan_memory(graph, lower(graph))
+    return measure_code(tested, compiled_code(graph, tested.spec), COMPILED, target, plan.arena_bytes)
+
+
+def measure_code(tested: Subject, code: Code, engine: str, target: str, arena_bytes: int) -> Cost:
+    """The same for the code of any engine."""
     cost = Cost(
         model=tested.name,
-        engine="compiled",
+        engine=engine,
         target=target,
-        macs=graph.macs,
-        weights_bytes=graph.weights_bytes,
-        arena_bytes=plan.arena_bytes,
+        macs=tested.graph.macs,
+        weights_bytes=tested.graph.weights_bytes,
+        arena_bytes=arena_bytes,
         instructions=None,
         flash_bytes=None,
         ram_bytes=None,
     )
-    return _measure_host(tested, cost) if target == HOST else _measure_cortex_m(tested, cost)
+    return _measure_host(tested, code, cost) if target == HOST else _measure_cortex_m(tested, code, cost)
 
 
-def _measure_host(tested: Subject, cost: Cost) -> Cost:
-    built = build_host_bench(tested.graph)
+def _measure_host(tested: Subject, code: Code, cost: Cost) -> Cost:
+    built = build_host_bench(replace(code, spec=None))
     _check(tested, infer_on_host(built / "infer", tested.graph, tested.x))
     size = footprint(built / "footprint", "size")
     return replace(
@@ -119,9 +130,9 @@ def _measure_host(tested: Subject, cost: Cost) -> Cost:
     )
 
 
-def _measure_cortex_m(tested: Subject, cost: Cost) -> Cost:
+def _measure_cortex_m(tested: Subject, code: Code, cost: Cost) -> Cost:
     graph, spec, cpu = tested.graph, tested.spec, cost.target
-    images = build_bench(graph, spec, cpu)
+    images = build_bench(code, cpu)
     run = infer(images / "infer", graph, tested.x, cpu)
     _check(tested, run.outputs)
     worst = int(run.instructions.argmax())
@@ -133,7 +144,7 @@ def _measure_cortex_m(tested: Subject, cost: Cost) -> Cost:
         stack_bytes=run.stack_bytes,
         flash_bytes=size.flash_bytes - cost.weights_bytes,
         ram_bytes=size.ram_bytes,
-        **_by_layer(tested, images, cpu, worst, int(run.instructions[worst])),
+        **_by_layer(tested, images, cost, worst, int(run.instructions[worst])),
     )
     if spec is None:
         return cost
@@ -146,17 +157,17 @@ def _measure_cortex_m(tested: Subject, cost: Cost) -> Cost:
     )
 
 
-def _by_layer(tested: Subject, images: Path, cpu: str, row: int, instructions: int) -> dict[str, Any]:
-    """Fields of a Cost: layers, and the cycles the manual of the Cortex-M4 gives."""
-    graph, x = tested.graph, tested.x[row : row + 1]
-    counted = infer(images / "layers", graph, x, cpu).layers[0]
+def _by_layer(tested: Subject, images: Path, cost: Cost, row: int, instructions: int) -> dict[str, Any]:
+    """Fields of a Cost: layers, and the cycles the manual of the Cortex-M4 gives (by layer: of compiled code)."""
+    graph, x, cpu, compiled = tested.graph, tested.x[row : row + 1], cost.target, cost.engine == COMPILED
+    counted = infer(images / "layers", graph, x, cpu, called=not compiled).layers[0]
     cycles: list[int | None] = [None] * len(counted)
     total = None
     if cpu == TIMED:
         (traced, total), *_ = estimate(images / "infer", cpu, x)
         if traced != instructions:
             raise ToolchainError(f"{traced} instructions traced, {instructions} counted: another QEMU?")
-        with_code = [i for i, count in enumerate(counted) if count]
+        with_code = [i for i, count in enumerate(counted) if count and compiled]
         for i, (_, spent) in zip(with_code, estimate(images / "layers", cpu, x), strict=False):
             cycles[i] = spent
     layers = tuple(

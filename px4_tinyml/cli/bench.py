@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.bench.cost import Cost
 from px4_tinyml.bench.document import document
-from px4_tinyml.bench.measure import TARGETS, Subject, measure, subject
+from px4_tinyml.bench.measure import COMPILED, TARGETS, Subject, measure, subject
 from px4_tinyml.bench.recorded import RECORDED
 from px4_tinyml.bench.table import layer_table, path_table, table
+from px4_tinyml.bench.tflm import measure_tflm
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.generate.tflm import DIR_VARIABLE, LIB_VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
         "--engine",
         choices=("compiled", "tflm"),
         default="compiled",
-        help="tflm: TFLite Micro beside the compiled engine, an error where nothing is known of it (default compiled: "
-        "shown where it is known)",
+        help="tflm: TFLite Micro beside the compiled engine, measured where the environment names one (docs/tflm.md), "
+        "else as recorded; an error where nothing is known of it",
     )
     parser.add_argument("--json", action="store_true", help="print JSON (docs/bench.md)")
     parser.set_defaults(run=run)
@@ -48,11 +51,11 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     tested = subject(args.bundle)
-    costs = costs_of(tested, args.targets)
-    if args.engine not in {cost.engine for cost in costs}:
+    costs = costs_of(tested, args.targets, args.engine)
+    if not any(cost.engine.startswith(args.engine) for cost in costs):
         raise ToolchainError(
-            f"{args.bundle}: no figures of TFLite Micro for this model on these targets; "
-            "recorded are those of benchmarks/models on cortex-m4"
+            f"{args.bundle}: no figures of TFLite Micro for this model on these targets; recorded are those of "
+            f"benchmarks/models on cortex-m4; to measure it, set {DIR_VARIABLE} and {LIB_VARIABLE} (docs/tflm.md)"
         )
     if args.json:
         print(json.dumps(document(tested, costs), indent=2))
@@ -65,18 +68,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def costs_of(tested: Subject, targets: Sequence[str] | None = None) -> list[Cost]:
-    """Every target measured, and what is recorded of other engines for it. None: all targets that can run here."""
-    costs: list[Cost] = []
+def costs_of(tested: Subject, targets: Sequence[str] | None = None, engine: str = COMPILED) -> list[Cost]:
+    """Every target measured, and what is recorded of other engines for it. None: all targets that can run here.
+
+    engine: "tflm" measures TFLite Micro as well, where the environment names one.
+    """
+    measured: list[Cost] = []
+    measures = [measure, measure_tflm] if engine != COMPILED and os.environ.get(DIR_VARIABLE) else [measure]
     for target in dict.fromkeys(targets or TARGETS):
         try:
-            costs.append(measure(tested, target))
+            measured += [each(tested, target) for each in measures]
         except ToolchainError as error:
             if targets is not None:
                 raise
             log.warning("target %s is left out: %s", target, error)
-            continue
-        costs += [cost for cost in RECORDED.get(tested.sha256, ()) if cost.target == target]
+    known = {(cost.target, cost.engine) for cost in measured}
+    costs = list(measured)
+    for cost in RECORDED.get(tested.sha256, ()):
+        if (cost.target, COMPILED) in known and (cost.target, cost.engine) not in known:
+            costs.append(cost)
     if not costs:
         raise ToolchainError("no target can run here: nothing was measured")
     return costs

@@ -11,9 +11,10 @@ from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.boards import BOARDS, Board, board
 from px4_tinyml.generate.cortex_m import generate_cortex_m
 from px4_tinyml.generate.host import generate_host
+from px4_tinyml.generate.tflm import Arena, TflmTree
 
 GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
-ENGINES = ("auto", "compiled")
+ENGINES = ("auto", "compiled", "tflm")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -31,7 +32,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
-        "--engine", choices=ENGINES, default="auto", help="what runs the model (auto: compiled, where possible)"
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled",
     )
     parser.add_argument("--board", metavar="NAME", help=f"must fit this board's budget: {', '.join(BOARDS)}")
     parser.add_argument("--max-flash-kb", type=float, metavar="KIB", help="most flash, code and weights")
@@ -46,15 +50,34 @@ def run(args: argparse.Namespace) -> int:
     device = board(args.board) if args.board else None
     if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
         print(_fits(args, bundle, device))
-    written = GENERATORS[args.target](bundle, args.out)
+    arena = _arena(bundle, args.target) if args.engine == "tflm" else None
+    if arena:
+        print(f"arena: {arena.size} bytes ({arena.origin})")
+    written = GENERATORS[args.target](bundle, args.out, arena)
     print(f"{args.out}: {len(written)} files written (spec {bundle.spec.short_hash}); README.md says how to build")
     return 0
+
+
+def _arena(bundle: ModelBundle, target: str) -> Arena:
+    """Measured where TFLite Micro is at hand for the target, else estimated from what `train` measured here."""
+    from px4_tinyml.bench.tflm import measured_arena
+    from px4_tinyml.convert.tflite_model import read_model
+    from px4_tinyml.convert.tflm import TflmInterpreter
+
+    # Both emulated processors have the same pointers and kernels.
+    built_for = "cortex-m4" if target == "cortex-m" else target
+    tree = TflmTree.find(built_for)
+    if tree:
+        return measured_arena(bundle.model, read_model(bundle.model), tree, built_for)
+    known = bundle.manifest.get("memory", {}).get("tflm_arena_bytes")
+    return Arena.estimated(known or TflmInterpreter(bundle.model).arena_bytes())
 
 
 def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -> str:
     """One line about what it takes; raises ParityError when that is too much. A limit given outdoes the board's."""
     from px4_tinyml.bench.budget import Budget, check_budget
-    from px4_tinyml.bench.measure import subject
+    from px4_tinyml.bench.measure import measure, subject
+    from px4_tinyml.bench.tflm import measure_tflm
 
     budget = Budget()
     if device:
@@ -62,6 +85,7 @@ def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -
         budget = Budget(device.budget_flash_kb, device.budget_ram_kb, device.max_instructions(per_window_s))
     given = {"flash_kb": args.max_flash_kb, "ram_kb": args.max_ram_kb, "instructions": args.max_instructions}
     budget = replace(budget, **{name: value for name, value in given.items() if value is not None})
-    cost = check_budget(subject(args.bundle), device.cpu if device else "cortex-m4", budget)
+    measures = measure_tflm if args.engine == "tflm" else measure
+    cost = check_budget(subject(args.bundle), device.cpu if device else "cortex-m4", budget, measures)
     size = f"{cost.classifier_flash_bytes} bytes of flash, {cost.classifier_ram_bytes} of RAM"
     return f"fits {args.board or 'the limits'}: {size}, {cost.stack_bytes} of stack, {cost.instructions} instructions"

@@ -36,8 +36,18 @@ def user_cache() -> Path:
     return Path(base) / "px4-tinyml"
 
 
-def build_tree(files: Mapping[str, str], cache_dir: Path | None = None, flags: Sequence[str] = ()) -> Path:
-    """Folder with motion_classify and libmotion.so, built from the files of a host project.
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hex: what a build depends on beside its sources."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def build_tree(
+    files: Mapping[str, str],
+    cache_dir: Path | None = None,
+    flags: Sequence[str] = (),
+    libraries: Sequence[Path] = (),
+) -> Path:
+    """Folder with motion_classify and libmotion.so, built from the files of a host project and static libraries.
 
     Raises ToolchainError when there is no compiler or it fails.
     """
@@ -47,9 +57,10 @@ def build_tree(files: Mapping[str, str], cache_dir: Path | None = None, flags: S
 
     def make(work: Path) -> Path:
         write_tree(work / "src", files)
-        return _compile(command, work, [f for f in sorted(files) if f.endswith(".cpp")])
+        return _compile(command, work, [f for f in sorted(files) if f.endswith(".cpp")], libraries)
 
-    return build_once("host", (command, version, sorted(files.items())), make, cache_dir)
+    key = (command, version, sorted(files.items()), [file_digest(library) for library in libraries])
+    return build_once("host", key, make, cache_dir)
 
 
 def build_once(kind: str, key: object, make: Callable[[Path], Path], cache_dir: Path | None = None) -> Path:
@@ -71,15 +82,16 @@ def build_once(kind: str, key: object, make: Callable[[Path], Path], cache_dir: 
     return built
 
 
-def _compile(command: list[str], work: Path, sources: list[str]) -> Path:
+def _compile(command: list[str], work: Path, sources: list[str], libraries: Sequence[Path]) -> Path:
     product = work / "product"
     product.mkdir()
     objects = {source: str(work / (source.replace("/", "_") + ".o")) for source in sources}
     for source, made in objects.items():
         run_tool([*command, "-I", str(work / "src"), "-c", str(work / "src" / source), "-o", made])
     library = [made for source, made in objects.items() if source != "main.cpp"]
-    run_tool([*command, "-shared", *library, "-o", str(product / LIBRARY)])
-    run_tool([*command, *objects.values(), "-o", str(product / COMMAND)])
+    linked = [str(path) for path in libraries]
+    run_tool([*command, "-shared", *library, *linked, "-o", str(product / LIBRARY)])
+    run_tool([*command, *objects.values(), *linked, "-o", str(product / COMMAND)])
     return product
 
 

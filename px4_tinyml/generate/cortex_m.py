@@ -12,8 +12,9 @@ from pathlib import Path
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.build import build_once, run_tool
-from px4_tinyml.generate.host import classifier_files
+from px4_tinyml.generate.build import build_once, file_digest, run_tool
+from px4_tinyml.generate.host import classifier_files, tflm_values
+from px4_tinyml.generate.tflm import Arena
 from px4_tinyml.generate.write import TEMPLATES, render, write_tree
 
 PACKAGES = ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "libstdc++-arm-none-eabi-newlib", "qemu-system-arm")
@@ -43,11 +44,12 @@ CPUS = {
 
 @dataclass(frozen=True)
 class Program:
-    """One image of a tree: its .cpp files, what is added to the compiler's and to the linker's flags."""
+    """One image of a tree: its .cpp files, what is added to the compiler's and to the linker's flags, and libraries."""
 
     sources: Sequence[str]
     flags: Sequence[str] = ()
     link_flags: Sequence[str] = ()
+    libraries: Sequence[Path] = ()
 
 
 def tool(name: str) -> str:
@@ -64,21 +66,22 @@ def frame_files(folder: str = "cortex_m") -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix != ".j2"}
 
 
-def cortex_m_files(bundle: ModelBundle) -> dict[str, str]:
-    """Every file of the project, by relative path."""
+def cortex_m_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]:
+    """Every file of the project, by relative path. tflm: for TensorFlow Lite Micro, with this arena."""
     values = {"spec": bundle.spec, "cpus": CPUS, "compiler": COMPILER, "packages": PACKAGES}
+    values["tflm"] = tflm_values() if tflm else None
     flags = {"flags": FLAGS, "link_flags": LINK_FLAGS}
     return {
-        **classifier_files(bundle),
+        **classifier_files(bundle, tflm),
         **frame_files(),
         "Makefile": render("cortex_m/Makefile.j2", **values, **flags),
         "README.md": render("cortex_m/README.md.j2", **values),
     }
 
 
-def generate_cortex_m(bundle: ModelBundle, folder: Path) -> list[Path]:
+def generate_cortex_m(bundle: ModelBundle, folder: Path, tflm: Arena | None = None) -> list[Path]:
     """Write the project; returns the files that changed."""
-    return write_tree(folder, cortex_m_files(bundle))
+    return write_tree(folder, cortex_m_files(bundle, tflm))
 
 
 def build_cortex_m(bundle: ModelBundle, cpu: str, cache_dir: Path | None = None) -> Path:
@@ -105,8 +108,10 @@ def build_programs(
         link = [*LINK_FLAGS, "-T", str(work / "src" / "link.ld")]
         for name, program in programs.items():
             sources = [str(work / "src" / source) for source in program.sources]
-            options = ["-I", str(work / "src"), *program.flags, *sources, *link, *program.link_flags]
+            libraries = [str(library) for library in program.libraries]
+            options = ["-I", str(work / "src"), *program.flags, *sources, *libraries, *link, *program.link_flags]
             run_tool([*command, *options, "-o", str(product / name)])
         return product
 
-    return build_once(cpu, (command, LINK_FLAGS, version, sorted(files.items()), programs), make, cache_dir)
+    digests = {library: file_digest(library) for program in programs.values() for library in program.libraries}
+    return build_once(cpu, (command, LINK_FLAGS, version, sorted(files.items()), programs, digests), make, cache_dir)

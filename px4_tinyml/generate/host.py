@@ -10,42 +10,64 @@ from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.generate.build import COMMAND, build_tree
 from px4_tinyml.generate.compiled import compile_model
 from px4_tinyml.generate.spec_header import SPEC_HEADER, check_model, spec_header
+from px4_tinyml.generate.tflm import DIR_VARIABLE, FLAGS, LIB_VARIABLE, THIRD_PARTY, Arena, tflm_model
 from px4_tinyml.generate.write import TEMPLATES, module_sources, render, write_tree
 from px4_tinyml.spec import PipelineSpec
 
+ENGINE_HEADER = "Engine.hpp"
+"""Chooses between the engines; a template that all trees have."""
 
-def host_files(bundle: ModelBundle) -> dict[str, str]:
-    """Every file of the project, by relative path."""
-    files = classifier_files(bundle)
+
+def host_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]:
+    """Every file of the project, by relative path. tflm: for TensorFlow Lite Micro, with this arena."""
+    files = classifier_files(bundle, tflm)
     model = [name for name in files if name.startswith("model/") and name.endswith(".cpp")]
-    return {**files, **host_frame(bundle.spec, model)}
+    return {**files, **host_frame(bundle.spec, model, tflm is not None)}
 
 
-def classifier_files(bundle: ModelBundle) -> dict[str, str]:
+def classifier_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]:
     """core, engine and model of a bundle: what every target has in common."""
     graph = read_model(bundle.model)
     check_model(bundle.spec, graph)
-    model = {f"model/{Path(name).name}": text for name, text in compile_model(graph, bundle.spec.hash).items()}
+    if tflm is None:
+        model = compile_model(graph, bundle.spec.hash)
+    else:
+        model = tflm_model(bundle.model, graph, bundle.spec.hash, tflm)
     return {
         **module_sources("core", "engine"),
-        **model,
+        **engine_header(),
+        **{f"model/{name}": text for name, text in model.items()},
         SPEC_HEADER: spec_header(bundle.spec, graph.input.scale, graph.input.zero_point),
     }
 
 
-def host_frame(spec: PipelineSpec, model_sources: Sequence[str]) -> dict[str, str]:
+def engine_header() -> dict[str, str]:
+    """Engine.hpp, by relative path."""
+    return {ENGINE_HEADER: (TEMPLATES / ENGINE_HEADER).read_text(encoding="utf-8")}
+
+
+def host_frame(spec: PipelineSpec, model_sources: Sequence[str], tflm: bool = False) -> dict[str, str]:
     """What surrounds core, engine and model: C interface, command, CMake, README."""
     templates = TEMPLATES / "host"
+    values = {"tflm": tflm_values() if tflm else None, "library_sources": ["motion.cpp", *sorted(model_sources)]}
     return {
         **{path.name: path.read_text(encoding="utf-8") for path in templates.iterdir() if path.suffix != ".j2"},
-        "CMakeLists.txt": render("host/CMakeLists.txt.j2", library_sources=["motion.cpp", *sorted(model_sources)]),
-        "README.md": render("host/README.md.j2", spec=spec),
+        **engine_header(),
+        "CMakeLists.txt": render("host/CMakeLists.txt.j2", **values),
+        "README.md": render("host/README.md.j2", spec=spec, **values),
     }
 
 
-def generate_host(bundle: ModelBundle, folder: Path) -> list[Path]:
+def tflm_values() -> dict[str, object]:
+    """What templates need to find TensorFlow Lite Micro."""
+    definitions = [flag for flag in FLAGS if flag.startswith("-D")]
+    places = {"dir": DIR_VARIABLE, "lib": LIB_VARIABLE, "third_party": THIRD_PARTY}
+    return {**places, "definitions": definitions}
+
+
+def generate_host(bundle: ModelBundle, folder: Path, tflm: Arena | None = None) -> list[Path]:
     """Write the project; returns the files that changed."""
-    return write_tree(folder, host_files(bundle))
+    return write_tree(folder, host_files(bundle, tflm))
 
 
 def build_host(bundle: ModelBundle, cache_dir: Path | None = None) -> Path:

@@ -34,6 +34,13 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def license_header() -> str:
+    """The licence of the hand-written C++, as a comment."""
+    engine = target_root("px4_module") / MODULE / "engine" / "CompiledEngine.hpp"
+    text = engine.read_text(encoding="utf-8")
+    return text[: text.index("*/") + 3]
+
+
 def module_sources(*folders: str) -> dict[str, str]:
     """Hand-written C++ of the PX4 module's folders ("core", "engine"), by path relative to the module."""
     module = target_root("px4_module") / MODULE

@@ -10,7 +10,7 @@ import pytest
 
 from px4_tinyml.bench.measure import subject
 from px4_tinyml.bench.path import path_cost, rates
-from px4_tinyml.bench.programs import build_bench
+from px4_tinyml.bench.programs import build_bench, compiled_code
 from px4_tinyml.bench.recorded import RECORDED
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
@@ -66,7 +66,7 @@ def test_the_signal_path_adds_up(conv: ModelBundle) -> None:
     spec = dataclasses.replace(seven, channels=("ax", "ay", "az", "gx", "gy", "alt"), window=128, hop=32,
                                offset=(0.0,) * 6, inv_scale=(1.0,) * 6)  # fmt: skip
     tested = dataclasses.replace(subject(MODELS / "conv.tflite"), spec=spec)
-    images = build_bench(tested.graph, spec, "cortex-m4")
+    images = build_bench(compiled_code(tested.graph, spec), "cortex-m4")
     assert rates(spec) == [50, 200, 250]
     slow, fast = (path_cost(images / "path", spec, "cortex-m4", rate) for rate in (50, 200))
     assert slow.sample is None and fast.sample is not None and fast.baro is not None and fast.slot is not None

@@ -10,7 +10,7 @@ import pytest
 from px4_tinyml.bench.counting import LOOPS, calibrate, clock, infer
 from px4_tinyml.bench.cycles import Instruction, cycles, estimate
 from px4_tinyml.bench.measure import subject
-from px4_tinyml.bench.programs import build_bench, build_calibration
+from px4_tinyml.bench.programs import build_bench, build_calibration, compiled_code
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.cortex_m import CPUS, Program, build_programs, frame_files
 from px4_tinyml.replay.cortex_m import COUNTING, run_image
@@ -45,7 +45,7 @@ def test_a_clock_that_is_not_exact_is_refused() -> None:
 @pytest.mark.parametrize("name", ["dense", "conv"])
 def test_counts_agree_with_a_trace_and_by_layer(name: str, cpu: str) -> None:
     tested = subject(MODELS / f"{name}.tflite")
-    images = build_bench(tested.graph, None, cpu)
+    images = build_bench(compiled_code(tested.graph, None), cpu)
     first, again = (infer(images / "infer", tested.graph, tested.x, cpu) for _ in range(2))
     assert np.array_equal(first.instructions, again.instructions) and first.stack_bytes == again.stack_bytes
     apart = infer(images / "layers", tested.graph, tested.x, cpu)

@@ -2,7 +2,7 @@
 //
 // The engine and whatever it needs, and nothing else: linked with this as the only root and measured, never run.
 
-#include "engine_under_test.hpp"
+#include "Engine.hpp"
 
 Engine engine;
 

@@ -4,13 +4,18 @@
 
 #include <stdio.h>
 
-#include "engine_under_test.hpp"
+#include "Engine.hpp"
 
 extern Engine engine;
 extern "C" bool motion_footprint();
 
 int main()
 {
+	if (engine.problem()) {
+		fprintf(stderr, "%s\n", engine.problem());
+		return 1;
+	}
+
 	while (fread(engine.input(), Engine::kInputSize, 1, stdin) == 1) {
 		if (!motion_footprint() || fwrite(engine.output(), Engine::kOutputSize, 1, stdout) != 1) {
 			return 1;

@@ -3,12 +3,13 @@
 // Rows of the file "inputs" through the engine: "outputs", and "ticks" of each invoke() (with MOTION_LAYERS: the timer
 // after each layer instead), and in "stack" the bytes of stack it needs.
 
-#include "engine_under_test.hpp"
+#include "Engine.hpp"
 #include "probe.hpp"
 #include "semihosting.hpp"
 
 #if defined(MOTION_LAYERS)
 volatile uint32_t motion_layer_ticks[MOTION_LAYERS];
+uint32_t motion_layer;
 #endif
 
 namespace
@@ -27,6 +28,10 @@ void invoke(void *)
 
 int main()
 {
+	if (engine.problem()) {
+		semihosting::fail(engine.problem());
+	}
+
 	semihosting::File inputs("inputs", semihosting::File::Read);
 	semihosting::File outputs("outputs", semihosting::File::Write);
 	semihosting::File ticks("ticks", semihosting::File::Write);

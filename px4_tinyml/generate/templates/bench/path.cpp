@@ -5,7 +5,7 @@
 
 #include "FeedFile.hpp"
 #include "core/Pipeline.hpp"
-#include "engine_under_test.hpp"
+#include "Engine.hpp"
 #include "model/MotionSpec.hpp"
 #include "probe.hpp"
 

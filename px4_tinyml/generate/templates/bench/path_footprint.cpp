@@ -3,7 +3,7 @@
 // The whole classifier, signal path and engine, and nothing else: linked with this as the only root, never run.
 
 #include "core/Pipeline.hpp"
-#include "engine_under_test.hpp"
+#include "Engine.hpp"
 #include "model/MotionSpec.hpp"
 
 Engine engine;

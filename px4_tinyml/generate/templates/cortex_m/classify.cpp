@@ -3,40 +3,39 @@
 // The file "feed" through the whole classifier, everything it computed into the file "dump": the forms are those of
 // the host project's motion_classify --binary --dump.
 
+#include "Engine.hpp"
 #include "FeedFile.hpp"
 #include "core/Pipeline.hpp"
 #include "core/SameSpec.hpp"
-#include "engine/CompiledEngine.hpp"
-#include "model/CompiledModel.hpp"
 #include "model/MotionSpec.hpp"
 
 namespace
 {
 
 using motion::MotionSpec;
-using motion::model::CompiledModel;
 
-static_assert(motion::same_spec<MotionSpec, CompiledModel>(), "model/ holds parts of different trainings");
+static_assert(motion::same_spec<MotionSpec, Model>(), "model/ holds parts of different trainings");
 
 /// The engine, keeping what goes in and what comes out. The input is kept first: engines reuse its memory.
 class RecordingEngine
 {
 public:
+	const char *problem() const { return _engine.problem(); }
 	int8_t *input() { return _engine.input(); }
 	const int8_t *output() { return _engine.output(); }
 
 	bool invoke()
 	{
-		memcpy(values, _engine.input(), CompiledModel::kInputSize);
+		memcpy(values, _engine.input(), Model::kInputSize);
 		const bool ok = _engine.invoke();
-		memcpy(values + CompiledModel::kInputSize, _engine.output(), CompiledModel::kOutputSize);
+		memcpy(values + Model::kInputSize, _engine.output(), Model::kOutputSize);
 		return ok;
 	}
 
-	int8_t values[CompiledModel::kInputSize + CompiledModel::kOutputSize];
+	int8_t values[Model::kInputSize + Model::kOutputSize];
 
 private:
-	motion::engine::CompiledEngine<CompiledModel> _engine;
+	Engine _engine;
 };
 
 /// The dump, written in big blocks.
@@ -45,7 +44,7 @@ class DumpFile
 public:
 	DumpFile() : _file("dump", semihosting::File::Write)
 	{
-		const uint32_t head[4] = {1, sizeof(motion::Decision), CompiledModel::kInputSize, CompiledModel::kOutputSize};
+		const uint32_t head[4] = {1, sizeof(motion::Decision), Model::kInputSize, Model::kOutputSize};
 		append("MOTNDUMP", 8);
 		append(head, sizeof(head));
 	}
@@ -81,6 +80,10 @@ int main()
 {
 	static FeedFile feed("feed");
 	static DumpFile dump;
+
+	if (engine.problem()) {
+		semihosting::fail(engine.problem());
+	}
 
 	while (const FeedRecord *record = feed.next()) {
 		if (record->kind == 1) {

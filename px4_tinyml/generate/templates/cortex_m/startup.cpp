@@ -19,6 +19,13 @@ int main();
 	semihosting::exit(1);
 }
 
+/// Instead of the C library's, which needs signals.
+[[noreturn]] void abort()
+{
+	semihosting::print("abort\n");
+	semihosting::exit(1);
+}
+
 [[noreturn]] void reset()
 {
 	// The floating-point unit is off after reset: CPACR, full access to coprocessors 10 and 11.

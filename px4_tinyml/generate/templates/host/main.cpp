@@ -101,6 +101,12 @@ int classify(FILE *file, const char *name, bool binary, const char *dump)
 		return 1;
 	}
 
+	if (motion_problem(pipeline)) {
+		fprintf(stderr, "motion_classify: %s\n", motion_problem(pipeline));
+		motion_destroy(pipeline);
+		return 1;
+	}
+
 	if (dump) {
 		motion_set_recorder(pipeline, record, &recording);
 	}

@@ -7,19 +7,17 @@
 #include <new>
 #include <stddef.h>
 
+#include "Engine.hpp"
 #include "core/Pipeline.hpp"
 #include "core/SameSpec.hpp"
-#include "engine/CompiledEngine.hpp"
-#include "model/CompiledModel.hpp"
 #include "model/MotionSpec.hpp"
 
 namespace
 {
 
 using motion::MotionSpec;
-using motion::model::CompiledModel;
 
-static_assert(motion::same_spec<MotionSpec, CompiledModel>(), "model/ holds parts of different trainings");
+static_assert(motion::same_spec<MotionSpec, Model>(), "model/ holds parts of different trainings");
 
 static_assert(sizeof(motion_decision) == sizeof(motion::Decision), "motion.h and core/Decision.hpp differ");
 static_assert(offsetof(motion_decision, probability) == offsetof(motion::Decision, probability), "same");
@@ -30,6 +28,7 @@ static_assert(sizeof(motion_counters) == sizeof(motion::Counters), "motion.h and
 class RecordingEngine
 {
 public:
+	const char *problem() const { return _engine.problem(); }
 	int8_t *input() { return _engine.input(); }
 	const int8_t *output() { return _engine.output(); }
 
@@ -54,7 +53,7 @@ public:
 	void *context{nullptr};
 
 private:
-	motion::engine::CompiledEngine<CompiledModel> _engine;
+	Engine _engine;
 };
 
 } // namespace
@@ -77,6 +76,8 @@ uint32_t motion_input_size(void) { return MotionSpec::input_size; }
 uint32_t motion_max_decisions(void) { return MotionSpec::max_gap_slots + 1; }
 
 motion_pipeline *motion_create(void) { return new (std::nothrow) motion_pipeline; }
+
+const char *motion_problem(const motion_pipeline *pipeline) { return pipeline->engine.problem(); }
 
 void motion_destroy(motion_pipeline *pipeline) { delete pipeline; }
 

@@ -55,6 +55,7 @@ uint32_t motion_input_size(void);        /* int8 values the model takes: window 
 uint32_t motion_max_decisions(void);     /* most decisions one sample can bring */
 
 motion_pipeline *motion_create(void);    /* NULL when there is no memory */
+const char *motion_problem(const motion_pipeline *pipeline); /* why the engine cannot run the model, or NULL */
 void motion_destroy(motion_pipeline *pipeline);
 void motion_set_recorder(motion_pipeline *pipeline, motion_recorder recorder, void *context);
 
