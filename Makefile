@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 # Compiler and emulator for Cortex-M, as Debian and Ubuntu call them.
 TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
 
-.PHONY: demo test venv toolchain lint bench quality pretrained clean
+.PHONY: demo test venv toolchain lint bench quality clean
 .DEFAULT_GOAL := demo
 
 venv: $(STAMP)
@@ -32,6 +32,15 @@ test: venv toolchain
 
 bench: venv toolchain
 	$(BIN)/python benchmarks/bench_engine.py
+
+# How good the classifier is on simulated flights of airframes never trained on: about 15 minutes.
+quality: venv
+	$(BIN)/px4-tinyml fly --out build/quality/flights --flights 180 --seconds 100 --seed 2026 >/dev/null
+	for preset in default imu6; do \
+		$(BIN)/px4-tinyml dataset build/quality/flights --preset $$preset --out build/quality/$$preset && \
+		$(BIN)/px4-tinyml train build/quality/$$preset --out build/quality/$$preset-conv || exit; \
+	done
+	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
 
 lint: venv
 	$(BIN)/ruff check .
