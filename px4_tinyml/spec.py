@@ -46,12 +46,10 @@ class DecisionSpec:
     hold_windows: int = 2
 
     def __post_init__(self) -> None:
-        if not 1 <= self.smoothing_q8 <= 256:
-            raise SpecError(f"decision.smoothing_q8 = {self.smoothing_q8}: expected 1…256")
+        _whole_number("decision.smoothing_q8", self.smoothing_q8, 1, 256)
+        _whole_number("decision.hold_windows", self.hold_windows, 0, 1000)
         if not 0.0 < self.leave <= self.enter < 1.0:
             raise SpecError(f"decision.leave = {self.leave}, enter = {self.enter}: expected 0 < leave <= enter < 1")
-        if not 0 <= self.hold_windows <= 1000:
-            raise SpecError(f"decision.hold_windows = {self.hold_windows}: expected 0…1000")
 
     def threshold_q16(self, threshold: float) -> int:
         """A threshold in the units of the smoothed probability: 65536 is 1."""
@@ -88,9 +86,11 @@ class PipelineSpec:
             ("rate_hz", 1, 1000), ("window", 8, 1024), ("hop", 1, 1024), ("max_gap_slots", 0, 100),
             ("max_repeated_slots", 0, 1024), ("baro_stale_slots", 1, 10_000), ("baro_lag_slots", 0, 100),
         ):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise SpecError(f"{name} = {value!r}: expected a whole number {low}…{high}")
+            _whole_number(name, getattr(self, name), low, high)
+        for name in ("channels", "labels"):
+            names = getattr(self, name)
+            if not isinstance(names, tuple) or not all(isinstance(n, str) for n in names):
+                raise SpecError(f"{name} = {names!r}: expected a list of names")
         known = (*IMU_CHANNELS, ALTITUDE_CHANNEL)
         if tuple(c for c in known if c in self.channels) != tuple(self.channels) or not self.channels:
             raise SpecError(f"channels = {list(self.channels)}: expected some of {list(known)}, in this order")
@@ -156,6 +156,8 @@ class PipelineSpec:
             raise SpecError(f"{where}: spec version {version} found, {SPEC_VERSION} expected")
         decision = data.pop("decision", {})
         try:
+            if not isinstance(decision, Mapping):
+                raise SpecError(f"decision = {decision!r}: expected a table")
             _reject_unknown(data, cls, where)
             _reject_unknown(decision, DecisionSpec, f"{where}: decision")
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
@@ -180,6 +182,11 @@ class PipelineSpec:
     def hash24(self) -> int:
         """First 24 bits of the hash: exact in a float32, as the MAVLink report carries it."""
         return int(self.hash[:6], 16)
+
+
+def _whole_number(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise SpecError(f"{name} = {value!r}: expected a whole number {low}…{high}")
 
 
 def _reject_unknown(data: Mapping[str, Any], cls: type, where: str) -> None:
@@ -213,8 +220,10 @@ def load_spec(path: Path) -> PipelineSpec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid TOML: {error}") from error
     preset = data.pop("preset", "default")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SpecError(f"{path}: preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
     base = PRESETS[preset].to_dict()
-    decision = {**base["decision"], **data.pop("decision", {})}
+    decision = data.pop("decision", {})
+    if isinstance(decision, dict):
+        decision = {**base["decision"], **decision}
     return PipelineSpec.from_dict({**base, **data, "decision": decision}, where=str(path))

@@ -53,7 +53,8 @@ def _captures(lines: list[str], where: str) -> list[F64]:
 
 def _flight_log(path: Path, sha256: str, capture: int, rows: F64, label: str) -> FlightLog:
     spec = PRESETS["arduino119"]
-    first_slot = capture * CAPTURE_SPACING_S * spec.rate_hz
+    # Never in slot 0: a closed capture is fed with one more sample a slot earlier.
+    first_slot = (capture + 1) * CAPTURE_SPACING_S * spec.rate_hz
     half = US_PER_S // (2 * spec.rate_hz)
     time_us = np.array([spec.slot_start_us(first_slot + i) + half for i in range(len(rows))], dtype=np.uint64)
     warnings: list[str] = []

@@ -34,7 +34,7 @@ def test_arduino_captures(tmp_path: Path, end: str, between: str) -> None:
     assert second.imu.gyro_rad_s[0, 0] == pytest.approx(np.radians(200))
     assert second.labels[0].label == "vert" and second.labels[0].by == "file"
     spec = PRESETS["arduino119"]
-    for n, log in enumerate((first, second)):
+    for n, log in enumerate((first, second), start=1):
         slots = [spec.slot_of(int(t)) for t in log.imu.timestamp_us]
         assert slots == list(range(n * 1190, n * 1190 + 119))
         assert int(log.imu.timestamp_us[0]) == n * 10_000_000 + 4201  # the middle of a slot
