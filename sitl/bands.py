@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from px4_tinyml.bands import band_rms
 from px4_tinyml.types import F64, ImuSeries
 from px4_tinyml.units import RAD_PER_DEG, US_PER_S
 
 RATE_HZ = 50
 WINDOW = 128
 HOP = 32
-BANDS_HZ = ((0.4, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 24.0))
 QUANTITIES = ("a_xy", "a_z", "g_xy")
 """m/s², m/s² and deg/s."""
 
@@ -43,24 +43,16 @@ def slot_means(imu: ImuSeries) -> tuple[F64, F64]:
 def window_bands(imu: ImuSeries) -> tuple[F64, F64]:
     """(start of each window in s, RMS [W, quantity, band]); windows with an empty slot are left out."""
     time, mean = slot_means(imu)
-    weight = np.hanning(WINDOW)
-    frequency = np.fft.rfftfreq(WINDOW, 1.0 / RATE_HZ)
-    inside = np.array([(frequency >= low) & (frequency < high) for low, high in BANDS_HZ], dtype=np.float64)
-    starts, rows = [], []
-    for first in range(0, len(mean) - WINDOW + 1, HOP):
-        window = mean[first : first + WINDOW]
-        if not np.isfinite(window).all():
-            continue
-        spectrum = np.fft.rfft((window - window.mean(axis=0)) * weight[:, None], axis=0)
-        power = 2.0 * np.abs(spectrum) ** 2 / (WINDOW * float(np.sum(weight**2)))
-        band = inside @ power
-        rows.append([
-            np.sqrt(band[:, 0] + band[:, 1]),
-            np.sqrt(band[:, 2]),
-            np.sqrt(band[:, 3] + band[:, 4]) / RAD_PER_DEG,
-        ])  # fmt: skip
-        starts.append(time[first])
-    return np.array(starts), np.array(rows).reshape(-1, len(QUANTITIES), len(BANDS_HZ))
+    first = np.arange(0, len(mean) - WINDOW + 1, HOP)
+    windows = mean[first[:, None] + np.arange(WINDOW)]
+    whole = np.isfinite(windows).all(axis=(1, 2))
+    power = band_rms(windows[whole], RATE_HZ).astype(np.float64) ** 2
+    squares = [
+        power[:, :, 0] + power[:, :, 1],
+        power[:, :, 2],
+        (power[:, :, 3] + power[:, :, 4]) / RAD_PER_DEG**2,
+    ]
+    return time[first[whole]], np.sqrt(np.stack(squares, axis=1))
 
 
 def median_bands(imu: ImuSeries, between_s: tuple[float, float] | None = None) -> F64:

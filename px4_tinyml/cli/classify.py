@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
         stream = sys.stdout
         if args.out is not None:
             try:
-                stream = stack.enter_context(args.out.open("w", encoding="utf-8", errors="backslashreplace", newline=""))
+                opened = args.out.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+                stream = stack.enter_context(opened)
             except OSError as error:
                 raise SpecError(f"--out {args.out}: cannot be written ({error.strerror})") from error
         if args.json:

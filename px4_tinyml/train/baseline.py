@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.dataset.bands import BANDS_HZ, band_rms
+from px4_tinyml.bands import BANDS_HZ, band_rms
 from px4_tinyml.errors import ConversionError, ToolchainError
 from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.types import F32, Windows

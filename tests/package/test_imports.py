@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = ("collect", "dataset", "train", "convert", "generate", "classify", "replay", "bench", "report", "cli")
-FOUNDATION = {"spec", "types", "units", "errors", "paths", "progress"}
+FOUNDATION = {"spec", "types", "units", "errors", "paths", "progress", "bands"}
 FOUNDATION_MAY_USE = {*FOUNDATION, ""}
 SITL_MAY_USE = FOUNDATION_MAY_USE
 

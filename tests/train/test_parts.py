@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from px4_tinyml.dataset.bands import BANDS_HZ, band_rms
+from px4_tinyml.bands import BANDS_HZ, band_rms
 from px4_tinyml.spec import PRESETS
 from px4_tinyml.train import augment, baseline, fit, metrics
 from px4_tinyml.types import Windows

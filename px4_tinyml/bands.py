@@ -1,4 +1,4 @@
-"""RMS of windows by frequency band: what the physics baseline sees."""
+"""RMS of windows by frequency band: what the physics baseline sees, and how simulation is held to real air."""
 
 from __future__ import annotations
 
