@@ -38,8 +38,9 @@ def build_host_bench(code: Code) -> Path:
         sources += [str(library) for library in code.libraries]
         main, include = str(work / "src" / "host_infer.cpp"), ("-I", str(work / "src"))
         run_tool([*command, *include, main, *sources, "-o", str(product / "infer")])
-        root = "-Wl,--entry=motion_footprint"
-        run_tool([*command, *include, *SECTIONS, root, *sources, "-o", str(product / "footprint")])
+        # A C library that is needed wants a _start.
+        root = ("-Wl,--entry=motion_footprint", "-Wl,--defsym=_start=motion_footprint")
+        run_tool([*command, *include, *SECTIONS, *root, *sources, "-o", str(product / "footprint")])
         return product
 
     digests = [file_digest(library) for library in code.libraries]

@@ -65,19 +65,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_table(done: Sequence[Replayed]) -> None:
-    """Mismatches by log and pair, and the first difference of each pair that differs."""
+    """Mismatches by log, over all pairs of targets, and the first difference of each pair that differs."""
     golden, *logs = done
     told = [item for item in logs if item.windows or item.mismatches]
+    targets = [name for _, name in golden.pairs]
+    print(f"each compared with each: {', '.join(targets)}")
     width = max(len(item.name) for item in [golden, *told])
-    for group in ([golden], told):
-        if group:
-            names = [f"  {a}:{b}" for a, b in group[0].pairs]
-            print(f"{'mismatches':{width}} {'windows':>8}" + "".join(f"{name:>15}" for name in names))
-        for item in group:
-            cells = "".join(
-                f"{pair.mismatches:{max(15, len(name))}}" for name, pair in zip(names, item.pairs.values(), strict=True)
-            )
-            print(f"{item.name:{width}} {item.windows:8}{cells}")
+    print(f"{'':{width}} {'windows':>8} {'mismatches':>11}")
+    for item in [golden, *told]:
+        print(f"{item.name:{width}} {item.windows:8} {item.mismatches:11}")
     if len(told) < len(logs):
         print(f"{len(logs) - len(told)} recordings have no complete window")
     for item in done:
