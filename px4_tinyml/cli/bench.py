@@ -73,20 +73,19 @@ def costs_of(tested: Subject, targets: Sequence[str] | None = None, engine: str 
 
     engine: "tflm" measures TFLite Micro as well, where the environment names one.
     """
-    measured: list[Cost] = []
+    costs: list[Cost] = []
     measures = [measure, measure_tflm] if engine != COMPILED and os.environ.get(DIR_VARIABLE) else [measure]
     for target in dict.fromkeys(targets or TARGETS):
         try:
-            measured += [each(tested, target) for each in measures]
+            measured = [each(tested, target) for each in measures]
         except ToolchainError as error:
             if targets is not None:
                 raise
             log.warning("target %s is left out: %s", target, error)
-    known = {(cost.target, cost.engine) for cost in measured}
-    costs = list(measured)
-    for cost in RECORDED.get(tested.sha256, ()):
-        if (cost.target, COMPILED) in known and (cost.target, cost.engine) not in known:
-            costs.append(cost)
+            continue
+        known = {cost.engine for cost in measured}
+        costs += measured
+        costs += [c for c in RECORDED.get(tested.sha256, ()) if c.target == target and c.engine not in known]
     if not costs:
         raise ToolchainError("no target can run here: nothing was measured")
     return costs
