@@ -1,9 +1,12 @@
-"""Progress bars on stderr, silent where nobody looks (not a terminal)."""
+"""Long work: progress bars on stderr, silent where nobody looks (not a terminal), and Ctrl-C that is not lost."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -15,3 +18,30 @@ def progress(items: Iterable[T], what: str, total: int | None = None, unit: str 
     """Go through items, showing how far it is."""
     bar: Iterable[T] = tqdm(items, desc=what, total=total, unit=unit, file=sys.stderr, disable=None, leave=False)
     yield from bar
+
+
+@contextlib.contextmanager
+def interrupt_between_steps() -> Iterator[Callable[[], None]]:
+    """Note Ctrl-C and raise it where the yielded function is called next; pressed twice, it is raised at once.
+
+    A KeyboardInterrupt in the middle of a library's native code is sometimes swallowed there.
+    """
+    noted = threading.Event()
+
+    def handler(signum: int, frame: object) -> None:
+        if noted.is_set():
+            raise KeyboardInterrupt
+        noted.set()
+
+    def check() -> None:
+        if noted.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.dataset.preprocess import scale
 from px4_tinyml.errors import DatasetError
-from px4_tinyml.progress import progress
+from px4_tinyml.progress import interrupt_between_steps, progress
 from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.train.architectures import make_model
 from px4_tinyml.train.augment import augment
@@ -107,21 +107,26 @@ def _epochs(
     )
     history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
     best, best_weights = np.inf, model.get_weights()
-    for epoch in progress(range(options.epochs), f"training {options.arch}", unit="epoch"):
-        x = network_input(augment(train_part.x, rng, spec), spec)
-        order = rng.permutation(len(x))
-        result = model.fit(
-            x[order], train_part.y[order], sample_weight=weight[order],
-            batch_size=options.batch, shuffle=False, verbose=0,
-        )  # fmt: skip
-        loss = float(result.history["loss"][-1])
-        validation_loss = float(model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight))
-        history["loss"].append(loss)
-        history["validation_loss"].append(validation_loss)
-        log.debug("epoch %d: loss %.4f, validation %.4f", epoch + 1, loss, validation_loss)
-        if validation_loss < best:
-            best, best_weights = validation_loss, model.get_weights()
-        elif epoch - int(np.argmin(history["validation_loss"])) >= options.patience:
-            break
+    with interrupt_between_steps() as check_interrupt:
+        for epoch in progress(range(options.epochs), f"training {options.arch}", unit="epoch"):
+            check_interrupt()
+            x = network_input(augment(train_part.x, rng, spec), spec)
+            order = rng.permutation(len(x))
+            result = model.fit(
+                x[order], train_part.y[order], sample_weight=weight[order],
+                batch_size=options.batch, shuffle=False, verbose=0,
+            )  # fmt: skip
+            loss = float(result.history["loss"][-1])
+            validation_loss = float(
+                model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight)
+            )
+            history["loss"].append(loss)
+            history["validation_loss"].append(validation_loss)
+            log.debug("epoch %d: loss %.4f, validation %.4f", epoch + 1, loss, validation_loss)
+            if validation_loss < best:
+                best, best_weights = validation_loss, model.get_weights()
+            elif epoch - int(np.argmin(history["validation_loss"])) >= options.patience:
+                break
+        check_interrupt()
     model.set_weights(best_weights)
     return history

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROWS = 119
+CAPTURES = 36
 
 
 class Result(NamedTuple):
@@ -28,7 +29,7 @@ class Workshop(NamedTuple):
     bundle: Path
 
 
-def write_gestures(path: Path, axis: int, captures: int = 24, seed: int = 0) -> Path:
+def write_gestures(path: Path, axis: int, captures: int = CAPTURES, seed: int = 0) -> Path:
     """An Arduino capture file: a swing along one axis, each time of another size."""
     rng = np.random.default_rng(seed)
     time = np.arange(ROWS) / 119.0

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_workshop import write_gestures, write_logs
+from cli_workshop import CAPTURES, write_gestures, write_logs
 
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
@@ -35,7 +35,7 @@ def test_a_log_given_twice_counts_once(run, tmp_path: Path) -> None:
     once, twice = (Dataset.load(tmp_path / name) for name in ("once", "twice"))
     assert result.code == 0 and len(once.windows(PARTS)) == len(twice.windows(PARTS)) > 40
     same = [u for u in twice.about["unusable"] if u["why"].startswith("the same file as ")]
-    assert len(same) == 24 and {Path(u["source"]).name.partition("#")[0] for u in same} == {"vert.csv"}
+    assert len(same) == CAPTURES and {Path(u["source"]).name.partition("#")[0] for u in same} == {"vert.csv"}
 
 
 def test_labels_of_a_file_that_the_spec_does_not_know_are_left_out(run, fails, tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_bundle_for_another_signal_path_is_told(run, fails, workshop: Workshop
 
 
 def test_too_little_to_learn_from(fails, run, tmp_path: Path) -> None:
-    two = write_gestures(tmp_path / "two" / "vert.csv", axis=2, captures=3)
+    two = write_gestures(tmp_path / "two" / "vert.csv", axis=2, captures=2)
     assert "at least 3 needed" in fails(1, "dataset", two, *PRESET, "--out", tmp_path / "out")
     one = write_gestures(tmp_path / "one" / "vert.csv", axis=2, captures=9)
     assert run("dataset", one, *PRESET, "--out", tmp_path / "one_label").code == 0
