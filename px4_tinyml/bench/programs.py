@@ -17,8 +17,6 @@ from px4_tinyml.spec import PipelineSpec
 
 RUN = ("startup.cpp", "probe.S")
 ROOT = ("-Wl,--entry=motion_footprint",)
-NM = {"host": "nm"}
-ARM_NM = "arm-none-eabi-nm"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +62,7 @@ def compiled_code(graph: Graph, spec: PipelineSpec | None) -> Code:
 def tflm_code(model: bytes, graph: Graph, spec: PipelineSpec | None, tree: TflmTree, arena: Arena, target: str) -> Code:
     """For TensorFlow Lite Micro."""
     files = tflm_model(model, graph, spec.hash if spec else "", arena)
-    flags = tree.flags(NM.get(target, ARM_NM))
+    flags = tree.flags("nm" if target == "host" else "arm-none-eabi-nm")
     return Code(graph, spec, files, "tflm_layers.hpp", flags, (tree.library,))
 
 
