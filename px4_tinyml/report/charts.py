@@ -92,7 +92,7 @@ def _panels(timeline: Timeline, spec: PipelineSpec) -> list[tuple[int, str, Pain
             panels.append((72, title, _curve(timeline, np.asarray(values, np.float64), levels)))
     for inks, title in (
         ({"az": "soft"}, "a_z about its mean, m/s²"),
-        ({"ax": "accent", "ay": "faint"}, "a_x (violet) and a_y (grey) about their means, m/s²"),
+        ({"ax": "accent", "ay": "faint"}, "a_x (violet), a_y (grey), m/s²"),
     ):
         if all(channel in timeline.slots for channel in inks):
             limits = _without_spikes([timeline.slots[channel] for channel in inks])
