@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-FLIGHTS = 72
+FLIGHTS = 126
 SECONDS = 90.0
 EPOCHS = 60
 
@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
     """The options of `demo`."""
     parser = subparsers.add_parser(
         "demo",
-        help="fly, train, generate C++, replay, report: everything, in about three minutes",
+        help="fly, train, generate C++, replay, report: everything, in about two minutes",
         description="The whole job on embedded defaults: simulated flights in calm and turbulent air, data set, "
         "training, int8, a C++ classifier built here, and a replay that proves it computes the same.",
     )
