@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("collect", "dataset", "train", "convert", "generate", "classify", "replay", "bench", "report", "cli")
+ROOMS = ("collect", "link", "dataset", "train", "convert", "generate", "classify", "replay", "bench", "report", "cli")
 FOUNDATION = {"spec", "types", "units", "errors", "paths", "progress", "bands"}
 FOUNDATION_MAY_USE = {*FOUNDATION, ""}
-SITL_MAY_USE = FOUNDATION_MAY_USE
+SITL_MAY_USE = {*FOUNDATION_MAY_USE, "collect", "link"}
+MAY_USE_SITL = {"replay", "cli"}
 
 
 def sources() -> list[Path]:
@@ -54,7 +55,7 @@ def test_imports_run_one_way(path: Path) -> None:
         allowed = {*SITL_MAY_USE, "sitl"}
     else:
         allowed = {*FOUNDATION_MAY_USE, *ROOMS[: ROOMS.index(here) + 1]}
-        if here == "cli":
+        if here in MAY_USE_SITL:
             allowed |= {"sitl"}
     assert imported(path) <= allowed
 

@@ -1,0 +1,1 @@
+"""Live MAVLink: addresses, connections that come back, vehicles, recording."""
