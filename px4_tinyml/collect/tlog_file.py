@@ -25,7 +25,7 @@ _CRC_BLOCK = 8192
 
 
 @cache
-def _definitions() -> dict[int, Any]:
+def definitions() -> dict[int, Any]:
     """Message classes by id: ArduPilot's dialect holds common and the development of both autopilots' messages."""
     from pymavlink.dialects.v20 import ardupilotmega
 
@@ -35,7 +35,7 @@ def _definitions() -> dict[int, Any]:
 @cache
 def _crc_extras() -> NDArray[np.int16]:
     """CRC_EXTRA by message id, -1 where unknown."""
-    known = _definitions()
+    known = definitions()
     extras = np.full(max(known) + 1, -1, dtype=np.int16)
     for number, message in known.items():
         extras[number] = message.crc_extra
@@ -65,13 +65,13 @@ def _crc_pair_table() -> NDArray[np.uint16]:
 @cache
 def message_id(name: str) -> int:
     """Number of a MAVLink message."""
-    return next(number for number, message in _definitions().items() if message.msgname == name)
+    return next(number for number, message in definitions().items() if message.msgname == name)
 
 
 @cache
 def _layout(number: int) -> np.dtype[Any]:
     """NumPy layout of a message's payload as it is on the wire."""
-    message = _definitions()[number]
+    message = definitions()[number]
     fields: list[Any] = []
     for name, code, length in zip(
         message.ordered_fieldnames, _codes(message.unpacker.format), message.array_lengths, strict=True
@@ -144,7 +144,7 @@ class TlogFile:
                 if not size or place + TIME_SIZE + size > end:
                     self.garbage += end - place
                     break
-                if _number(raw, place + TIME_SIZE) in _definitions():
+                if _number(raw, place + TIME_SIZE) in definitions():
                     self.bad_crc += 1
                 else:
                     self.unknown += 1
@@ -189,7 +189,7 @@ class TlogFile:
     def counts(self, system: int | None = None) -> dict[str, int]:
         """Frames of each message by name (of one system)."""
         found = {
-            _definitions()[number].msgname: len(at) if system is None else int((self.frames.system[at] == system).sum())
+            definitions()[number].msgname: len(at) if system is None else int((self.frames.system[at] == system).sum())
             for number, at in self._by_number.items()
         }
         return {name: number for name, number in found.items() if number}
