@@ -1,0 +1,364 @@
+"""The five kinds of wire under a link. None of them ever blocks; what goes wrong is an OSError."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections import deque
+from typing import Protocol
+
+from px4_tinyml.link.address import LinkAddress
+
+Peer = tuple[object, ...]
+"""Where bytes came from; () when there is only one place."""
+RECEIVE_BUFFER = 4 << 20
+"""Bytes asked of the kernel: a minute of a fast link, should this program be kept from running."""
+MAX_DATAGRAM = 65536
+MAX_READS = 4096
+MAX_PEERS = 16
+SEND_ROOM = 4096
+"""Bytes of unsent frames kept for a stream that is full; the frames after these are dropped."""
+_SO_TIMESTAMPNS, _SO_RXQ_OVFL = 35, 40  # asm-generic/socket.h; Python has no names for them
+_TIMESPEC, _COUNT = struct.Struct("@qq"), struct.Struct("@I")
+
+
+class Chunk:
+    """Bytes that came together. age_us: how long the kernel kept them."""
+
+    __slots__ = ("age_us", "data", "peer")
+
+    def __init__(self, data: bytes, peer: Peer = (), age_us: int = 0) -> None:
+        self.data, self.peer, self.age_us = data, peer, age_us
+
+
+class Port(Protocol):
+    """An open (or opening) wire."""
+
+    datagrams: bool
+    kernel_dropped: int
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody can be at the other end."""
+
+    def fileno(self) -> int:
+        """To wait on."""
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Wait until it can be written to, too."""
+
+    def read(self) -> list[Chunk]:
+        """All that is there. OSError when the wire is gone."""
+
+    def write(self, data: bytes, peer: Peer | None) -> bool:
+        """Send a frame, to one peer or to all; False when there is no room or nobody."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class UdpPort:
+    """udpin and udpout: one socket. Peers are those heard (and the one to speak to)."""
+
+    datagrams = True
+
+    def __init__(self, address: LinkAddress) -> None:
+        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
+        self._socket = socket.socket(family, kind, protocol)
+        self._peers: dict[Peer, None] = {}
+        self.kernel_dropped = 0
+        try:
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            for option in (_SO_TIMESTAMPNS, _SO_RXQ_OVFL):
+                with contextlib.suppress(OSError):
+                    self._socket.setsockopt(socket.SOL_SOCKET, option, 1)
+            if address.kind == "udpin":
+                self._socket.bind(where)
+            else:
+                self._peers[where] = None
+        except OSError:
+            self._socket.close()
+            raise
+        self._buffer = bytearray(MAX_DATAGRAM)
+        self.open = True
+        self.wants_to_write = False
+
+    @property
+    def local_port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def read(self) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        view = memoryview(self._buffer)
+        now_ns = time.time_ns()
+        for _ in range(MAX_READS):
+            try:
+                size, extra, _, peer = self._socket.recvmsg_into([self._buffer], 64)
+            except BlockingIOError:
+                break
+            except ConnectionRefusedError:
+                continue  # nobody listened to what was sent there: not this wire's end
+            if peer not in self._peers:
+                self._meet(peer)
+            age_us = 0
+            for _level, what, value in extra:
+                if what == _SO_TIMESTAMPNS:
+                    seconds, nanoseconds = _TIMESPEC.unpack(value)
+                    age_us = max(0, now_ns - seconds * 1_000_000_000 - nanoseconds) // 1000
+                elif what == _SO_RXQ_OVFL:
+                    self.kernel_dropped = _COUNT.unpack(value)[0]
+            chunks.append(Chunk(bytes(view[:size]), peer, age_us))
+        return chunks
+
+    def _meet(self, peer: Peer) -> None:
+        self._peers[peer] = None
+        if len(self._peers) > MAX_PEERS:
+            del self._peers[next(iter(self._peers))]
+
+    def write(self, data: bytes, peer: Peer | None) -> bool:
+        sent = False
+        for where in [peer] if peer else list(self._peers):
+            with contextlib.suppress(OSError):  # one that cannot be reached now may be later
+                sent |= self._socket.sendto(data, where) == len(data)
+        return sent
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class StreamPort:
+    """A byte stream by file descriptor: frames are sent whole or not at all."""
+
+    datagrams = False
+    kernel_dropped = 0
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._unsent: deque[bytes] = deque()
+        self._unsent_size = 0
+
+    @property
+    def open(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    @property
+    def wants_to_write(self) -> bool:
+        return bool(self._unsent)
+
+    def read(self) -> list[Chunk]:
+        self._flush()
+        parts: list[bytes] = []
+        for _ in range(MAX_READS):
+            try:
+                part = os.read(self._descriptor, MAX_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError:
+                if parts:
+                    break  # what came before the end is not lost; the next read says again that it has ended
+                raise
+            if not part:
+                if not parts and self._ended():
+                    raise OSError(errno.ECONNRESET, "closed by the other end")
+                break
+            parts.append(part)
+            if len(part) < 4096:
+                break  # less than there was room for: no need to ask again
+        return [Chunk(b"".join(parts))] if parts else []
+
+    def _ended(self) -> bool:
+        """Whether reading nothing means the end."""
+        return True
+
+    def write(self, data: bytes, peer: Peer | None) -> bool:
+        self._flush()
+        if self._unsent_size + len(data) > SEND_ROOM:
+            return False
+        self._unsent.append(data)
+        self._unsent_size += len(data)
+        self._flush()
+        return True
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                written = os.write(self._descriptor, self._unsent[0])
+            except BlockingIOError:
+                return
+            self._unsent_size -= written
+            rest = self._unsent.popleft()[written:]
+            if rest:
+                self._unsent.appendleft(rest)
+                return
+
+    def close(self) -> None:
+        """The subclass owns the descriptor."""
+
+
+class SerialPort(StreamPort):
+    """A UART or USB device, set up by pyserial and locked against a second program."""
+
+    def __init__(self, device: str, baud: int) -> None:
+        import serial
+
+        try:
+            self._serial = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, f"baud rate {baud} is not possible here ({error})") from error
+        except serial.SerialException as error:
+            number = error.errno if isinstance(error.errno, int) else errno.EIO
+            reason = os.strerror(number) if isinstance(error.errno, int) else str(error)
+            raise OSError(number, reason) from error
+        super().__init__(self._serial.fileno())
+
+    def _ended(self) -> bool:
+        """A quiet UART reads nothing as well; one that is ready and yet has nothing was unplugged."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._serial.close()
+
+
+class TcpPort(StreamPort):
+    """tcp: a client, connecting without waiting for it."""
+
+    def __init__(self, address: LinkAddress) -> None:
+        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        self._socket = socket.socket(family, kind, protocol)
+        self._connecting = True
+        try:
+            _prepare(self._socket)
+            started = self._socket.connect_ex(where)
+            if started not in (0, errno.EINPROGRESS):
+                raise OSError(started, os.strerror(started))
+        except OSError:
+            self._socket.close()
+            raise
+        super().__init__(self._socket.fileno())
+
+    @property
+    def open(self) -> bool:
+        return not self._connecting
+
+    @property
+    def wants_to_write(self) -> bool:
+        return self._connecting or super().wants_to_write
+
+    def read(self) -> list[Chunk]:
+        if self._connecting:
+            failed = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if failed:
+                raise OSError(failed, os.strerror(failed))
+            try:
+                self._socket.getpeername()
+            except OSError:
+                return []
+            self._connecting = False
+        return super().read()
+
+    def write(self, data: bytes, peer: Peer | None) -> bool:
+        return self.open and super().write(data, peer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class TcpServerPort:
+    """tcpin: a server with any number of clients, each a stream."""
+
+    datagrams = False
+    kernel_dropped = 0
+
+    def __init__(self, address: LinkAddress) -> None:
+        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        self._socket = socket.socket(family, kind, protocol)
+        self._clients: dict[Peer, tuple[socket.socket, StreamPort]] = {}
+        try:
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind(where)
+            self._socket.listen()
+        except OSError:
+            self._socket.close()
+            raise
+        self._poll = select.epoll()  # ready when any of them is, itself a descriptor to wait on
+        self._poll.register(self._socket, select.EPOLLIN)
+        self.gone: list[Peer] = []
+
+    @property
+    def open(self) -> bool:
+        return bool(self._clients)
+
+    @property
+    def wants_to_write(self) -> bool:
+        return False
+
+    @property
+    def local_port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def fileno(self) -> int:
+        return self._poll.fileno()
+
+    def read(self) -> list[Chunk]:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            for _ in range(MAX_PEERS):
+                client, peer = self._socket.accept()
+                _prepare(client)
+                self._clients[peer] = client, StreamPort(client.fileno())
+                self._poll.register(client, select.EPOLLIN)
+        chunks: list[Chunk] = []
+        for peer, (_, stream) in list(self._clients.items()):
+            try:
+                chunks += [Chunk(chunk.data, peer) for chunk in stream.read()]
+            except OSError:
+                self._drop(peer)
+        return chunks
+
+    def write(self, data: bytes, peer: Peer | None) -> bool:
+        sent = False
+        for where in [peer] if peer in self._clients else list(self._clients):
+            try:
+                sent |= self._clients[where][1].write(data, None)
+            except OSError:
+                self._drop(where)
+        return sent
+
+    def _drop(self, peer: Peer) -> None:
+        client, _ = self._clients.pop(peer)
+        self._poll.unregister(client)
+        client.close()
+        self.gone.append(peer)
+
+    def close(self) -> None:
+        for peer in list(self._clients):
+            self._drop(peer)
+        self._poll.close()
+        self._socket.close()
+
+
+def _prepare(stream: socket.socket) -> None:
+    """Non-blocking, without delay for small frames, and noticing a peer that vanished."""
+    stream.setblocking(False)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
+        if hasattr(socket, name):
+            stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,149 @@
+"""What a link lost, counted from MAVLink's 8-bit sequence numbers, for each (system, component)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+WINDOW = 128
+"""Frames back from the newest within which a late frame is told from a duplicate."""
+OUTAGE_US = 3_000_000
+"""A silence this long (and of more than two frames) is an outage."""
+_RATE_US = 1_000_000
+
+
+@dataclass
+class SenderStatistics:
+    """One component's frames. `lost` goes down again when a frame turns out to be late (`reordered`).
+
+    Eight bits cannot count a long silence: there the sender's rate says how many times 256 were lost as well.
+    bytes are whole frames. unsigned, bad_signature and replayed frames were not believed: they are in no other count.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    reordered: int = 0
+    unknown: int = 0
+    unsigned: int = 0
+    bad_signature: int = 0
+    replayed: int = 0
+    outages: int = 0
+    outage_s: float = 0.0
+    rate_hz: float = 0.0
+    """Frames sent a second, over the last whole second."""
+    last_us: int = 0
+    """When the newest frame was received, µs since 1970."""
+    _sequence: int = field(default=-1, repr=False)
+    _seen: int = field(default=0, repr=False)  # bit n: the frame n before the newest one was received
+    _reconnected: bool = field(default=False, repr=False)
+    _advanced: int = field(default=0, repr=False)
+    _mark_us: int = field(default=0, repr=False)
+
+    def note(self, sequence: int, received_us: int, size: int) -> None:
+        """Count a believed frame."""
+        self.frames += 1
+        self.bytes += size
+        ahead = (sequence - self._sequence) & 0xFF
+        silence_us = received_us - self.last_us
+        if ahead != 1 or silence_us > _RATE_US:
+            if self._sequence < 0:
+                self._start(sequence, received_us)
+                return
+            ahead = self._true_advance(ahead, silence_us)
+            if ahead <= 0 and self._reconnected:
+                self._start(sequence, received_us)
+                return
+            if silence_us > OUTAGE_US and silence_us * self.rate_hz > 2e6:
+                self.outages += 1
+                self.outage_s += silence_us / 1e6
+            if ahead <= 0:
+                self._late(-ahead)
+                self.last_us = received_us
+                return
+            self.lost += ahead - 1
+        self._reconnected = False
+        self._sequence = sequence
+        self._seen = (self._seen << ahead | 1) & _MASK if ahead < WINDOW else 1
+        self.last_us = received_us
+        self._advanced += ahead
+        elapsed_us = received_us - self._mark_us
+        if elapsed_us >= _RATE_US:
+            self.rate_hz = self._advanced * 1e6 / elapsed_us
+            self._mark_us, self._advanced = received_us, 0
+
+    def restart(self) -> None:
+        """The sender starts counting anew (it rebooted): the next frame loses nothing."""
+        self._sequence = -1
+
+    def reconnect(self) -> None:
+        """A new connection brings no late frames: numbers that go back are a new count."""
+        self._reconnected = True
+
+    def _start(self, sequence: int, received_us: int) -> None:
+        self._sequence, self._seen, self._reconnected = sequence, 1, False
+        self.last_us = self._mark_us = received_us
+        self._advanced = 0
+
+    def _true_advance(self, ahead: int, silence_us: int) -> int:
+        """How many frames were sent since the newest one: of the numbers with these 8 bits the likeliest.
+
+        ahead: 0…255. Zero and below: a frame from before the newest.
+        """
+        elapsed_us = self.last_us + silence_us - self._mark_us
+        rate_hz = self.rate_hz or (self._advanced * 1e6 / elapsed_us if elapsed_us > 0 else 0.0)
+        expected = silence_us * rate_hz / 1e6
+        if expected <= WINDOW / 2:
+            return ahead if ahead < WINDOW else ahead - 256
+        return ahead + 256 * max(0, round((expected - ahead) / 256))
+
+    def _late(self, behind: int) -> None:
+        if self._seen >> behind & 1:
+            self.duplicates += 1
+        else:
+            self._seen |= 1 << behind
+            self.reordered += 1
+            self.lost = max(0, self.lost - 1)
+
+
+_MASK = (1 << WINDOW) - 1
+
+
+@dataclass
+class LinkStatistics:
+    """All of a link. senders by (system, component); the other counts belong to nobody in particular.
+
+    bad_crc, unknown_ids: frames by message id. kernel_dropped: datagrams the kernel had no room for (their frames
+    are in `lost`, too). outages: times the whole link was silent for over 3 s. send_dropped: messages without room.
+    """
+
+    senders: dict[tuple[int, int], SenderStatistics] = field(default_factory=dict)
+    bad_crc: dict[int, int] = field(default_factory=dict)
+    unknown_ids: dict[int, int] = field(default_factory=dict)
+    garbage_bytes: int = 0
+    kernel_dropped: int = 0
+    reconnects: int = 0
+    outages: int = 0
+    outage_s: float = 0.0
+    reboots: int = 0
+    sent: int = 0
+    send_dropped: int = 0
+
+    def sender(self, system: int, component: int) -> SenderStatistics:
+        """Counts of one component; new ones start at zero."""
+        return self.senders.setdefault((system, component), SenderStatistics())
+
+    def total(self, name: str) -> int:
+        """Sum of one count over all senders."""
+        return sum(int(getattr(sender, name)) for sender in self.senders.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: the sidecar of a recording, `--json`."""
+        counts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "senders"}
+        senders = [
+            {"system": system, "component": component}
+            | {f.name: getattr(sender, f.name) for f in fields(sender) if not f.name.startswith("_")}
+            for (system, component), sender in sorted(self.senders.items())
+        ]
+        return {**counts, "senders": senders}
