@@ -20,13 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from px4_tinyml.collect import read_log
-from px4_tinyml.collect.tlog import BARO_MESSAGES, IMU_MESSAGES, VELOCITY_MESSAGES
+from px4_tinyml.collect.mavlink_stream import STREAM_MESSAGES
+from px4_tinyml.collect.tlog import VELOCITY_MESSAGES
 from px4_tinyml.collect.tlog_file import TlogFile
 
-WANTED = (
-    *IMU_MESSAGES, *BARO_MESSAGES, *VELOCITY_MESSAGES, "HEARTBEAT", "EXTENDED_SYS_STATE", "STATUSTEXT",
-    "AUTOPILOT_VERSION",
-)  # fmt: skip
+WANTED = (*STREAM_MESSAGES, *VELOCITY_MESSAGES, "EXTENDED_SYS_STATE", "STATUSTEXT", "AUTOPILOT_VERSION")
 
 
 def made_tlog(path: Path, seconds: int = 3600) -> None:

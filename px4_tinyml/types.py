@@ -143,7 +143,9 @@ class FlightLog:
     source: file path as the user gave it; when one file holds several recordings, "path#part".
     sha256: of the file. vehicle: the airframe key used to split by airframe (for example
     "quad 4001 PX4_FMU_V6C"). whole: a closed capture whose first and last samples fill their slots
-    (an Arduino 119-row capture), as against a cut out of a stream. info: what else `inspect` shows.
+    (an Arduino 119-row capture), as against a cut out of a stream. baro_before: where the source tells in which
+    order the samples came (a link's recording), how many barometer samples came before each IMU sample.
+    info: what else `inspect` shows.
     """
 
     source: str
@@ -157,6 +159,7 @@ class FlightLog:
     gaps: tuple[Gap, ...] = ()
     warnings: tuple[str, ...] = ()
     whole: bool = False
+    baro_before: NDArray[np.int64] | None = None
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -23,6 +23,7 @@ MAX_ACCEL_M_S2 = 400.0
 """Beyond every accelerometer flown (32 g is 314 m/s²)."""
 MAX_GYRO_RAD_S = 70.0
 """Beyond every gyroscope flown (4000 °/s is 69.8 rad/s)."""
+NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s: no IMU reads that"
 HITL_ACCEL_M_S2 = 100.0
 ALTITUDE_RANGE_M = (-1000.0, 20_000.0)
 ALTITUDE_JUMP_M = 20.0
@@ -102,20 +103,19 @@ def imu_series(
     """Checked samples and the gaps between them. Inputs: N times (µs), N×3 FRD m/s² and rad/s."""
     times, keep = checked_times(time_us, "IMU", warnings)
     sane = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
-    _leave_out(
-        keep & ~sane,
-        times,
-        f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s: no IMU reads that",
-        warnings,
-    )
+    _leave_out(keep & ~sane, times, NO_IMU_READS_THAT, warnings)
     keep &= sane
-    times, accel_m_s2, gyro_rad_s = times[keep], accel_m_s2[keep], gyro_rad_s[keep]
-    _warn_backwards(times, "IMU", warnings)
-    imu = ImuSeries(times.astype(np.uint64), accel_m_s2, gyro_rad_s)
+    imu = ImuSeries(times[keep].astype(np.uint64), accel_m_s2[keep], gyro_rad_s[keep])
+    return imu, examine_imu(imu, warnings)
+
+
+def examine_imu(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
+    """Warnings about samples that could be true; the gaps between them."""
+    _warn_backwards(imu.timestamp_us.astype(np.int64), "IMU", warnings)
     gaps = imu_gaps(imu, warnings)
     _warn_values(imu, warnings)
     _warn_rate(imu, warnings)
-    return imu, gaps
+    return gaps
 
 
 def imu_gaps(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
@@ -194,7 +194,16 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
         near = np.abs(after - before) < ALTITUDE_JUMP_M
         spike[1:-1] = (np.abs(here - before) > ALTITUDE_JUMP_M) & (np.abs(here - after) > ALTITUDE_JUMP_M) & near
     _leave_out(spike, times, f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m and back", warnings)
-    times, altitude = times[~spike], altitude[~spike]
+    if spike.all():
+        return None
+    baro = BaroSeries(times[~spike].astype(np.uint64), altitude[~spike].astype(np.float32))
+    examine_baro(baro, warnings)
+    return baro
+
+
+def examine_baro(baro: BaroSeries, warnings: list[str]) -> None:
+    """Warnings about samples that could be true."""
+    times, altitude = baro.timestamp_us.astype(np.int64), baro.altitude_m
     jump = (np.abs(np.diff(altitude)) > ALTITUDE_JUMP_M) & (np.diff(times) < US_PER_S)
     if jump.any():
         warnings.append(
@@ -202,7 +211,6 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
             f"first at {seconds(times[int(np.flatnonzero(jump)[0])])}"
         )
     _warn_backwards(times, "barometer", warnings)
-    return BaroSeries(times.astype(np.uint64), altitude.astype(np.float32)) if len(times) else None
 
 
 def hold(at: NDArray[Any], changed_at: NDArray[Any], values: NDArray[Any], unknown: float) -> NDArray[Any]:

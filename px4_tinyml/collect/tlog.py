@@ -1,13 +1,13 @@
 """MAVLink telemetry log → FlightLogs, one for each component that sends an IMU.
 
-HIGHRES_IMU is SI; SCALED_IMU* is milli-g and mrad/s; ArduPilot sends RAW_IMU in those units too (of other
-autopilots it is raw counts, which nobody outside them can scale). All are body FRD. Sample times are the
+mavlink_stream.py has the rules by which messages become samples: the same as on a live link. Sample times are the
 messages' own (since boot), so a reboot stays visible; what has no time gets that of the messages around it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,31 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.collect.checks import baro_series, imu_series, pressure_altitudes_m
+from px4_tinyml.collect.checks import NO_IMU_READS_THAT, count, examine_baro, examine_imu
+from px4_tinyml.collect.mavlink_stream import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
 from px4_tinyml.collect.reference import Signal, Velocity, reference_series
-from px4_tinyml.collect.tlog_file import Frames, TlogFile
+from px4_tinyml.collect.tlog_file import Frames, TlogFile, message_id
 from px4_tinyml.collect.unusable import UnusableLogError
 from px4_tinyml.collect.vehicles import AUTOPILOTS, mav_type_name
 from px4_tinyml.errors import LogError
-from px4_tinyml.types import F64, BaroSeries, Bool, FlightLog
-from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S
+from px4_tinyml.types import F64, BaroSeries, FlightLog, ImuSeries
+from px4_tinyml.units import US_PER_S
 
-MILLI_G = STANDARD_GRAVITY_M_S2 / 1000.0
-ARDUPILOT = 3
 MODE_FLAG_ARMED = 128
-HIGHRES_IMU_FIELDS = 0x3F
-HIGHRES_PRESSURE_ALT = 1 << 11
 LANDED_STATES = {1: 0, 2: 1, 3: 1, 4: 1}
 """MAV_LANDED_STATE → airborne: on ground; in air, taking off, landing."""
-
-IMU_MESSAGES = ("HIGHRES_IMU", "SCALED_IMU", "RAW_IMU", "SCALED_IMU2", "SCALED_IMU3")
-"""In the order of preference (ArduPilot's RAW_IMU is its first IMU, SCALED_IMU2 its second)."""
-BARO_MESSAGES = ("SCALED_PRESSURE", "SCALED_PRESSURE2", "SCALED_PRESSURE3")
 VELOCITY_MESSAGES = ("LOCAL_POSITION_NED", "GLOBAL_POSITION_INT", "VFR_HUD")
 SLOW_SHARE = 0.5
-"""A preferred message is passed over when another comes over twice as often."""
-UNIX_US = 1 << 50
-"""Times above (the year 2005) are Unix time, not time since boot."""
+"""A preferred velocity is passed over when another comes over twice as often."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +41,51 @@ class _Messages:
     frames: Frames
     rows: NDArray[Any]
 
-    def where(self, mask: Bool) -> _Messages:
-        return _Messages(self.name, self.frames.where(mask), self.rows[mask])
-
     def time_us(self) -> NDArray[np.uint64]:
         """The message's own time: time_usec, or time_boot_ms."""
         if "time_usec" in (self.rows.dtype.names or ()):
             return np.asarray(self.rows["time_usec"])
         return np.asarray(self.rows["time_boot_ms"].astype(np.uint64) * np.uint64(1000))
+
+
+@dataclass(frozen=True)
+class _ImuClock:
+    """Where in the file each IMU sample is, when it was received and when it was taken (µs); all [N]."""
+
+    offset: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+
+
+class _Samples:
+    """Takes the samples of a stream. place: index of the message that each IMU sample came from."""
+
+    def __init__(self) -> None:
+        self.imu: list[Sequence[float]] = []
+        self.imu_time_us: list[int] = []
+        self.place: list[int] = []
+        self.baro_before: list[int] = []
+        self.altitude_m: list[float] = []
+        self.baro_time_us: list[int] = []
+        self.here = 0
+
+    def push_imu(self, time_us: int, values: Sequence[float]) -> None:
+        self.imu_time_us.append(time_us)
+        self.imu.append(values)
+        self.place.append(self.here)
+        self.baro_before.append(len(self.baro_time_us))
+
+    def push_baro(self, time_us: int, altitude_m: float) -> None:
+        self.baro_time_us.append(time_us)
+        self.altitude_m.append(altitude_m)
+
+    def imu_series(self) -> ImuSeries:
+        values = np.array(self.imu, np.float32).reshape(-1, 6)
+        return ImuSeries(np.array(self.imu_time_us, np.uint64), values[:, :3], values[:, 3:])
+
+    def baro_series(self) -> BaroSeries | None:
+        times = np.array(self.baro_time_us, np.uint64)
+        return BaroSeries(times, np.array(self.altitude_m, np.float32)) if len(times) else None
 
 
 def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
@@ -103,19 +131,19 @@ class _Recording:
 
     def flight_log(self, source: str, sha256: str) -> FlightLog:
         facts = self._facts()
-        imu_messages = self._imu_messages()
-        if imu_messages is None:
-            why = f"{' '.join(self.warnings) or 'its IMU messages are empty'}"
+        samples, counts, received_us, offset = self._stream()
+        self._warn(counts)
+        if not samples.imu:
+            why = " ".join(self.warnings) or "its IMU messages hold no sound sample"
             raise UnusableLogError(source, "tlog", why, facts, self.log.damage)
-        accel, gyro = _si(imu_messages)
-        imu_time_us = imu_messages.time_us()
-        imu, gaps = imu_series(imu_time_us, accel, gyro, self.warnings)
-        if not len(imu):
-            why = f"{imu_messages.name} holds no sound sample"
-            raise UnusableLogError(source, "tlog", why, facts, [*self.log.damage, *self.warnings])
-        baro, baro_source = self._baro(imu_messages)
-        velocity = self._velocity(imu_messages)
-        base = Signal(imu_messages.frames.offset, imu_time_us)
+        imu, baro = samples.imu_series(), samples.baro_series()
+        gaps = examine_imu(imu, self.warnings)
+        if baro is not None:
+            examine_baro(baro, self.warnings)
+        place = np.array(samples.place)
+        clock = _ImuClock(offset[place], received_us[place], imu.timestamp_us.astype(np.int64))
+        velocity = self._velocity(clock)
+        base = Signal(clock.offset, imu.timestamp_us)
         reference = reference_series(velocity, base, baro, self._held(), self.warnings)
         return FlightLog(
             source=source,
@@ -127,13 +155,49 @@ class _Recording:
             reference=reference,
             gaps=gaps,
             warnings=(*self.log.damage, *self.warnings),
+            baro_before=np.array(samples.baro_before, np.int64),
             info={
                 **facts,
-                "imu_source": imu_messages.name,
-                "baro_source": baro_source if baro else None,
+                "imu_source": counts.imu.most_common(1)[0][0],
+                "baro_source": counts.baro.most_common(1)[0][0] if baro else None,
                 "velocity_source": velocity.source if velocity else None,
             },
         )
+
+    def _stream(self) -> tuple[_Samples, StreamCounts, NDArray[np.int64], NDArray[np.int64]]:
+        """Samples of this component's messages; when each message was received (µs), and where it is in the file."""
+        kinds = [(message_id(name), self.messages(name, own=True)) for name in STREAM_MESSAGES]
+        offset = np.concatenate([m.frames.offset for _, m in kinds])
+        received_us = np.concatenate([self.log.times_us(m.frames) for _, m in kinds])
+        numbers = np.repeat([number for number, _ in kinds], [len(m.rows) for _, m in kinds]).tolist()
+        values = [row for _, m in kinds for row in m.rows.tolist()]
+        received = received_us.tolist()
+        samples = _Samples()
+        stream = MavlinkStream(samples)
+        for i in np.argsort(offset).tolist():
+            samples.here = i
+            stream.message(numbers[i], values[i], received[i])
+        return samples, stream.counts, received_us, offset
+
+    def _warn(self, counts: StreamCounts) -> None:
+        """Say what was left out."""
+        if counts.implausible:
+            self.warnings.append(f"{count(counts.implausible, 'sample')} left out: {NO_IMU_READS_THAT}")
+        if counts.implausible_baro:
+            what = count(counts.implausible_baro, "sample")
+            self.warnings.append(f"{what} left out: barometric altitude not finite or out of range")
+        if counts.duplicates or counts.late:
+            what = f"{count(counts.duplicates, 'IMU message')} that came twice, {counts.late} that came out of order"
+            self.warnings.append(f"left out: {what}")
+        if counts.unmarked:
+            self.warnings.append(
+                f"HIGHRES_IMU marks no field as updated: {count(counts.unmarked, 'message')} used nevertheless"
+            )
+        if counts.raw_counts and not counts.imu:
+            self.warnings.append(
+                f"RAW_IMU of an autopilot other than ArduPilot is in raw counts of unknown scale "
+                f"({count(counts.raw_counts, 'message')}): not used. Ask the vehicle for HIGHRES_IMU."
+            )
 
     def _facts(self) -> dict[str, Any]:
         autopilot = AUTOPILOTS.get(self.autopilot, f"autopilot {self.autopilot}") if self.autopilot is not None else "?"
@@ -156,49 +220,7 @@ class _Recording:
             return f"{autopilot} v{number >> 24 & 255}.{number >> 16 & 255}.{number >> 8 & 255}"
         return f"{autopilot}, version unknown"
 
-    def _imu_messages(self) -> _Messages | None:
-        """The IMU to use: the most preferred one that is not much slower than another."""
-        found = []
-        for name in IMU_MESSAGES:
-            messages = self.messages(name, own=True)
-            if not len(messages.rows):
-                continue
-            if name == "RAW_IMU" and self.autopilot != ARDUPILOT:
-                self.warnings.append(
-                    f"RAW_IMU of an autopilot other than ArduPilot is in raw counts of unknown scale "
-                    f"({len(messages.rows)} messages): not used. Ask the vehicle for HIGHRES_IMU."
-                )
-                continue
-            if name == "HIGHRES_IMU":
-                messages = self._fresh_highres(messages)
-            found.append(messages)
-        if not found:
-            return None
-        most = max(len(m.rows) for m in found)
-        return next(m for m in found if len(m.rows) >= SLOW_SHARE * most)
-
-    def _fresh_highres(self, messages: _Messages) -> _Messages:
-        """HIGHRES_IMU of the first IMU, whose accelerometer and gyroscope fields are new."""
-        messages = messages.where(messages.rows["id"] == messages.rows["id"].min())
-        fresh = (messages.rows["fields_updated"] & HIGHRES_IMU_FIELDS) == HIGHRES_IMU_FIELDS
-        if fresh.any():
-            return messages.where(fresh)
-        self.warnings.append("HIGHRES_IMU marks no accelerometer or gyroscope field as updated: all are used")
-        return messages
-
-    def _baro(self, imu: _Messages) -> tuple[BaroSeries | None, str | None]:
-        if imu.name == "HIGHRES_IMU":
-            fresh = imu.where((imu.rows["fields_updated"] & HIGHRES_PRESSURE_ALT) != 0)
-            if len(fresh.rows):
-                return baro_series(fresh.time_us(), fresh.rows["pressure_alt"], self.warnings), imu.name
-        for name in BARO_MESSAGES:
-            pressure = self.messages(name, own=True)
-            if len(pressure.rows):
-                altitude = pressure_altitudes_m(pressure.rows["press_abs"].astype(np.float64) * 100.0)
-                return baro_series(self._on_imu_clock(pressure, imu), altitude, self.warnings), name
-        return None, None
-
-    def _velocity(self, imu: _Messages) -> Velocity | None:
+    def _velocity(self, clock: _ImuClock) -> Velocity | None:
         found = [m for m in (self.messages(n, own=True) for n in VELOCITY_MESSAGES) if len(m.rows)]
         if not found:
             return None
@@ -211,17 +233,16 @@ class _Recording:
             down = chosen.rows["vz"].astype(np.float64) / 100.0
         else:
             down = chosen.rows["vz"].astype(np.float64)
-        return Velocity(chosen.name, self._on_imu_clock(chosen, imu), down, chosen.frames.offset)
+        return Velocity(chosen.name, self._on_imu_clock(chosen, clock), down, chosen.frames.offset)
 
-    def _on_imu_clock(self, messages: _Messages, imu: _Messages) -> NDArray[np.uint64]:
+    def _on_imu_clock(self, messages: _Messages, clock: _ImuClock) -> NDArray[np.uint64]:
         """Times on the IMU's clock: the message's own where it is the same clock, else by when it was received."""
         names = messages.rows.dtype.names or ()
-        imu_time = imu.time_us().astype(np.int64)
-        if "time_boot_ms" in names and np.median(imu_time) < UNIX_US:
+        if "time_boot_ms" in names and np.median(clock.time_us) < UNIX_US:
             return messages.time_us()
-        before = np.maximum(np.searchsorted(imu.frames.offset, messages.frames.offset) - 1, 0)
-        later = self.log.times_us(messages.frames) - self.log.times_us(imu.frames)[before]
-        return np.asarray(imu_time[before] + np.clip(later, 0, 2 * US_PER_S), dtype=np.uint64)
+        before = np.maximum(np.searchsorted(clock.offset, messages.frames.offset) - 1, 0)
+        later = self.log.times_us(messages.frames) - clock.received_us[before]
+        return np.asarray(clock.time_us[before] + np.clip(later, 0, 2 * US_PER_S), dtype=np.uint64)
 
     def _held(self) -> dict[str, Signal]:
         """Airborne by EXTENDED_SYS_STATE, armed by HEARTBEAT."""
@@ -238,10 +259,3 @@ class _Recording:
 
 def _most_common(values: NDArray[Any]) -> int | None:
     return int(np.bincount(values).argmax()) if len(values) else None
-
-
-def _si(imu: _Messages) -> tuple[F64, F64]:
-    """Accelerations in m/s² and rates in rad/s, N×3 FRD."""
-    accel = np.stack([imu.rows[f"{axis}acc"] for axis in "xyz"], axis=1).astype(np.float64)
-    gyro = np.stack([imu.rows[f"{axis}gyro"] for axis in "xyz"], axis=1).astype(np.float64)
-    return (accel, gyro) if imu.name == "HIGHRES_IMU" else (accel * MILLI_G, gyro / 1000.0)

@@ -72,7 +72,7 @@ class RawWindows:
 
 
 def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
-    """Step 0: merge IMU and barometer by time, barometer first at equal times."""
+    """Step 0: IMU and barometer as they came, or else merged by time, barometer first at equal times."""
     time = log.imu.timestamp_us
     imu = np.concatenate([log.imu.accel_m_s2, log.imu.gyro_rad_s], axis=1)
     if log.whole and len(time):
@@ -85,7 +85,8 @@ def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
         empty_time, empty = np.zeros(0, np.uint64), np.zeros(0, np.float32)
         return Feed(time, imu, empty_time, empty, np.zeros(len(time), np.int64))
     baro_time = log.baro.timestamp_us
-    return Feed(time, imu, baro_time, log.baro.altitude_m, _delivered_before(time, baro_time))
+    before = _delivered_before(time, baro_time) if log.baro_before is None else log.baro_before
+    return Feed(time, imu, baro_time, log.baro.altitude_m, before)
 
 
 def _delivered_before(imu_time: U64, baro_time: U64) -> I64:

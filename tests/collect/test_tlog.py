@@ -107,6 +107,8 @@ def scaled(name: str, autopilot: int) -> bytes:
     m = log.mavlink
     for i in range(100):
         now = 20 * i
+        if i % 50 == 0:
+            log.send(RECEIVED_US + now * 1000, m.MAVLink_heartbeat_message(2, autopilot, 128, 0, 4, 3))
         if name == "raw_imu":
             message = m.MAVLink_raw_imu_message(now * 1000, 0, 0, -1000, 100, 0, 0, 0, 0, 0)
         else:
@@ -114,8 +116,6 @@ def scaled(name: str, autopilot: int) -> bytes:
         log.send(RECEIVED_US + now * 1000, message)
         log.send(RECEIVED_US + now * 1000, m.MAVLink_scaled_pressure_message(now, 1013.25, 0, 2000))
         log.send(RECEIVED_US + now * 1000 + 7000, m.MAVLink_vfr_hud_message(0, 0, 0, 0, 5.0, 1.25))
-        if i % 50 == 0:
-            log.send(RECEIVED_US + now * 1000, m.MAVLink_heartbeat_message(2, autopilot, 128, 0, 4, 3))
     return log.bytes()
 
 
