@@ -11,11 +11,12 @@ from px4_tinyml.generate.build import COMMAND, build_tree
 from px4_tinyml.generate.compiled import compile_model
 from px4_tinyml.generate.spec_header import SPEC_HEADER, check_model, spec_header
 from px4_tinyml.generate.tflm import DIR_VARIABLE, FLAGS, LIB_VARIABLE, THIRD_PARTY, Arena, tflm_model
-from px4_tinyml.generate.write import TEMPLATES, module_sources, render, write_tree
+from px4_tinyml.generate.write import MODULE, TEMPLATES, module_sources, render, write_tree
+from px4_tinyml.paths import target_root
 from px4_tinyml.spec import PipelineSpec
 
 ENGINE_HEADER = "Engine.hpp"
-"""Chooses between the engines; a template that all trees have."""
+"""Chooses between the engines; all trees have it."""
 
 
 def host_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]:
@@ -43,7 +44,7 @@ def classifier_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str
 
 def engine_header() -> dict[str, str]:
     """Engine.hpp, by relative path."""
-    return {ENGINE_HEADER: (TEMPLATES / ENGINE_HEADER).read_text(encoding="utf-8")}
+    return {ENGINE_HEADER: (target_root("px4_module") / MODULE / ENGINE_HEADER).read_text(encoding="utf-8")}
 
 
 def host_frame(spec: PipelineSpec, model_sources: Sequence[str], tflm: bool = False) -> dict[str, str]:

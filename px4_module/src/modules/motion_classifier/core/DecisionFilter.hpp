@@ -44,12 +44,41 @@
 namespace motion
 {
 
+/// What turns probabilities into classes; 65536 is a probability of 1.
+struct DecisionLimits {
+	int32_t enter_q16;
+	int32_t leave_q16;
+	uint32_t hold_windows;
+
+	/// Whether a filter can work with them: a class that is entered must not be left at once.
+	bool possible() const { return leave_q16 >= 0 && leave_q16 <= enter_q16 && enter_q16 < 65536; }
+
+	bool operator==(const DecisionLimits &other) const
+	{
+		return enter_q16 == other.enter_q16 && leave_q16 == other.leave_q16 && hold_windows == other.hold_windows;
+	}
+};
+
+/// A probability of 0 to 1 in these units; more is as impossible as 1.
+inline int32_t threshold_q16(float probability)
+{
+	return probability < 1.0f ? static_cast<int32_t>(probability * 65536.0f + 0.5f) : 65536;
+}
+
 template <class Spec>
 class DecisionFilter
 {
 public:
+	/// The limits the model was trained with.
+	static constexpr DecisionLimits trained_limits() { return {Spec::enter_q16, Spec::leave_q16, Spec::hold_windows}; }
+
 	/// Start anew: the next decision is a first one.
 	void reset() { _started = false; }
+
+	/// Other limits than the model's, from the next window on; nothing is forgotten.
+	void set_limits(const DecisionLimits &limits) { _limits = limits; }
+
+	const DecisionLimits &limits() const { return _limits; }
 
 	/// Take the model's output (int8, scale 1/256, zero point −128) and fill everything but the times.
 	void update(const int8_t *output, bool baro_stale, Decision &decision)
@@ -103,25 +132,25 @@ private:
 	void step(uint32_t likely)
 	{
 		if (_class == UNCERTAIN) {
-			if (_smoothed[likely] >= Spec::enter_q16) {
+			if (_smoothed[likely] >= _limits.enter_q16) {
 				enter(likely);
 			}
 
 			return;
 		}
 
-		if (_age < Spec::hold_windows) {
+		if (_age < _limits.hold_windows) {
 			++_age; // counts no further than it is compared
 		}
 
-		if (_age < Spec::hold_windows) {
+		if (_age < _limits.hold_windows) {
 			return;
 		}
 
-		if (static_cast<int8_t>(likely) != _class && _smoothed[likely] >= Spec::enter_q16) {
+		if (static_cast<int8_t>(likely) != _class && _smoothed[likely] >= _limits.enter_q16) {
 			enter(likely);
 
-		} else if (_smoothed[_class] < Spec::leave_q16) {
+		} else if (_smoothed[_class] < _limits.leave_q16) {
 			_class = UNCERTAIN;
 		}
 	}
@@ -132,6 +161,7 @@ private:
 		_age = 0;
 	}
 
+	DecisionLimits _limits{trained_limits()};
 	int32_t _smoothed[MAX_LABELS] {};
 	uint32_t _age{0};
 	int8_t _class{UNCERTAIN};

@@ -98,6 +98,18 @@ public:
 		}
 	}
 
+	/// Samples were lost on the way here: what was collected and decided is forgotten, the barometer is not.
+	void restart()
+	{
+		_slots.restart();
+		forget();
+	}
+
+	/// Thresholds other than the model's; the window is kept.
+	void set_limits(const DecisionLimits &limits) { _filter.set_limits(limits); }
+
+	const DecisionLimits &limits() const { return _filter.limits(); }
+
 	const Counters &counters() const { return _counters; }
 
 private:
@@ -131,11 +143,16 @@ private:
 		return true;
 	}
 
-	/// Forget the window and the decision, not the barometer.
-	void reset(ResetCause cause)
+	void forget()
 	{
 		_window.reset();
 		_filter.reset();
+	}
+
+	/// Forget the window and the decision, not the barometer.
+	void reset(ResetCause cause)
+	{
+		forget();
 
 		switch (cause) {
 		case ResetCause::NonFinite:

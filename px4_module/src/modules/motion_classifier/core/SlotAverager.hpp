@@ -101,6 +101,9 @@ public:
 		return event;
 	}
 
+	/// Forget the open slot, not the time of the last sample.
+	void restart() { _open = false; }
+
 	/// Means of the last closed slot, ax ay az gx gy gz.
 	const float *mean() const { return _mean; }
 

@@ -40,6 +40,7 @@
 
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 namespace motion
@@ -67,6 +68,8 @@ public:
 	const char *problem() const { return nullptr; }
 
 	const int8_t *output() const { return _arena + Model::kOutputOffset; }
+
+	size_t arena_used_bytes() const { return sizeof(_arena); }
 
 private:
 	alignas(4) int8_t _arena[Model::kArenaBytes] {};

@@ -1,0 +1,454 @@
+/****************************************************************************
+ *
+ *   Copyright (c) 2026 px4-tinyml contributors. All rights reserved.
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in
+ *    the documentation and/or other materials provided with the
+ *    distribution.
+ * 3. Neither the name px4-tinyml nor the names of its contributors may be
+ *    used to endorse or promote products derived from this software
+ *    without specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS
+ * "AS IS" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT
+ * LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS
+ * FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE
+ * COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING,
+ * BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS
+ * OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED
+ * AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT
+ * LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN
+ * ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE
+ * POSSIBILITY OF SUCH DAMAGE.
+ *
+ ****************************************************************************/
+
+#include "MotionClassifier.hpp"
+
+#include "core/SelfTest.hpp"
+#include "model/GoldenVectors.hpp"
+
+#include <inttypes.h>
+#include <px4_platform_common/log.h>
+#include <string.h>
+
+#if defined(MODULE_BASE_DESCRIPTOR)
+ModuleBase::Descriptor MotionClassifier::desc{task_spawn, custom_command, print_usage};
+#endif
+
+MotionClassifier::MotionClassifier() :
+	ModuleParams(nullptr),
+	ScheduledWorkItem(MODULE_NAME, px4::wq_configurations::lp_default)
+{
+	// Advertised at once, so that the logger finds the topic when it starts.
+	_motion_classification_pub.advertise();
+}
+
+MotionClassifier::~MotionClassifier()
+{
+	perf_free(_imu_interval_perf);
+	perf_free(_baro_interval_perf);
+	perf_free(_reset_lost_perf);
+	perf_free(_reset_gap_perf);
+	perf_free(_reset_backwards_perf);
+	perf_free(_reset_non_finite_perf);
+}
+
+int MotionClassifier::task_spawn(int argc, char *argv[])
+{
+	MotionClassifier *instance = new MotionClassifier();
+
+	if (instance == nullptr) {
+		PX4_ERR("alloc failed");
+		return PX4_ERROR;
+	}
+
+	if (!instance->init()) {
+		delete instance;
+		return PX4_ERROR;
+	}
+
+	return PX4_OK;
+}
+
+bool MotionClassifier::init()
+{
+	if (_engine.engine().problem()) {
+		PX4_ERR("%s cannot run the model: %s", ENGINE_NAME, _engine.engine().problem());
+		return false;
+	}
+
+	// Before anything is scheduled: Run() may end this object.
+#if defined(MODULE_BASE_DESCRIPTOR)
+	desc.object.store(this);
+	desc.task_id = task_id_is_work_queue;
+#else
+	_object.store(this);
+	_task_id = task_id_is_work_queue;
+#endif
+
+	update_limits();
+	ScheduleOnInterval(BACKUP_INTERVAL);
+	return true;
+}
+
+void MotionClassifier::Run()
+{
+	if (should_exit()) {
+		_sensor_combined_sub.unregisterCallback();
+		ScheduleClear();
+#if defined(MODULE_BASE_DESCRIPTOR)
+		exit_and_cleanup(desc);
+#else
+		exit_and_cleanup();
+#endif
+		return;
+	}
+
+	update_parameters();
+	update_enabled();
+
+	if (_enabled) {
+		update_imu();
+	}
+}
+
+void MotionClassifier::update_parameters()
+{
+	if (_parameter_update_sub.updated()) {
+		parameter_update_s update;
+		_parameter_update_sub.copy(&update);
+
+		updateParams();
+		update_limits();
+	}
+}
+
+void MotionClassifier::update_enabled()
+{
+	const bool enable = _param_mcls_en.get();
+
+	if (enable && !_enabled) {
+		// What was heard before is of another time.
+		_pipeline.restart();
+		_in_sequence = false;
+		_has_decision = false;
+		_enabled = _sensor_combined_sub.registerCallback(); // tried again if it fails
+
+	} else if (!enable && _enabled) {
+		_sensor_combined_sub.unregisterCallback();
+		_enabled = false;
+	}
+}
+
+void MotionClassifier::update_limits()
+{
+	motion::DecisionLimits limits = motion::DecisionFilter<Spec>::trained_limits();
+
+	if (_param_mcls_enter.get() >= 0.f) {
+		limits.enter_q16 = motion::threshold_q16(_param_mcls_enter.get());
+	}
+
+	if (_param_mcls_leave.get() >= 0.f) {
+		limits.leave_q16 = motion::threshold_q16(_param_mcls_leave.get());
+	}
+
+	if (_param_mcls_hold.get() >= 0) {
+		limits.hold_windows = static_cast<uint32_t>(_param_mcls_hold.get());
+	}
+
+	if (limits == _asked_limits) {
+		return;
+	}
+
+	_asked_limits = limits;
+
+	if (!limits.possible()) {
+		mavlink_log_critical(&_mavlink_log_pub, "MCLS_ENTER, LEAVE, HOLD refused: model's kept");
+		limits = motion::DecisionFilter<Spec>::trained_limits();
+	}
+
+	_pipeline.set_limits(limits);
+}
+
+void MotionClassifier::update_imu()
+{
+	// First the barometer: its samples are older than the IMU's, and a slot is closed with what is known by then.
+	vehicle_air_data_s air_data;
+
+	while (_vehicle_air_data_sub.update(&air_data)) {
+		perf_count(_baro_interval_perf);
+		_pipeline.push_baro(air_data.timestamp_sample, air_data.baro_alt_meter);
+	}
+
+	sensor_combined_s imu;
+
+	while (_sensor_combined_sub.update(&imu)) {
+		perf_count(_imu_interval_perf);
+
+		const unsigned generation = _sensor_combined_sub.get_last_generation();
+
+		if (_in_sequence && generation != _last_generation + 1) {
+			_pipeline.restart();
+			perf_count(_reset_lost_perf);
+		}
+
+		_last_generation = generation;
+		_in_sequence = true;
+
+		if (imu.accelerometer_timestamp_relative == sensor_combined_s::RELATIVE_TIMESTAMP_INVALID) {
+			continue; // a sample of the gyroscope alone
+		}
+
+		_pipeline.push_imu(imu.timestamp, imu.accelerometer_m_s2, imu.gyro_rad,
+		[this](const motion::Decision & decision) { decided(decision); });
+
+		publish_debug_vect(imu.timestamp);
+	}
+
+	count_resets();
+}
+
+void MotionClassifier::count_resets()
+{
+	const motion::Counters &counters = _pipeline.counters();
+	perf_set_count(_reset_gap_perf, counters.reset_gap);
+	perf_set_count(_reset_backwards_perf, counters.reset_backwards);
+	perf_set_count(_reset_non_finite_perf, counters.reset_non_finite);
+}
+
+bool MotionClassifier::TimedEngine::invoke()
+{
+	const hrt_abstime start = hrt_absolute_time();
+	perf_begin(_perf);
+	const bool ok = _engine.invoke();
+	perf_end(_perf);
+	_elapsed_us = static_cast<uint32_t>(hrt_elapsed_time(&start));
+	return ok;
+}
+
+void MotionClassifier::decided(const motion::Decision &decision)
+{
+	_decision = decision;
+	_has_decision = true;
+
+	motion_classification_s message{};
+	message.timestamp_sample = decision.end_us;
+	message.spec_hash = Spec::hash64;
+	message.confidence = motion::confidence(decision);
+
+	for (uint32_t i = 0; i < motion::MAX_LABELS; ++i) {
+		message.probabilities[i] = motion::probability(decision, i);
+	}
+
+	message.inference_time = _engine.elapsed_us();
+	message.class_index = decision.class_index;
+	message.label_count = decision.label_count;
+	message.flags = decision.flags;
+	message.timestamp = hrt_absolute_time();
+	_motion_classification_pub.publish(message);
+
+	if (tells(MESSAGE_DEBUG_ARRAY)) {
+		publish_debug_array(decision);
+	}
+
+	if (tells(MESSAGE_STATUS_TEXT)) {
+		send_status_text(decision);
+	}
+}
+
+void MotionClassifier::publish_debug_array(const motion::Decision &decision)
+{
+	static_assert(motion::REPORT_ARRAY_SIZE <= debug_array_s::ARRAY_SIZE, "debug_array is too short");
+
+	debug_array_s message{};
+	message.timestamp = decision.end_us;
+	message.id = motion::REPORT_ARRAY_ID;
+	strncpy(message.name, motion::REPORT_NAME, sizeof(message.name) - 1);
+	motion::report_array<Spec>(decision, _engine.elapsed_us(), message.data);
+	_debug_array_pub.publish(message);
+}
+
+void MotionClassifier::publish_debug_vect(uint64_t now_us)
+{
+	const int32_t rate_hz = _param_mcls_rate_out.get();
+
+	if (!_has_decision || rate_hz <= 0 || !tells(MESSAGE_DEBUG_VECT)
+	    || !_report_clock.due(_decision, now_us, static_cast<uint32_t>(rate_hz))) {
+		return;
+	}
+
+	float xyz[3];
+	motion::report_vector<Spec>(_decision, xyz);
+
+	debug_vect_s message{};
+	message.timestamp = _decision.end_us;
+	strncpy(message.name, motion::REPORT_NAME, sizeof(message.name) - 1);
+	message.x = xyz[0];
+	message.y = xyz[1];
+	message.z = xyz[2];
+	_debug_vect_pub.publish(message);
+}
+
+void MotionClassifier::send_status_text(const motion::Decision &decision)
+{
+	using Notice = motion::TurbulenceNotice<Spec>;
+
+	switch (_turbulence_notice.update(decision)) {
+	case Notice::Text::Began:
+		mavlink_log_warning(&_mavlink_log_pub, "Turbulence (%u %%)", Notice::percent(decision));
+		break;
+
+	case Notice::Text::Ended:
+		mavlink_log_info(&_mavlink_log_pub, "Turbulence ended");
+		break;
+
+	case Notice::Text::None:
+		break;
+	}
+}
+
+int MotionClassifier::custom_command(int argc, char *argv[])
+{
+	if (strcmp(argv[0], "selftest") == 0) {
+		return selftest();
+	}
+
+	return print_usage("unknown command");
+}
+
+int MotionClassifier::selftest()
+{
+	using SelfTest = motion::SelfTest<Spec, Engine, motion::model::GoldenVectors>;
+
+	// A second classifier, for as long as it takes: one that is running is not disturbed.
+	SelfTest *test = new SelfTest();
+
+	if (test == nullptr) {
+		PX4_ERR("alloc failed");
+		return PX4_ERROR;
+	}
+
+	const motion::SelfTestResult result = test->run();
+	delete test;
+
+	if (result.problem) {
+		PX4_ERR("selftest failed: engine %s cannot run the model: %s", ENGINE_NAME, result.problem);
+		return PX4_ERROR;
+	}
+
+	if (result.what) {
+		PX4_ERR("selftest failed: %s %" PRIu32 ": %s is %" PRId64 ", expected %" PRId64, result.what, result.number,
+			result.field, result.found, result.expected);
+		return PX4_ERROR;
+	}
+
+	PX4_INFO("selftest ok: %d model vectors and %d decisions, engine %s", SelfTest::VECTORS, SelfTest::DECISIONS,
+		 ENGINE_NAME);
+	return PX4_OK;
+}
+
+int MotionClassifier::print_status()
+{
+	const motion::Counters &counters = _pipeline.counters();
+	const motion::DecisionLimits &limits = _pipeline.limits();
+
+	PX4_INFO("%s, spec %.16s, model %.16s", _enabled ? "running" : "idle (MCLS_EN)", Spec::hash(),
+		 motion::model::GoldenVectors::model_sha256());
+	PX4_INFO("engine %s, arena %u of %u B, module %u B", ENGINE_NAME,
+		 static_cast<unsigned>(_engine.engine().arena_used_bytes()), static_cast<unsigned>(Model::kArenaBytes),
+		 static_cast<unsigned>(sizeof(*this)));
+	PX4_INFO("window %.2f s, a decision every %.2f s", static_cast<double>(Spec::window) / static_cast<double>(Spec::rate_hz),
+		 static_cast<double>(Spec::hop) / static_cast<double>(Spec::rate_hz));
+	PX4_INFO("thresholds: enter %.3f, leave %.3f, hold %" PRIu32 " windows%s", static_cast<double>(limits.enter_q16) / 65536.0,
+		 static_cast<double>(limits.leave_q16) / 65536.0, limits.hold_windows,
+		 limits == _asked_limits ? "" : " (the parameters' are impossible)");
+
+	if (_has_decision) {
+		PX4_INFO("last decision: %s, confidence %.2f, flags %u, window ended %.1f s ago, inference %" PRIu32 " us",
+			 Spec::label(static_cast<uint32_t>(_decision.class_index)), static_cast<double>(motion::confidence(_decision)),
+			 _decision.flags, static_cast<double>(hrt_elapsed_time(&_decision.end_us)) / 1e6, _engine.elapsed_us());
+
+		for (uint32_t i = 0; i < Spec::labels; ++i) {
+			PX4_INFO("  %-20s %.2f", Spec::label(i), static_cast<double>(motion::probability(_decision, i)));
+		}
+
+	} else {
+		PX4_INFO("no decision yet");
+	}
+
+	PX4_INFO("decisions %" PRIu32 ", windows too sparse %" PRIu32 ", engine failures %" PRIu32, counters.decisions,
+		 counters.sparse, counters.engine_failures);
+
+	_engine.print();
+	perf_print_counter(_imu_interval_perf);
+	perf_print_counter(_baro_interval_perf);
+	perf_print_counter(_reset_lost_perf);
+	perf_print_counter(_reset_gap_perf);
+	perf_print_counter(_reset_backwards_perf);
+	perf_print_counter(_reset_non_finite_perf);
+	return 0;
+}
+
+int MotionClassifier::print_usage(const char *reason)
+{
+	if (reason) {
+		PX4_WARN("%s\n", reason);
+	}
+
+	PRINT_MODULE_DESCRIPTION(
+		R"DESCR_STR(
+### Description
+Says what the air and the vehicle are doing (turbulence, climb, descend, level, or whatever classes the model
+was trained for), from the IMU and the barometer, with a small int8 neural network.
+
+### Implementation
+Samples of sensor_combined become means over 20 ms slots, the last 2.56 s of them a window, and every 0.64 s a window
+is classified (these are the defaults; `status` shows the model's). Probabilities are smoothed, and a class is entered
+above one threshold and left below another.
+
+Lost samples, gaps, NaN and a clock that runs backwards start the window anew and are counted; without a barometer
+the network decides from the IMU alone, and says so in a flag. Runs on the lp_default work queue, on every sample.
+
+Each decision is published as motion_classification, and as debug_vect and debug_array with the name MOTION, which
+MAVLink sends to the ground. Entering and leaving turbulence is also told in a text.
+
+The module is generated, with the model in it, by px4-tinyml: `px4-tinyml generate px4`.
+
+### Examples
+Start it, and see what it thinks:
+$ motion_classifier start
+$ motion_classifier status
+$ listener motion_classification
+
+Check that this processor computes exactly what the model was tested with:
+$ motion_classifier selftest
+
+Be told of turbulence earlier, while flying:
+$ param set MCLS_ENTER 0.5
+)DESCR_STR");
+
+	PRINT_MODULE_USAGE_NAME("motion_classifier", "estimator");
+	PRINT_MODULE_USAGE_COMMAND("start");
+	PRINT_MODULE_USAGE_COMMAND_DESCR("selftest", "Run the golden vectors on this target (whether started or not)");
+	PRINT_MODULE_USAGE_DEFAULT_COMMANDS();
+
+	return 0;
+}
+
+extern "C" __EXPORT int motion_classifier_main(int argc, char *argv[])
+{
+#if defined(MODULE_BASE_DESCRIPTOR)
+	return ModuleBase::main(MotionClassifier::desc, argc, argv);
+#else
+	return MotionClassifier::main(argc, argv);
+#endif
+}
