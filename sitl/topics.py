@@ -1,4 +1,4 @@
-"""ULog formats of the topics the simulator logs: names, types and order as PX4 v1.17 writes them.
+"""ULog formats of the topics the simulator logs or a module uses: names, types and order as PX4 v1.17 writes them.
 
 Source: PX4-Autopilot v1.17 msg/*.msg; the uORB generator puts `timestamp` first and the rest in order of size.
 `turbulence_truth` is ours.
@@ -65,12 +65,27 @@ FORMATS: dict[str, str] = {
     "actuator_motors": (
         "uint64_t timestamp;uint64_t timestamp_sample;float[12] control;uint16_t reversible_flags;uint8_t[6] _padding0;"
     ),
+    "parameter_update": (
+        "uint64_t timestamp;uint32_t instance;uint32_t get_count;uint32_t set_count;uint32_t find_count;"
+        "uint32_t export_count;uint16_t active;uint16_t changed;uint16_t custom_default;uint8_t[6] _padding0;"
+    ),
+    "debug_vect": "uint64_t timestamp;float x;float y;float z;char[10] name;uint8_t[2] _padding0;",
+    "debug_array": "uint64_t timestamp;float[58] data;uint16_t id;char[10] name;uint8_t[4] _padding0;",
+    "mavlink_log": "uint64_t timestamp;char[127] text;uint8_t severity;",
     "turbulence_truth": (
         "uint64_t timestamp;uint64_t timestamp_sample;float edr;float w20_m_s;float wind_speed_m_s;"
         "float height_m;float sigma_u;float sigma_v;float sigma_w;float length_u;float length_v;"
         "float length_w;float gust_n;float gust_e;float gust_d;"
     ),
 }
+
+CONSTANTS: dict[str, dict[str, tuple[str, str]]] = {
+    "sensor_combined": {"RELATIVE_TIMESTAMP_INVALID": ("int32_t", "2147483647")},
+    "debug_array": {"ARRAY_SIZE": ("uint8_t", "58")},
+    "mavlink_log": {"ORB_QUEUE_LENGTH": ("uint8_t", "8")},
+}
+"""Constants of those messages that a module uses: name → (C type, value). uORB keeps one message where no queue length
+is given."""
 
 ARMING_STATE_DISARMED, ARMING_STATE_ARMED = 1, 2
 NAVIGATION_STATE_AUTO_MISSION = 3

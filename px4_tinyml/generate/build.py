@@ -95,10 +95,10 @@ def _compile(command: list[str], work: Path, sources: list[str], libraries: Sequ
     return product
 
 
-def run_tool(command: Sequence[str]) -> str:
+def run_tool(command: Sequence[str], cwd: Path | None = None) -> str:
     """Standard output of a program; raises ToolchainError with its words when it fails."""
     try:
-        done = subprocess.run(list(command), capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(list(command), capture_output=True, text=True, errors="replace", check=False, cwd=cwd)
     except OSError as error:
         raise ToolchainError(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:

@@ -1,0 +1,186 @@
+"""The PX4 module itself on this computer: MotionClassifier.cpp and a stand-in for PX4 (sitl/px4_host), fed samples."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from px4_tinyml.classify.decision import DECISION, ONE_Q16
+from px4_tinyml.classify.pipeline import COUNTERS, Classification, Classifier
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.generate.build import build_once, compiler, run_tool
+from px4_tinyml.generate.px4 import px4_files
+from px4_tinyml.generate.write import write_tree
+from px4_tinyml.sitl.px4_host.script import Record, Script, decode_record
+from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness, harness
+from px4_tinyml.spec import PipelineSpec
+
+COMMAND = "px4_host"
+TIMEOUT_S = 600
+PX4_OPTIONS = (
+    *("-std=gnu++14", "-O2", "-g", "-fdata-sections", "-ffunction-sections", "-fomit-frame-pointer"),
+    *("-fno-signed-zeros", "-fno-trapping-math", "-freciprocal-math", "-fno-math-errno", "-fno-strict-aliasing"),
+    *("-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra"),
+)
+"""Compiler options of PX4 v1.17 that matter (cmake/px4_add_common_flags.cmake and the boards')."""
+STATUS = {
+    "decisions": r"decisions (\d+),",
+    "sparse": r"windows too sparse (\d+),",
+    "engine_failures": r"engine failures (\d+)",
+    "reset_non_finite": r"reset, sample not finite: (\d+) events",
+    "reset_backwards": r"reset, time ran backwards: (\d+) events",
+    "reset_gap": r"reset, gap in time: (\d+) events",
+    "reset_lost": r"reset, samples lost: (\d+) events",
+}
+"""Where `motion_classifier status` says what was counted."""
+
+
+def px4_tree(bundle: ModelBundle) -> dict[str, str]:
+    """The module's tree for a bundle, with the compiled engine."""
+    reference = Classifier.of(bundle.spec, bundle.model)
+    return px4_files(bundle, lambda events: reference.run(events).decisions, 0, "compiled")
+
+
+def module_options(tree: dict[str, str]) -> list[str]:
+    """Compiler options that the module's CMakeLists.txt sets whatever the engine and PX4's version are."""
+    text = tree["src/modules/motion_classifier/CMakeLists.txt"]
+    flags = re.search(r"COMPILE_FLAGS\n(.*?)\n\tINCLUDES\n", text, re.DOTALL)
+    if flags is None:
+        raise ToolchainError("CMakeLists.txt of motion_classifier has no COMPILE_FLAGS before INCLUDES")
+    words = re.sub(r"#.*", "", flags[1]).split()
+    return [word for word in words if word.startswith("-")]
+
+
+def build_px4_host(
+    tree: dict[str, str],
+    made: Harness,
+    form: str = "crtp",
+    options: Sequence[str] = (),
+    cxx: Sequence[str] = (),
+    cache_dir: Path | None = None,
+) -> Path:
+    """The command `px4_host` for a module tree and its harness, built once and kept in the cache.
+
+    form: of ModuleBase, see shim.MODULE_FORMS. options: more of them for compiler and linker; cxx: the compiler
+    (default: the system's). Raises ToolchainError with its words.
+    """
+    program = list(cxx) or compiler()
+    flags = [*PX4_OPTIONS, *module_options(tree), *made.options(form), *options]
+    key = (program, run_tool([*program, "--version"]), flags, sorted(made.files.items()))
+
+    def make(work: Path) -> Path:
+        write_tree(work, made.files)
+        objects = []
+        for source in made.sources(form):
+            objects.append(source.replace("/", "_") + ".o")
+            run_tool([*program, *flags, "-c", source, "-o", objects[-1]], cwd=work)
+        product = work / "product"
+        product.mkdir()
+        run_tool([*program, *options, *objects, *LINK_OPTIONS, "-o", f"product/{COMMAND}"], cwd=work)
+        return product
+
+    return build_once("px4-host", key, make, cache_dir) / COMMAND
+
+
+def run_script(command: Path, made: Harness, script: Script) -> Record:
+    """Do a script; raises ToolchainError with the program's words when it fails or does not end."""
+    with tempfile.TemporaryDirectory(prefix="px4-tinyml-") as name:
+        paths = Path(name) / "script", Path(name) / "record"
+        paths[0].write_bytes(script.encode())
+        arguments = [str(command), *map(str, paths)]
+        try:
+            done = subprocess.run(arguments, capture_output=True, timeout=TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise ToolchainError(f"{command} has not ended after {TIMEOUT_S} s") from error
+        if done.returncode != 0:
+            raise ToolchainError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+        return decode_record(paths[1].read_bytes(), made)
+
+
+def add_feed(script: Script, events: Feed) -> None:
+    """Publish a feed's samples as sensor_combined and vehicle_air_data, in its order.
+
+    The clock is the IMU's; a barometer sample comes at the time of the IMU sample after it.
+    """
+    count = len(events.imu)
+    delivered = int(events.baro_before[-1]) if count else 0
+    after = np.searchsorted(events.baro_before, np.arange(delivered), side="right")
+    imu = script.messages(
+        "sensor_combined",
+        events.imu_time_us,
+        {
+            "timestamp": events.imu_time_us,
+            "accelerometer_m_s2": events.imu[:, :3],
+            "gyro_rad": events.imu[:, 3:],
+        },
+    )
+    baro_clock_us = events.imu_time_us[after]
+    baro = script.messages(
+        "vehicle_air_data",
+        baro_clock_us,
+        {
+            "timestamp": baro_clock_us,
+            "timestamp_sample": events.baro_time_us[:delivered],
+            "baro_alt_meter": events.baro_altitude_m[:delivered],
+        },
+    )
+    # Barometer first: the stable order of equal positions.
+    script.publish((baro, after), (imu, np.arange(count)))
+
+
+def feed_script(made: Harness, events: Feed) -> Script:
+    """Start the module, publish a feed, ask for its status and stop it."""
+    script = Script(made)
+    first, last = (int(events.imu_time_us[0]), int(events.imu_time_us[-1])) if len(events.imu) else (0, 0)
+    script.command(first, "start")
+    add_feed(script, events)
+    script.command(last, "status")
+    script.command(last, "stop")
+    return script
+
+
+def status_counts(text: str) -> dict[str, int]:
+    """What `motion_classifier status` counted, by the names of STATUS. Raises ToolchainError when it does not say."""
+    found = {name: re.search(pattern, text) for name, pattern in STATUS.items()}
+    missing = [name for name, match in found.items() if match is None]
+    if missing:
+        raise ToolchainError(f"`motion_classifier status` does not tell {', '.join(missing)}; it printed:\n{text}")
+    return {name: int(match[1]) for name, match in found.items() if match is not None}
+
+
+def classification(record: Record, spec: PipelineSpec, counts: dict[str, int]) -> Classification:
+    """What was published as motion_classification, with the windows it was decided from."""
+    published = record.decisions
+    decisions = np.zeros(len(published), DECISION)
+    span = spec.window
+    end_slots = [spec.slot_of(int(end)) for end in published["timestamp_sample"].tolist()]
+    decisions["start_us"] = [spec.slot_start_us(slot - span) for slot in end_slots]
+    decisions["end_us"] = published["timestamp_sample"]
+    decisions["confidence_q16"] = published["confidence"] * ONE_Q16
+    decisions["probability"] = published["probabilities"] * 256
+    for name in ("class_index", "flags", "label_count"):
+        decisions[name] = published[name]
+    inputs = spec.window * len(spec.channels)
+    windows = record.windows.reshape(len(published), inputs + len(spec.labels))
+    return Classification(windows[:, :inputs], windows[:, inputs:], decisions, {c: counts[c] for c in COUNTERS})
+
+
+def run_px4_host(command: Path, made: Harness, spec: PipelineSpec, events: Feed) -> Classification:
+    """A feed through the module; what it counted is taken from its `status`.
+
+    Raises ToolchainError when a command of the module fails, or it lost samples.
+    """
+    script = feed_script(made, events)
+    record = run_script(command, made, script)
+    failed = [result for result in record.results if result.code != 0]
+    if failed:
+        raise ToolchainError(f"motion_classifier failed: {record.printed(failed[0].event)}")
+    counts = status_counts(record.printed(script.count - 2))
+    return classification(record, spec, counts)

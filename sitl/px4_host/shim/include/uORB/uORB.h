@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Stand-in for PX4: topics and their nodes. One instance of each topic; one thread.
+
+#pragma once
+
+#include <stdint.h>
+
+struct orb_metadata {
+	const char *o_name;
+	uint16_t o_size;            ///< of the struct, with the padding at its end
+	uint16_t o_size_no_padding; ///< as it is logged
+	uint16_t o_id;              ///< index in the generated table of topics
+	uint8_t o_queue;            ///< messages kept
+};
+
+typedef const struct orb_metadata *orb_id_t;
+typedef void *orb_advert_t;
+
+#define ORB_ID(NAME) &__orb_##NAME
+#define ORB_DECLARE(NAME) extern "C" const struct orb_metadata __orb_##NAME __EXPORT
+
+extern "C" {
+/// data: a first message, or null.
+orb_advert_t orb_advertise(orb_id_t meta, const void *data);
+int orb_unadvertise(orb_advert_t handle);
+int orb_publish(orb_id_t meta, orb_advert_t handle, const void *data);
+}
+
+namespace uORB
+{
+
+class SubscriptionCallback;
+
+/// Where the last messages of a topic are. `generation` counts the messages ever published.
+struct Node;
+
+/// The node of a topic; null as long as nobody advertised it or asked to be called.
+Node *find_node(orb_id_t meta);
+Node *create_node(orb_id_t meta);
+unsigned initial_generation(const Node &node);
+bool is_advertised(const Node &node);
+unsigned updates_available(const Node &node, unsigned generation);
+/// The message after `generation`, the oldest kept one where that is gone, the last one again where none is new.
+bool copy_message(const Node &node, void *message, unsigned &generation);
+void add_callback(Node &node, SubscriptionCallback *callback);
+void remove_callback(Node &node, SubscriptionCallback *callback);
+
+} // namespace uORB

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Stand-in for PX4 around the module motion_classifier, in one process and one thread: does a script and records
+// what comes out.
+//
+//	px4_host SCRIPT RECORD
+
+#include "Host.hpp"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vector>
+
+#include <px4_platform_common/log.h>
+#include <uORB/topics/parameter_update.h>
+#include <uORB/uORB.h>
+
+extern "C" int motion_classifier_main(int argc, char *argv[]);
+
+namespace
+{
+
+enum class Action : uint16_t {
+	Publish = 0,       ///< a topic's message: the payload is its struct
+	Command = 1,       ///< "motion_classifier start" …
+	Parameter = 2,     ///< payload: its four bytes; topic: its number. parameter_update follows
+	Hold = 3,          ///< the work queue stops
+	Run = 4,           ///< it runs what is queued and goes on
+	InferenceTime = 5, ///< payload: µs that every run of the model takes from now on (uint32)
+	Wait = 6,          ///< only time passes
+	Unadvertise = 7,   ///< the publisher of a topic goes
+};
+
+struct Head {
+	uint64_t clock_us; ///< the time it happens
+	uint16_t action;
+	uint16_t topic;
+	uint32_t size; ///< of the payload that follows
+};
+
+static_assert(sizeof(Head) == 16, "the binary format has no padding");
+
+constexpr char MAGIC[8] = {'P', 'X', '4', 'H', 'O', 'S', 'T', 'S'};
+
+int fail(const char *what, uint32_t index)
+{
+	fprintf(stderr, "px4-host: record %u of the script: %s\n", index, what);
+	return 1;
+}
+
+void publish(const orb_metadata *meta, const void *message)
+{
+	orb_publish(meta, orb_advertise(meta, nullptr), message);
+}
+
+int command(const char *text)
+{
+	char line[256];
+	snprintf(line, sizeof(line), "%s", text);
+	std::vector<char *> words;
+
+	for (char *word = strtok(line, " "); word; word = strtok(nullptr, " ")) {
+		words.push_back(word);
+	}
+
+	words.push_back(nullptr);
+	return motion_classifier_main(static_cast<int>(words.size()) - 1, words.data());
+}
+
+void run_command(const char *text)
+{
+	struct {
+		int32_t code;
+		int32_t zero;
+		int64_t blocks;
+	} result{};
+
+	result.code = command(text);
+	result.blocks = px4_host::allocated_blocks();
+	px4_host::record(px4_host::Kind::Result, 0, &result, sizeof(result));
+}
+
+/// False when the record makes no sense.
+bool act(const Head &head, const std::vector<char> &payload)
+{
+	const bool of_topic = head.topic < px4_host::topic_count;
+
+	switch (static_cast<Action>(head.action)) {
+	case Action::Publish:
+		if (!of_topic || head.size != px4_host::topics[head.topic]->o_size) {
+			return false;
+		}
+
+		publish(px4_host::topics[head.topic], payload.data());
+		return true;
+
+	case Action::Command:
+		run_command(payload.data());
+		return true;
+
+	case Action::Parameter: {
+			if (head.topic >= px4_host::parameter_count || head.size != sizeof(px4_host::Value)) {
+				return false;
+			}
+
+			memcpy(&px4_host::parameters[head.topic].value, payload.data(), sizeof(px4_host::Value));
+			parameter_update_s update{};
+			update.timestamp = px4_host::now_us();
+			publish(ORB_ID(parameter_update), &update);
+			return true;
+		}
+
+	case Action::Hold:
+		px4_host::hold_queue(true);
+		return true;
+
+	case Action::Run:
+		px4_host::hold_queue(false);
+		return true;
+
+	case Action::InferenceTime: {
+			uint32_t duration_us;
+
+			if (head.size != sizeof(duration_us)) {
+				return false;
+			}
+
+			memcpy(&duration_us, payload.data(), sizeof(duration_us));
+			px4_host::set_inference_time(duration_us);
+			return true;
+		}
+
+	case Action::Wait:
+		return true;
+
+	case Action::Unadvertise:
+		return of_topic && orb_unadvertise(orb_advertise(px4_host::topics[head.topic], nullptr)) == 0;
+	}
+
+	return false;
+}
+
+int run_script(FILE *script)
+{
+	char magic[sizeof(MAGIC)];
+
+	if (fread(magic, sizeof(magic), 1, script) != 1 || memcmp(magic, MAGIC, sizeof(magic)) != 0) {
+		return fail("not a script of this version", 0);
+	}
+
+	std::vector<char> payload;
+	Head head;
+	uint32_t index = 0;
+
+	for (; fread(&head, sizeof(head), 1, script) == 1; ++index) {
+		{
+			px4_host::Pause own;
+			payload.assign(head.size + 1, '\0'); // a command's text ends with a zero
+		}
+
+		if (fread(payload.data(), 1, head.size, script) != head.size) {
+			return fail("cut short", index);
+		}
+
+		const Action action = static_cast<Action>(head.action);
+		px4_host::begin_event(index, false);
+		px4_host::set_clock(head.clock_us);
+		px4_host::begin_event(index, action != Action::Command);
+
+		if (!act(head, payload)) {
+			return fail("of an unknown kind, topic, parameter or size", index);
+		}
+
+		px4_host::begin_event(index, false);
+		px4_host::run_queue();
+	}
+
+	if (!feof(script)) {
+		return fail("cannot be read", index);
+	}
+
+	px4_host::record_end();
+	return 0;
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	FILE *const script = argc == 3 ? fopen(argv[1], "rb") : nullptr;
+
+	if (!script) {
+		fprintf(stderr, "px4-host: usage: px4_host SCRIPT RECORD (%s)\n", argc == 3 ? strerror(errno) : "two files");
+		return 2;
+	}
+
+	if (!px4_host::open_record(argv[2])) {
+		return 1;
+	}
+
+	const int code = run_script(script);
+	fclose(script);
+	return px4_host::close_record() ? code : fail("the record cannot be written", 0);
+}

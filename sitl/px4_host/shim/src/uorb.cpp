@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Topics: a ring of messages each, and a count of all that were ever published (the generation).
+
+#include "Host.hpp"
+
+#include <string.h>
+
+#include <algorithm>
+#include <vector>
+
+#include <px4_platform_common/defines.h>
+#include <uORB/SubscriptionCallback.hpp>
+#include <uORB/uORB.h>
+
+namespace uORB
+{
+
+struct Node {
+	orb_id_t meta{nullptr};
+	bool exists{false};
+	bool advertised{false};
+	unsigned generation{0};
+	std::vector<uint8_t> messages{};
+	std::vector<SubscriptionCallback *> callbacks{};
+};
+
+static Node &node_of(orb_id_t meta)
+{
+	static std::vector<Node> nodes(px4_host::topic_count);
+	return nodes[meta->o_id];
+}
+
+Node *find_node(orb_id_t meta)
+{
+	px4_host::Pause own;
+	Node &node = node_of(meta);
+	return node.exists ? &node : nullptr;
+}
+
+Node *create_node(orb_id_t meta)
+{
+	px4_host::Pause own;
+	Node &node = node_of(meta);
+	node.meta = meta;
+	node.exists = true;
+	return &node;
+}
+
+unsigned initial_generation(const Node &node) { return node.generation - (node.messages.empty() ? 0 : 1); }
+
+bool is_advertised(const Node &node) { return node.advertised; }
+
+unsigned updates_available(const Node &node, unsigned generation)
+{
+	return node.advertised ? node.generation - generation : 0;
+}
+
+bool copy_message(const Node &node, void *message, unsigned &generation)
+{
+	if (node.messages.empty()) {
+		return false;
+	}
+
+	const unsigned queue = node.meta->o_queue;
+	const unsigned behind = node.generation - generation; // right also where the counts wrapped
+
+	if (behind == 0) {
+		generation = node.generation - 1; // the last one once more
+
+	} else if (behind > queue) {
+		generation = node.generation - queue; // what is older was overwritten
+	}
+
+	memcpy(message, &node.messages[node.meta->o_size * (generation % queue)], node.meta->o_size);
+	++generation;
+	return true;
+}
+
+void add_callback(Node &node, SubscriptionCallback *callback)
+{
+	px4_host::Pause own;
+	remove_callback(node, callback);
+	node.callbacks.push_back(callback);
+}
+
+void remove_callback(Node &node, SubscriptionCallback *callback)
+{
+	px4_host::Pause own;
+	node.callbacks.erase(std::remove(node.callbacks.begin(), node.callbacks.end(), callback), node.callbacks.end());
+}
+
+} // namespace uORB
+
+orb_advert_t orb_advertise(orb_id_t meta, const void *data)
+{
+	uORB::Node *const node = uORB::create_node(meta);
+	node->advertised = true;
+
+	if (data) {
+		orb_publish(meta, node, data);
+	}
+
+	return node;
+}
+
+int orb_unadvertise(orb_advert_t handle)
+{
+	if (!handle) {
+		return PX4_ERROR;
+	}
+
+	static_cast<uORB::Node *>(handle)->advertised = false;
+	return PX4_OK;
+}
+
+int orb_publish(orb_id_t meta, orb_advert_t handle, const void *data)
+{
+	uORB::Node *const node = static_cast<uORB::Node *>(handle);
+
+	if (!node || node->meta != meta || !data) {
+		return PX4_ERROR;
+	}
+
+	if (node->messages.empty()) {
+		px4_host::Pause own;
+		node->messages.resize(static_cast<size_t>(meta->o_size) * meta->o_queue);
+	}
+
+	memcpy(&node->messages[meta->o_size * (node->generation % meta->o_queue)], data, meta->o_size);
+	++node->generation;
+	px4_host::published(meta, data);
+
+	for (uORB::SubscriptionCallback *callback : node->callbacks) {
+		callback->call();
+	}
+
+	return PX4_OK;
+}
