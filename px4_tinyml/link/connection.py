@@ -96,6 +96,11 @@ class Link:
         return self._port is not None and self._port.open and 0 <= self.silent_s < OUTAGE_US / 1e6
 
     @property
+    def reachable(self) -> bool:
+        """Whether there is anybody to send to."""
+        return self._port is not None and self._port.open
+
+    @property
     def silent_s(self) -> float:
         """Seconds since a frame was received; infinite before the first."""
         return (self.now_us() - self._heard_us) / 1e6 if self._heard_us else float("inf")

@@ -88,8 +88,11 @@ class UdpPort:
             self._socket.close()
             raise
         self._buffer = bytearray(MAX_DATAGRAM)
-        self.open = True
         self.wants_to_write = False
+
+    @property
+    def open(self) -> bool:
+        return bool(self._peers)
 
     @property
     def local_port(self) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 WINDOW = 128
 """Frames back from the newest within which a late frame is told from a duplicate."""
 OUTAGE_US = 3_000_000
 """A silence this long (and of more than two frames) is an outage."""
+RESTART_RUN = 16
+"""So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
 _RATE_US = 1_000_000
+_REBOOT_US = 5_000_000
 
 
 @dataclass
@@ -37,9 +41,13 @@ class SenderStatistics:
     """When the newest frame was received, µs since 1970."""
     _sequence: int = field(default=-1, repr=False)
     _seen: int = field(default=0, repr=False)  # bit n: the frame n before the newest one was received
-    _reconnected: bool = field(default=False, repr=False)
-    _advanced: int = field(default=0, repr=False)
+    _advanced: int = field(default=0, repr=False)  # frames sent since the first
+    _marked: int = field(default=0, repr=False)  # _advanced when rate_hz was last measured
     _mark_us: int = field(default=0, repr=False)
+    _reconnected: bool = field(default=False, repr=False)
+    _gap: int = field(default=0, repr=False)  # the largest number lost together lately
+    _gap_us: int = field(default=0, repr=False)
+    _late: list[tuple[int, bool]] = field(default_factory=list, repr=False)  # late ones in a row: number, duplicate?
 
     def note(self, sequence: int, received_us: int, size: int) -> None:
         """Count a believed frame."""
@@ -47,64 +55,91 @@ class SenderStatistics:
         self.bytes += size
         ahead = (sequence - self._sequence) & 0xFF
         silence_us = received_us - self.last_us
+        self.last_us = received_us
         if ahead != 1 or silence_us > _RATE_US:
             if self._sequence < 0:
                 self._start(sequence, received_us)
                 return
-            ahead = self._true_advance(ahead, silence_us)
-            if ahead <= 0 and self._reconnected:
-                self._start(sequence, received_us)
-                return
+            ahead = self._true_advance(ahead, silence_us, received_us)
             if silence_us > OUTAGE_US and silence_us * self.rate_hz > 2e6:
                 self.outages += 1
                 self.outage_s += silence_us / 1e6
             if ahead <= 0:
-                self._late(-ahead)
-                self.last_us = received_us
+                if self._reconnected:
+                    self._start(sequence, received_us)
+                else:
+                    self._note_late(sequence, -ahead)
                 return
-            self.lost += ahead - 1
+            self._note_lost(ahead - 1, received_us)
+        if self._late:
+            self._late = []
         self._reconnected = False
         self._sequence = sequence
         self._seen = (self._seen << ahead | 1) & _MASK if ahead < WINDOW else 1
-        self.last_us = received_us
         self._advanced += ahead
         elapsed_us = received_us - self._mark_us
         if elapsed_us >= _RATE_US:
-            self.rate_hz = self._advanced * 1e6 / elapsed_us
-            self._mark_us, self._advanced = received_us, 0
-
-    def restart(self) -> None:
-        """The sender starts counting anew (it rebooted): the next frame loses nothing."""
-        self._sequence = -1
+            self.rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
+            self._mark_us, self._marked = received_us, self._advanced
 
     def reconnect(self) -> None:
         """A new connection brings no late frames: numbers that go back are a new count."""
         self._reconnected = True
 
+    def restart(self) -> None:
+        """The sender rebooted and counts anew: what looked lost or late at that was not."""
+        if self.last_us - self._gap_us < _REBOOT_US:
+            self.lost -= self._gap
+        self._gap = 0
+        if self._late:
+            duplicates = sum(duplicate for _, duplicate in self._late)
+            self.duplicates -= duplicates
+            self.reordered -= len(self._late) - duplicates
+            self.lost += len(self._late) - duplicates
+            self._start(self._late[-1][0], self.last_us)
+
     def _start(self, sequence: int, received_us: int) -> None:
         self._sequence, self._seen, self._reconnected = sequence, 1, False
-        self.last_us = self._mark_us = received_us
-        self._advanced = 0
+        self._mark_us, self._marked, self._advanced, self._late = received_us, 0, 0, []
 
-    def _true_advance(self, ahead: int, silence_us: int) -> int:
+    def _true_advance(self, ahead: int, silence_us: int, received_us: int) -> int:
         """How many frames were sent since the newest one: of the numbers with these 8 bits the likeliest.
 
         ahead: 0…255. Zero and below: a frame from before the newest.
         """
-        elapsed_us = self.last_us + silence_us - self._mark_us
-        rate_hz = self.rate_hz or (self._advanced * 1e6 / elapsed_us if elapsed_us > 0 else 0.0)
+        elapsed_us = received_us - silence_us - self._mark_us
+        lately = self._advanced - self._marked
+        rate_hz = self.rate_hz or (lately * 1e6 / elapsed_us if elapsed_us > 0 else 0.0)
         expected = silence_us * rate_hz / 1e6
         if expected <= WINDOW / 2:
             return ahead if ahead < WINDOW else ahead - 256
         return ahead + 256 * max(0, round((expected - ahead) / 256))
 
-    def _late(self, behind: int) -> None:
-        if self._seen >> behind & 1:
+    def _note_lost(self, number: int, received_us: int) -> None:
+        self.lost += number
+        if number >= self._gap or received_us - self._gap_us > _REBOOT_US:
+            self._gap, self._gap_us = number, received_us
+
+    def _note_late(self, sequence: int, behind: int) -> None:
+        duplicate = bool(self._seen >> behind & 1)
+        if duplicate:
             self.duplicates += 1
         else:
             self._seen |= 1 << behind
             self.reordered += 1
-            self.lost = max(0, self.lost - 1)
+            if behind < self._advanced:
+                self.lost -= 1  # else it is older than the first one, and was not missed
+        self._late.append((sequence, duplicate))
+        if len(self._late) > RESTART_RUN:
+            del self._late[0]
+        if len(self._late) == RESTART_RUN and _counts_anew(self._late):
+            self.restart()
+
+
+def _counts_anew(late: list[tuple[int, bool]]) -> bool:
+    """Whether these follow each other as frames of a new count do: nearly all seem duplicates, in order."""
+    steps = [(after - before) & 0xFF for (before, _), (after, _) in pairwise(late)]
+    return sum(duplicate for _, duplicate in late) >= 0.75 * len(late) and all(0 < step < 8 for step in steps)
 
 
 _MASK = (1 << WINDOW) - 1
@@ -133,6 +168,13 @@ class LinkStatistics:
     def sender(self, system: int, component: int) -> SenderStatistics:
         """Counts of one component; new ones start at zero."""
         return self.senders.setdefault((system, component), SenderStatistics())
+
+    def rebooted(self, system: int) -> None:
+        """A vehicle's time went back: all its components count anew."""
+        self.reboots += 1
+        for (number, _), sender in self.senders.items():
+            if number == system:
+                sender.restart()
 
     def total(self, name: str) -> int:
         """Sum of one count over all senders."""

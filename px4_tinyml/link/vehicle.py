@@ -1,0 +1,334 @@
+"""Who is on a link, and getting from them what a classifier needs: discovery, streams, reboots."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from px4_tinyml.collect.tlog_file import message_id
+from px4_tinyml.collect.vehicles import AUTOPILOTS, mav_type_name
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.connection import Link
+from px4_tinyml.link.frames import Frame
+
+log = logging.getLogger(__name__)
+
+ARDUPILOT = 3
+NO_AUTOPILOT = 8
+ONBOARD_CONTROLLER = 18
+LOOK_ROUND_S = 1.3
+"""After the first vehicle: heartbeats come once a second, so another one is heard by then."""
+HEARTBEAT, COMMAND_ACK = 0, 77
+SET_MESSAGE_INTERVAL = 511
+ACCEPTED, IN_PROGRESS = 0, 5
+ACK_TIMEOUT_S, ACK_TRIES = 0.5, 3
+POSITION_HZ, STATE_HZ = 10, 2
+ENOUGH = 0.8
+"""Share of the asked rate below which it is asked for again."""
+FIRST_LOOK_S, LAST_LOOK_S = 4.0, 60.0
+REBOOT_MS = 2000
+"""Time since boot that goes back by more than this is a reboot, by less is reordering."""
+_WRAP_MS = 1 << 32
+_CLOCKS = {105: (0, 8, 1000), 30: (0, 4, 1), 32: (0, 4, 1), 33: (0, 4, 1), 27: (0, 8, 1000), 116: (0, 4, 1)}
+"""Where messages have their time since boot (payload bytes, units a ms): HIGHRES_IMU, ATTITUDE, LOCAL_POSITION_NED,
+GLOBAL_POSITION_INT, RAW_IMU, SCALED_IMU2."""
+
+ARDUPILOT_STREAMS = {1: "RAW_SENSORS", 2: "EXTENDED_STATUS", 6: "POSITION"}
+ARDUPILOT_IMU = ("RAW_IMU", "SCALED_IMU2", "SCALED_IMU", "HIGHRES_IMU")
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """An autopilot on a link, by its heartbeat (MAV_AUTOPILOT, MAV_TYPE)."""
+
+    system: int
+    component: int
+    autopilot: int
+    mav_type: int
+
+    def __str__(self) -> str:
+        autopilot = AUTOPILOTS.get(self.autopilot, f"autopilot {self.autopilot}")
+        return f"{autopilot} {mav_type_name(self.mav_type)}, system {self.system}"
+
+
+def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Vehicle:
+    """The vehicle with this system id, or the only one there is.
+
+    Frames heard meanwhile come again from link.receive(). LinkError when nobody answers, or when it is not clear who.
+    """
+    found: dict[int, Vehicle] = {}
+    kept: list[Frame] = []
+    deadline = time.monotonic() + timeout_s
+    beat = HeartbeatClock(link)
+    while time.monotonic() < deadline:
+        beat.tick()
+        frames = link.receive(min(0.2, max(0.0, deadline - time.monotonic())))
+        kept += frames
+        for vehicle in _vehicles(frames):
+            if not found and system is None:
+                deadline = min(deadline, time.monotonic() + LOOK_ROUND_S)
+            found.setdefault(vehicle.system, vehicle)
+        if system in found:
+            break
+    link.unread(kept)
+    if system is None and len(found) == 1:
+        return next(iter(found.values()))
+    if system is not None and system in found:
+        return found[system]
+    raise LinkError(f"{link.address}: {_why_none(link, kept, found, system, timeout_s)}")
+
+
+def _vehicles(frames: Iterable[Frame]) -> Iterable[Vehicle]:
+    """Autopilots that send a heartbeat (not ground stations, companions, cameras)."""
+    for frame in frames:
+        if frame.message_id == HEARTBEAT:
+            heartbeat = frame.message
+            if heartbeat.autopilot != NO_AUTOPILOT:
+                yield Vehicle(frame.system, frame.component, int(heartbeat.autopilot), int(heartbeat.type))
+
+
+def _why_none(link: Link, kept: list[Frame], found: dict[int, Vehicle], system: int | None, timeout_s: float) -> str:
+    """What was heard instead of the vehicle, and what to do."""
+    if found:
+        there = "; ".join(str(vehicle) for _, vehicle in sorted(found.items()))
+        if system is None:
+            return f"{len(found)} vehicles are here ({there}): choose one with --system N"
+        return f"no vehicle with system id {system} within {timeout_s:g} s. Here: {there}"
+    statistics = link.statistics
+    if link.trouble:
+        return link.trouble.removeprefix(f"{link.address}: ")
+    if kept:
+        senders = ", ".join(sorted({f"{f.system}/{f.component}" for f in kept}))
+        return f"{len(kept)} messages, but no autopilot's heartbeat within {timeout_s:g} s (heard: {senders})"
+    refused = sum(s.unsigned + s.bad_signature + s.replayed for s in statistics.senders.values())
+    if refused:
+        return f"{refused} messages that are not signed with our key: is it the vehicle's?"
+    if statistics.garbage_bytes or statistics.bad_crc:
+        advice = "another baud rate?" if link.address.kind == "serial" else "is it MAVLink?"
+        return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
+    return f"nothing heard within {timeout_s:g} s: is the vehicle on, and does it send here?"
+
+
+class HeartbeatClock:
+    """Our heartbeat once a second: an autopilot on USB starts to speak at the first one, a UDP peer learns who we are.
+
+    As an onboard controller of a system that is no vehicle: PX4 then does not warn when it ends.
+    """
+
+    def __init__(self, link: Link) -> None:
+        from pymavlink.dialects.v20 import ardupilotmega
+
+        self._link = link
+        self._message = ardupilotmega.MAVLink_heartbeat_message(ONBOARD_CONTROLLER, NO_AUTOPILOT, 0, 0, 4, 3)
+        self._due = 0.0
+
+    def tick(self) -> None:
+        """Send one when it is due."""
+        now = time.monotonic()
+        if now >= self._due and self._link.reachable:
+            self._link.send(self._message)
+            self._due = now + 1.0
+
+
+@dataclass
+class _Stream:
+    """A message that is wanted, and what came of asking for it."""
+
+    name: str
+    wanted_hz: float
+    message_id: int = 0
+    count: int = 0
+    rate_hz: float = 0.0
+    tries: int = 0
+    refused: bool = False
+    next_look: float = 0.0
+    look_s: float = FIRST_LOOK_S
+
+
+@dataclass
+class Streams:
+    """Keeps a vehicle sending: give it every frame received, at least once a second.
+
+    Asks again after a reconnect, a reboot, or when too little comes. Never blocks.
+    """
+
+    link: Link
+    vehicle: Vehicle
+    rate_hz: float = 50.0
+    attitude: bool = False
+    heartbeat: bool = True
+    reboots: int = 0
+    _streams: dict[int, _Stream] = field(default_factory=dict, repr=False)
+    _queue: list[_Stream] = field(default_factory=list, repr=False)
+    _asked_at: float = field(default=0.0, repr=False)
+    _counts: dict[int, int] = field(default_factory=dict, repr=False)
+    _measured: dict[int, float] = field(default_factory=dict, repr=False)
+    _since: float = field(default=0.0, repr=False)
+    _reconnects: int = field(default=0, repr=False)
+    _boot_ms: dict[int, int] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        from pymavlink.dialects.v20 import ardupilotmega
+
+        self._dialect = ardupilotmega
+        self._since = time.monotonic()
+        self._beat = HeartbeatClock(self.link)
+        wanted = {"HIGHRES_IMU": self.rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
+        if self.attitude:
+            wanted["ATTITUDE"] = POSITION_HZ
+        if self.vehicle.autopilot == ARDUPILOT:
+            wanted = {"RAW_IMU": self.rate_hz}
+        self._streams = {message_id(name): _Stream(name, hz, message_id(name)) for name, hz in wanted.items()}
+        self._reconnects = self.link.statistics.reconnects
+        self.request()
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Messages a second of this vehicle by name, over the last second or two."""
+        from px4_tinyml.collect.tlog_file import definitions
+
+        known = definitions()
+        return {known[n].msgname if n in known else f"UNKNOWN_{n}": hz for n, hz in sorted(self._measured.items())}
+
+    def request(self) -> None:
+        """Ask for everything (again)."""
+        now = time.monotonic()
+        self._queue = list(self._streams.values())
+        for stream in self._queue:
+            stream.tries, stream.refused, stream.look_s, stream.next_look = 0, False, FIRST_LOOK_S, now + FIRST_LOOK_S
+        self._asked_at = 0.0
+        self._ask()
+
+    def release(self) -> None:
+        """Back to the vehicle's own rates, as far as one message each can do that."""
+        if self.vehicle.autopilot != ARDUPILOT:
+            for stream in self._streams.values():
+                self.link.send(self._interval(stream, 0.0))
+
+    def watch(self, frames: list[Frame]) -> None:
+        """Count this vehicle's frames, notice its answers and reboots, ask where that is due."""
+        if self.heartbeat:
+            self._beat.tick()
+        counts, vehicle = self._counts, self.vehicle
+        for frame in frames:
+            if frame.system != vehicle.system or frame.component != vehicle.component:
+                continue
+            number = frame.message_id
+            counts[number] = counts.get(number, 0) + 1
+            if number in _CLOCKS:
+                self._check_clock(frame)
+            elif number == COMMAND_ACK:
+                self._answered(frame.message)
+        if self.link.statistics.reconnects != self._reconnects:
+            self._reconnects = self.link.statistics.reconnects
+            self.request()
+        now = time.monotonic()
+        if now - self._since >= 1.0:
+            self._measure(now)
+        self._ask()
+
+    def _measure(self, now: float) -> None:
+        elapsed_s = now - self._since
+        self._measured = {number: count / elapsed_s for number, count in self._counts.items()}
+        self._counts = {}
+        self._since = now
+        for number, stream in self._streams.items():
+            stream.rate_hz = 0.5 * stream.rate_hz + 0.5 * self._measured.get(number, 0.0)
+            if now < stream.next_look or stream in self._queue:
+                continue
+            if self._rate_of(stream) >= ENOUGH * stream.wanted_hz:
+                stream.look_s, stream.next_look = FIRST_LOOK_S, now + 1.0
+                continue
+            log.log(
+                logging.WARNING if stream.look_s == FIRST_LOOK_S else logging.DEBUG,
+                "%s: %s comes %.1f times a second, %g asked for: asking again",
+                self.vehicle, stream.name, self._rate_of(stream), stream.wanted_hz,
+            )  # fmt: skip
+            stream.tries = 0
+            self._queue.append(stream)
+            stream.look_s = min(2 * stream.look_s, LAST_LOOK_S)
+            stream.next_look = now + stream.look_s
+
+    def _rate_of(self, stream: _Stream) -> float:
+        if self.vehicle.autopilot == ARDUPILOT:
+            return max(self._measured.get(message_id(name), 0.0) for name in ARDUPILOT_IMU)
+        return max(stream.rate_hz, self._measured.get(stream.message_id, 0.0))
+
+    def _ask(self) -> None:
+        """Send the next request when there is one and the one before is answered or late.
+
+        One at a time: an acknowledgement names the command only, not the message that was asked for.
+        """
+        now = time.monotonic()
+        if not self._queue or now - self._asked_at < ACK_TIMEOUT_S:
+            return
+        stream = self._queue[0]
+        if self.vehicle.autopilot == ARDUPILOT:
+            self._ask_ardupilot()
+            self._queue.clear()
+            return
+        if stream.tries >= ACK_TRIES:
+            self._queue.pop(0)
+            self._ask()
+            return
+        stream.tries += 1
+        self._asked_at = now
+        self.link.send(self._interval(stream, 1e6 / stream.wanted_hz))
+
+    def _interval(self, stream: _Stream, interval_us: float) -> Any:
+        """MAV_CMD_SET_MESSAGE_INTERVAL; parameters not used are NaN (PX4 1.18 refuses others)."""
+        nan = math.nan
+        return self._dialect.MAVLink_command_long_message(
+            self.vehicle.system, self.vehicle.component, SET_MESSAGE_INTERVAL, 0,
+            stream.message_id, interval_us, nan, nan, nan, nan, nan,
+        )  # fmt: skip
+
+    def _ask_ardupilot(self) -> None:
+        for number in ARDUPILOT_STREAMS:
+            rate = self.rate_hz if number == 1 else POSITION_HZ
+            self.link.send(
+                self._dialect.MAVLink_request_data_stream_message(
+                    self.vehicle.system, self.vehicle.component, number, round(rate), 1
+                )
+            )
+
+    def _answered(self, ack: Any) -> None:
+        if ack.command != SET_MESSAGE_INTERVAL or not self._queue or not self._asked_at or ack.result == IN_PROGRESS:
+            return
+        for_us = getattr(ack, "target_system", 0) in (0, self.link.system)
+        if not for_us:
+            return
+        stream = self._queue.pop(0)
+        if ack.result != ACCEPTED and not stream.refused:
+            stream.refused = True
+            log.warning("%s refuses to send %s (MAV_RESULT %d)", self.vehicle, stream.name, ack.result)
+        self._asked_at = 0.0
+
+    def _check_clock(self, frame: Frame) -> None:
+        """Whether a time since boot went back."""
+        start, end, per_ms = _CLOCKS[frame.message_id]
+        boot_ms = int.from_bytes(frame.payload[start:end], "little") // per_ms % _WRAP_MS
+        before_ms = self._boot_ms.get(frame.message_id, boot_ms)
+        step_ms = (boot_ms - before_ms + _WRAP_MS // 2) % _WRAP_MS - _WRAP_MS // 2
+        if step_ms >= 0:
+            self._boot_ms[frame.message_id] = boot_ms
+        elif step_ms < -REBOOT_MS:
+            self._boot_ms = {frame.message_id: boot_ms}
+            self.reboots += 1
+            self.link.statistics.rebooted(self.vehicle.system)
+            log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, -step_ms / 1000.0)
+            self.request()
+
+
+def request_streams(
+    link: Link, vehicle: Vehicle, rate_hz: float = 50.0, *, attitude: bool = False, heartbeat: bool = True
+) -> Streams:
+    """Ask a vehicle for IMU (at rate_hz), velocity and landed state; call .watch(frames) with all that is received.
+
+    heartbeat: whether watch() sends ours as well.
+    """
+    return Streams(link, vehicle, rate_hz, attitude, heartbeat)
