@@ -18,7 +18,8 @@ OLDEST, NEWEST = (1, 15), (1, 18)
 MODULE_HEADER = Path("platforms/common/include/px4_platform_common/module.h")
 LOGGED_TOPICS = Path("src/modules/logger/logged_topics.cpp")
 TFLM = Path("src/lib/tensorflow_lite_micro")
-_MARKS = (((1, 17), TFLM), ((1, 16), Path("msg/versioned")), ((1, 15), Path("src/lib/atmosphere")))
+TFLM_BUILD = TFLM / "CMakeLists.txt"
+_MARKS = (((1, 17), TFLM_BUILD), ((1, 16), Path("msg/versioned")), ((1, 15), Path("src/lib/atmosphere")))
 """What a release is known by where git does not say: it came with it (read off all tags v1.14.0 … v1.18.0-beta1)."""
 _PX4 = (MODULE_HEADER, Path("msg/CMakeLists.txt"), Path("boards"), Path("CMakeLists.txt"))
 _STANDALONE_LABELS = ("default", "performance-test", "bootloader")
@@ -110,7 +111,7 @@ class Checkout:
     @cached_property
     def tflm(self) -> bool:
         """Whether PX4 brings TensorFlow Lite Micro as a library."""
-        return (self.root / TFLM / "CMakeLists.txt").is_file()
+        return (self.root / TFLM_BUILD).is_file()
 
     @cached_property
     def logger_adds(self) -> bool:
@@ -128,7 +129,8 @@ class Checkout:
         full = name if name in self.boards else f"{name}_default"
         path = self.boards.get(full)
         if path is None:
-            close = difflib.get_close_matches(full, self.boards, 4, 0.5)
+            short = {target.removesuffix("_default"): target for target in self.boards}
+            close = [short[each] for each in difflib.get_close_matches(name.removesuffix("_default"), short, 4)]
             hint = f"did you mean {', '.join(close)}?" if close else f"{len(self.boards)} are in {self.root}/boards"
             raise SpecError(f"board {name!r} is not in this checkout: {hint}")
         whole = any(label in path.stem for label in _STANDALONE_LABELS)
@@ -222,7 +224,8 @@ def _instead(root: Path) -> str:
             return f"the checkout is one level deeper, {child}"
     if names <= {".git"}:
         return "it is empty"
-    return f"found {', '.join(sorted(names)[:6])}{' …' if len(names) > 6 else ''}"
+    shown = sorted(names, key=lambda name: (name.startswith("."), name))[:6]
+    return f"found {', '.join(shown)}{' …' if len(names) > len(shown) else ''}"
 
 
 def _text(path: Path) -> str:
