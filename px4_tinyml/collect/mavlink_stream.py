@@ -155,6 +155,7 @@ class MavlinkStream:
         self._autopilot: int | None = None
         self._imu: str | None = None
         self._tally: Counter[str] = Counter()
+        self._tallied = 0
         self._imu_received_us = 0
         self._highres_id = 255
         self._marks = False
@@ -234,12 +235,13 @@ class MavlinkStream:
         """Whether this message is the IMU now: the most preferred one that is not much slower than another."""
         if self._imu is None:
             self._imu = name
-        tally = self._tally
-        tally[name] += 1
-        if tally.total() >= CHOICE_MESSAGES:
-            most = max(tally.values())
-            self._imu = next(n for n in IMU_MESSAGES if tally[n] >= SLOW_SHARE * most)
-            tally.clear()
+        self._tally[name] += 1
+        self._tallied += 1
+        if self._tallied == CHOICE_MESSAGES:
+            most = max(self._tally.values())
+            self._imu = next(n for n in IMU_MESSAGES if self._tally[n] >= SLOW_SHARE * most)
+            self._tally.clear()
+            self._tallied = 0
         return name == self._imu
 
     def _take_imu(self, time_us: int, values: Sequence[float], received_us: int) -> None:

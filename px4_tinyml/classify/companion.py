@@ -1,0 +1,85 @@
+"""The classifier on a companion computer: frames of a vehicle in, decisions out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+from px4_tinyml.classify.host_library import HostPipeline
+from px4_tinyml.classify.streaming import Decided, PythonPipeline, StreamPipeline
+from px4_tinyml.collect.mavlink_stream import Framed, MavlinkStream, StreamCounts
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.errors import ToolchainError
+
+log = logging.getLogger(__name__)
+
+EngineName = Literal["auto", "host", "tflm", "numpy"]
+ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
+"""host: all in C++, built once. tflm: TensorFlow Lite Micro (the wheel) behind the Python signal path.
+numpy: our NumPy interpreter behind the same. All three give the same bits; auto is the first of host and tflm."""
+
+
+def open_pipeline(bundle: ModelBundle, engine: EngineName = "auto") -> tuple[StreamPipeline, str]:
+    """What computes the decisions, and its name. Raises ToolchainError when it cannot run here."""
+    if engine == "host":
+        return HostPipeline.build(bundle), "host"
+    if engine != "auto":
+        return PythonPipeline(bundle, engine), engine
+    try:
+        return HostPipeline.build(bundle), "host"
+    except ToolchainError as host_error:
+        try:
+            pipeline = PythonPipeline(bundle, "tflm")
+        except ToolchainError as tflm_error:
+            raise ToolchainError(
+                f"no engine can run here. C++: {host_error}. TensorFlow Lite Micro: {tflm_error}. "
+                "`--engine numpy` gives the same bits and needs neither, at some ten times the work"
+            ) from host_error
+        log.warning("no C++ here (%s): TensorFlow Lite Micro and the Python signal path instead", host_error)
+        return pipeline, "tflm"
+
+
+class Companion:
+    """Classifies what one component of one vehicle sends, as `classify` does with the recording of it."""
+
+    def __init__(self, pipeline: StreamPipeline, system: int, component: int) -> None:
+        self._pipeline = pipeline
+        self.system, self.component = system, component
+        self.newest_us = 0
+        """Time of the newest sample, autopilot's clock."""
+        self.received_us = 0
+        """When its frame was received."""
+        self._stream = MavlinkStream(self)
+        self._made: list[Decided] = []
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Decisions, sparse windows, resets (pipeline.COUNTERS)."""
+        return self._pipeline.counts
+
+    @property
+    def stream(self) -> StreamCounts:
+        """What became of the messages."""
+        return self._stream.counts
+
+    def take(self, frames: Iterable[Framed]) -> list[Decided]:
+        """Frames in the order they were received (those of others are passed over); decisions in order."""
+        self._made = []
+        system, component, stream = self.system, self.component, self._stream
+        for frame in frames:
+            if frame.system == system and frame.component == component:
+                before_us = self.newest_us
+                stream.frame(frame)
+                if self.newest_us != before_us:
+                    self.received_us = frame.received_us
+        return self._made
+
+    def push_imu(self, time_us: int, values: Sequence[float]) -> None:
+        """A sample from the stream."""
+        self.newest_us = time_us
+        self._made += self._pipeline.push_imu(time_us, values)
+
+    def push_baro(self, time_us: int, altitude_m: float) -> None:
+        """A barometric altitude from the stream."""
+        self._pipeline.push_baro(time_us, altitude_m)

@@ -1,0 +1,262 @@
+"""The windows a classifier was unsure about, kept as small .tlog cuts: what the next training should learn from.
+
+A cut is real frames with their reception times, from some seconds before the first such window to some after the
+last. Beside it NAME.json tells which windows, what was said of them, by which spec and model; labels.csv gets one row
+a stretch with the label "exclude", until a person knows better: `px4-tinyml dataset CUTS --labels CUTS/labels.csv`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import struct
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from px4_tinyml.classify.decision import ONE_Q16, Flag
+from px4_tinyml.collect.mavlink_stream import Framed, MavlinkStream, payload_values
+from px4_tinyml.errors import LogError
+from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.units import US_PER_S
+
+log = logging.getLogger(__name__)
+
+AROUND_S = 5.0
+LONGEST_S = 60.0
+DEFAULT_LIMIT_MB = 100.0
+LABELS_FILE = "labels.csv"
+LABELS_HEADER = "file,start_s,end_s,label\n"
+ON_GROUND = 1
+"""MAV_LANDED_STATE_ON_GROUND."""
+ARMED = 128
+"""MAV_MODE_FLAG_SAFETY_ARMED."""
+_STATE_IDS = (0, 245)
+"""HEARTBEAT, EXTENDED_SYS_STATE."""
+
+
+def unsure(decision: np.void, spec: PipelineSpec) -> bool:
+    """Whether no class is above the threshold at which it would be entered."""
+    best_q16 = max(decision["probability"].tolist()) * 256
+    return bool(int(decision["flags"]) & Flag.UNCERTAIN) or best_q16 < spec.decision.threshold_q16(spec.decision.enter)
+
+
+@dataclass
+class _Episode:
+    """Unsure windows near each other. start_us, end_us: of the cut, by reception time."""
+
+    start_us: int
+    end_us: int
+    windows: list[np.void] = field(default_factory=list)
+
+
+class UncertainKeeper:
+    """Cuts what the classifier is unsure about out of a live link.
+
+    limit_mb: the folder is not filled beyond this. Vehicles that say they are disarmed or on the ground are passed
+    over. Cuts never hold a window twice; a cut that is there already is not written again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: PipelineSpec,
+        model_sha256: str,
+        vehicle: tuple[int, int],
+        *,
+        around_s: float = AROUND_S,
+        limit_mb: float = DEFAULT_LIMIT_MB,
+    ) -> None:
+        self._folder, self._spec, self._model_sha256 = folder, spec, model_sha256
+        self._vehicle = vehicle
+        self._around_us = round(around_s * US_PER_S)
+        self._window_us = spec.window * US_PER_S // spec.rate_hz + 2 * US_PER_S // spec.rate_hz
+        self._limit = round(limit_mb * 1e6)
+        self._frames: deque[Framed] = deque()
+        self._before: dict[int, Framed] = {}  # the vehicle's state before the frames held
+        self._newest: dict[int, Framed] = {}
+        self._episode: _Episode | None = None
+        self._not_before_us = 0
+        self._full_told = False
+        self.counts: Counter[str] = Counter()
+        """cuts, windows, bytes written; windows passed over: on_ground; cuts passed over: known, full, failed."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._used = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        except OSError as error:
+            raise LogError(f"--keep-dir {folder}: cannot be used ({error.strerror})") from error
+
+    def take(self, frames: Iterable[Framed], decisions: Iterable[np.void]) -> None:
+        """Frames as they were received, and the decisions they brought."""
+        now_us = 0
+        for frame in frames:
+            if (frame.system, frame.component) == self._vehicle:
+                self._frames.append(frame)
+                now_us = frame.received_us
+                if frame.message_id in _STATE_IDS:
+                    self._newest[frame.message_id] = frame
+        for decision in decisions:
+            if unsure(decision, self._spec):
+                self._note(decision, now_us)
+        if now_us:
+            self._close_if_over(now_us)
+            self._forget(now_us)
+
+    def close(self) -> None:
+        """Write what is open."""
+        if self._episode is not None:
+            self._write(self._episode)
+            self._episode = None
+
+    def _note(self, decision: np.void, now_us: int) -> None:
+        if self._on_ground():
+            self.counts["on_ground"] += 1
+            return
+        if self._episode is None:
+            start_us = max(now_us - self._window_us - self._around_us, self._not_before_us)
+            self._episode = _Episode(start_us, now_us)
+        self._episode.windows.append(decision)
+        self._episode.end_us = now_us + self._around_us
+
+    def _close_if_over(self, now_us: int) -> None:
+        """Write the episode when the next one could no longer touch it, or when it is long enough."""
+        episode = self._episode
+        if episode is None:
+            return
+        apart = now_us > episode.end_us + self._window_us + self._around_us
+        if apart or now_us - episode.start_us > LONGEST_S * US_PER_S:
+            episode.end_us = min(episode.end_us, now_us)
+            self._write(episode)
+            # What goes on is cut again a window earlier: the window that lies across belongs to the next cut alone.
+            self._not_before_us = episode.end_us - (0 if apart else self._window_us)
+            self._episode = None
+
+    def _forget(self, now_us: int) -> None:
+        """Drop frames that no cut can want any more, remembering the vehicle's state."""
+        oldest_us = now_us - 2 * (self._window_us + self._around_us)
+        if self._episode is not None:
+            oldest_us = self._episode.start_us
+        while self._frames and self._frames[0].received_us < oldest_us:
+            frame = self._frames.popleft()
+            if frame.message_id in _STATE_IDS:
+                self._before[frame.message_id] = frame
+
+    def _on_ground(self) -> bool:
+        """Whether the vehicle says that it is disarmed, or on the ground."""
+        heartbeat, landed = (self._newest.get(number) for number in _STATE_IDS)
+        if landed is not None and payload_values(landed.data)[1] == ON_GROUND:
+            return True
+        return heartbeat is not None and not payload_values(heartbeat.data)[3] & ARMED
+
+    def _cut(self, episode: _Episode) -> list[Framed]:
+        """The vehicle's state before, then all frames between start and end."""
+        state, inside = dict(self._before), []
+        for frame in self._frames:
+            if episode.start_us <= frame.received_us <= episode.end_us:
+                inside.append(frame)
+            elif frame.received_us < episode.start_us and frame.message_id in _STATE_IDS:
+                state[frame.message_id] = frame
+        return [*sorted(state.values(), key=lambda frame: frame.received_us), *inside]
+
+    def _write(self, episode: _Episode) -> None:
+        frames = self._cut(episode)
+        name = "uncertain-" + hashlib.sha256(b"".join(frame.data for frame in frames)).hexdigest()[:16]
+        if (self._folder / f"{name}.tlog").exists():
+            self.counts["known"] += 1
+            return
+        data = b"".join(struct.pack(">Q", frame.received_us) + frame.data for frame in frames)
+        sidecar = (json.dumps(self._sidecar(name, episode), indent=2) + "\n").encode()
+        labels = "".join(
+            f"{name}.tlog,{start:.2f},{end:.2f},exclude\n" for start, end in _spans(frames, episode.windows)
+        )
+        size = len(data) + len(sidecar) + len(labels)
+        if self._used + size > self._limit:
+            self.counts["full"] += 1
+            if not self._full_told:
+                self._full_told = True
+                log.warning("%s holds its %.0f MB: nothing more is kept (--keep-mb)", self._folder, self._limit / 1e6)
+            return
+        try:
+            _write_whole(self._folder / f"{name}.json", sidecar)
+            _append(self._folder / LABELS_FILE, LABELS_HEADER, labels)
+            _write_whole(self._folder / f"{name}.tlog", data)
+        except OSError as error:
+            self.counts["failed"] += 1
+            log.error("%s: a cut could not be kept (%s)", self._folder / name, error.strerror)
+            return
+        self._used += size
+        self.counts.update(cuts=1, windows=len(episode.windows), bytes=size)
+
+    def _sidecar(self, name: str, episode: _Episode) -> dict[str, Any]:
+        labels = self._spec.labels
+        return {
+            "file": f"{name}.tlog",
+            "spec_hash": self._spec.hash,
+            "model_sha256": self._model_sha256,
+            "system": self._vehicle[0],
+            "component": self._vehicle[1],
+            "windows": [
+                {
+                    "start_us": int(w["start_us"]),
+                    "end_us": int(w["end_us"]),
+                    "class": labels[int(w["class_index"])] if int(w["class_index"]) >= 0 else "uncertain",
+                    "confidence": int(w["confidence_q16"]) / ONE_Q16,
+                    "probabilities": {label: int(p) / 256 for label, p in zip(labels, w["probability"], strict=False)},
+                }
+                for w in episode.windows
+            ],
+        }
+
+
+class _Earliest:
+    """Sink for the time of the earliest sample, from which labels count."""
+
+    time_us: int | None = None
+
+    def push_imu(self, time_us: int, values: Sequence[float]) -> None:
+        self.time_us = time_us if self.time_us is None else min(self.time_us, time_us)
+
+    def push_baro(self, time_us: int, altitude_m: float) -> None:
+        pass
+
+
+def _spans(frames: Iterable[Framed], windows: Iterable[np.void]) -> Iterator[tuple[float, float]]:
+    """Stretches of windows that touch, in seconds from the cut's first IMU sample."""
+    sink = _Earliest()
+    stream = MavlinkStream(sink)
+    for frame in frames:
+        stream.frame(frame)
+    stretches: list[list[int]] = []
+    for window in windows:
+        start_us, end_us = int(window["start_us"]), int(window["end_us"])
+        if stretches and stretches[-1][0] <= start_us <= stretches[-1][1]:
+            stretches[-1][1] = end_us
+        else:
+            stretches.append([start_us, end_us])
+    for start_us, end_us in stretches:
+        yield max(0.0, (start_us - (sink.time_us or 0)) / US_PER_S), (end_us - (sink.time_us or 0)) / US_PER_S
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, also after a power cut."""
+    part = path.with_suffix(path.suffix + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _append(path: Path, header: str, rows: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(rows if file.tell() else header + rows)

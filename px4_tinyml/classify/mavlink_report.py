@@ -1,0 +1,156 @@
+"""What is told about decisions by MAVLink: DEBUG_VECT, DEBUG_FLOAT_ARRAY, STATUSTEXT, HEARTBEAT (docs/live.md).
+
+core/Report.hpp tells the same from the flight controller and from a sensor node.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from px4_tinyml.classify.decision import ONE_Q16, UNCERTAIN
+from px4_tinyml.classify.streaming import Decided
+from px4_tinyml.spec import MAX_LABELS, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.units import US_PER_S
+
+NAME = b"MOTION"
+ARRAY_ID = 77
+ARRAY_SIZE = 58
+PROBABILITIES = 8
+"""Index of the first class's probability in the array."""
+VECTOR_RATE_HZ = 2
+QUIET_US = 10 * US_PER_S
+"""No more than one text in this time of the samples' clock."""
+HEARTBEAT_S = 1.0
+
+
+def report_vector(decision: np.void, spec: PipelineSpec) -> tuple[float, float, float]:
+    """x, y, z of DEBUG_VECT: class index (−1 uncertain), confidence, probability of turbulence (0 without it)."""
+    labels = spec.labels
+    turbulence = int(decision["probability"][labels.index(TURBULENCE_LABEL)]) / 256 if TURBULENCE_LABEL in labels else 0
+    return float(decision["class_index"]), int(decision["confidence_q16"]) / ONE_Q16, float(turbulence)
+
+
+def report_array(decided: Decided, spec: PipelineSpec) -> list[float]:
+    """Data of DEBUG_FLOAT_ARRAY: class, confidence, flags, spec hash (24 bits), µs, three zeros, probabilities."""
+    decision = decided.decision
+    data = [0.0] * ARRAY_SIZE
+    data[0], data[1] = float(decision["class_index"]), int(decision["confidence_q16"]) / ONE_Q16
+    data[2], data[3], data[4] = float(decision["flags"]), float(spec.hash24), float(decided.spent_us)
+    data[PROBABILITIES : PROBABILITIES + MAX_LABELS] = [p / 256 for p in decision["probability"].tolist()]
+    return data
+
+
+class VectorClock:
+    """When to repeat the last decision: at a steady rate of sample time, and no longer than a window after it."""
+
+    def __init__(self, spec: PipelineSpec, rate_hz: int = VECTOR_RATE_HZ) -> None:
+        self._window_us = spec.window * US_PER_S // spec.rate_hz
+        self._period_us = US_PER_S // rate_hz if rate_hz else 0
+        self._last_us: int | None = None
+
+    def due(self, end_us: int, now_us: int) -> bool:
+        """True when it is time. end_us: of the decision; now_us: the newest sample's time."""
+        if not self._period_us or now_us > end_us + self._window_us:
+            return False
+        if self._last_us is not None and 0 <= now_us - self._last_us < self._period_us:
+            return False
+        self._last_us = now_us
+        return True
+
+
+class Text(Enum):
+    """What a person is told."""
+
+    BEGAN = "began"
+    ENDED = "ended"
+
+
+class TurbulenceNotice:
+    """Says when turbulence begins or ends: once each, and not more than one text in ten seconds."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._turbulence = spec.labels.index(TURBULENCE_LABEL) if TURBULENCE_LABEL in spec.labels else None
+        self._told = False
+        self._last_us: int | None = None
+
+    def update(self, decision: np.void) -> Text | None:
+        """Take every decision. Uncertain changes nothing; a change too soon is told later, if it still holds."""
+        index, end_us = int(decision["class_index"]), int(decision["end_us"])
+        if self._turbulence is None or index == UNCERTAIN:
+            return None
+        turbulent = index == self._turbulence
+        too_soon = self._last_us is not None and 0 <= end_us - self._last_us < QUIET_US
+        if turbulent == self._told or too_soon:
+            return None
+        self._told, self._last_us = turbulent, end_us
+        return Text.BEGAN if turbulent else Text.ENDED
+
+
+class MavlinkReport:
+    """Sends the report. send: takes a pymavlink message, False when there was no room for it (Link.send).
+
+    sent, dropped: messages by name. Nothing waits for a slow link; only a text is tried again.
+    """
+
+    def __init__(self, spec: PipelineSpec, send: Callable[[Any], bool]) -> None:
+        from pymavlink.dialects.v20 import ardupilotmega
+
+        self._mavlink = ardupilotmega
+        self._spec, self._send_message = spec, send
+        self._vector_clock, self._notice = VectorClock(spec), TurbulenceNotice(spec)
+        self._newest: np.void | None = None
+        self._text: Any = None
+        self._heartbeat_at = float("-inf")
+        self.sent: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+
+    def decided(self, decisions: list[Decided]) -> None:
+        """Report decisions made at once: texts for any of them, numbers for the last (a burst helps nobody)."""
+        for decided in decisions:
+            text = self._notice.update(decided.decision)
+            if text is not None:
+                self._text = self._text_message(text, decided.decision)
+        if self._text is not None and self._send(self._text):
+            self._text = None
+        if decisions:
+            newest = decisions[-1]
+            self._newest = newest.decision
+            end_us = int(self._newest["end_us"])
+            data = report_array(newest, self._spec)
+            self._send(self._mavlink.MAVLink_debug_float_array_message(end_us, NAME, ARRAY_ID, data))
+
+    def repeat(self, sample_us: int) -> None:
+        """Repeat the last decision as DEBUG_VECT when it is time. sample_us: the newest sample's time."""
+        if self._newest is None:
+            return
+        end_us = int(self._newest["end_us"])
+        if self._vector_clock.due(end_us, sample_us):
+            vector = report_vector(self._newest, self._spec)
+            self._send(self._mavlink.MAVLink_debug_vect_message(NAME, end_us, *vector))
+
+    def heartbeat(self, now_s: float) -> None:
+        """Once a second (now_s: a clock that is never set back), whatever the samples do."""
+        if now_s - self._heartbeat_at < HEARTBEAT_S:
+            return
+        late_s = now_s - self._heartbeat_at - HEARTBEAT_S
+        self._heartbeat_at = now_s - (late_s if late_s < HEARTBEAT_S else 0.0)
+        m = self._mavlink
+        kind, autopilot = m.MAV_TYPE_ONBOARD_CONTROLLER, m.MAV_AUTOPILOT_INVALID
+        self._send(m.MAVLink_heartbeat_message(kind, autopilot, 0, 0, m.MAV_STATE_ACTIVE, 3))
+
+    def _text_message(self, text: Text, decision: np.void) -> Any:
+        m = self._mavlink
+        if text is Text.ENDED:
+            return m.MAVLink_statustext_message(m.MAV_SEVERITY_INFO, b"Turbulence ended")
+        percent = (int(decision["confidence_q16"]) * 100 + ONE_Q16 // 2) // ONE_Q16
+        return m.MAVLink_statustext_message(m.MAV_SEVERITY_WARNING, f"Turbulence ({percent} %)".encode())
+
+    def _send(self, message: Any) -> bool:
+        sent = self._send_message(message)
+        (self.sent if sent else self.dropped)[message.get_type()] += 1
+        return sent
