@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any
@@ -181,8 +182,8 @@ class LinkStatistics:
         return sum(int(getattr(sender, name)) for sender in self.senders.values())
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: the sidecar of a recording, `--json`."""
-        counts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "senders"}
+        """Plain values (copies): the sidecar of a recording, `--json`."""
+        counts = {f.name: copy(getattr(self, f.name)) for f in fields(self) if f.name != "senders"}
         senders = [
             {"system": system, "component": component}
             | {f.name: getattr(sender, f.name) for f in fields(sender) if not f.name.startswith("_")}
