@@ -7,13 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.boards import BOARDS, Board, board
 from px4_tinyml.generate.cortex_m import generate_cortex_m
+from px4_tinyml.generate.golden_vectors import Decide
 from px4_tinyml.generate.host import generate_host
+from px4_tinyml.generate.px4 import generate_px4
 from px4_tinyml.generate.tflm import Arena, TflmTree
 
 GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
+TARGETS = ("cortex-m", "host", "px4")
 ENGINES = ("auto", "compiled", "tflm")
 
 
@@ -27,7 +31,9 @@ def add_parser(subparsers: Any) -> None:
         "measured first (docs/bench.md): exit code 3 when it does not fit.",
     )
     parser.add_argument(
-        "target", choices=sorted(GENERATORS), help="host: a CMake project for this computer; cortex-m: for QEMU"
+        "target",
+        choices=TARGETS,
+        help="px4: a folder for EXTERNAL_MODULES_LOCATION; host: a CMake project for this computer; cortex-m: for QEMU",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
@@ -35,7 +41,8 @@ def add_parser(subparsers: Any) -> None:
         "--engine",
         choices=ENGINES,
         default="auto",
-        help="what runs the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled",
+        help="what runs the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled, for px4 what its "
+        "configuration has",
     )
     parser.add_argument("--board", metavar="NAME", help=f"must fit this board's budget: {', '.join(BOARDS)}")
     parser.add_argument("--max-flash-kb", type=float, metavar="KIB", help="most flash, code and weights")
@@ -50,27 +57,42 @@ def run(args: argparse.Namespace) -> int:
     device = board(args.board) if args.board else None
     if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
         print(_fits(args, bundle, device))
-    arena = _arena(bundle, args.target) if args.engine == "tflm" else None
-    if arena:
-        print(f"arena: {arena.size} bytes ({arena.origin})")
-    written = GENERATORS[args.target](bundle, args.out, arena)
+    if args.target == "px4":
+        written = generate_px4(bundle, args.out, reference(bundle), wheel_arena_bytes(bundle), args.engine)
+    else:
+        arena = _arena(bundle, args.target) if args.engine == "tflm" else None
+        if arena:
+            print(f"arena: {arena.size} bytes ({arena.origin})")
+        written = GENERATORS[args.target](bundle, args.out, arena)
     print(f"{args.out}: {len(written)} files written (spec {bundle.spec.short_hash}); README.md says how to build")
     return 0
+
+
+def reference(bundle: ModelBundle) -> Decide:
+    """What the generated classifier must decide."""
+    classifier = Classifier.of(bundle.spec, bundle.model)
+    return lambda events: classifier.run(events).decisions
+
+
+def wheel_arena_bytes(bundle: ModelBundle) -> int:
+    """Arena the tflite-micro wheel uses: what `train` wrote down, else measured now."""
+    from px4_tinyml.convert.tflm import TflmInterpreter
+
+    known = bundle.manifest.get("memory", {}).get("tflm_arena_bytes")
+    return int(known or TflmInterpreter(bundle.model).arena_bytes())
 
 
 def _arena(bundle: ModelBundle, target: str) -> Arena:
     """Measured where TFLite Micro is at hand for the target, else estimated from what `train` measured here."""
     from px4_tinyml.bench.tflm import measured_arena
     from px4_tinyml.convert.tflite_model import read_model
-    from px4_tinyml.convert.tflm import TflmInterpreter
 
     # Both emulated processors have the same pointers and kernels.
     built_for = "cortex-m4" if target == "cortex-m" else target
     tree = TflmTree.find(built_for)
     if tree:
         return measured_arena(bundle.model, read_model(bundle.model), tree, built_for)
-    known = bundle.manifest.get("memory", {}).get("tflm_arena_bytes")
-    return Arena.estimated(known or TflmInterpreter(bundle.model).arena_bytes())
+    return Arena.estimated(wheel_arena_bytes(bundle))
 
 
 def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -> str:

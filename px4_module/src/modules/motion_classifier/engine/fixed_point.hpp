@@ -39,7 +39,7 @@
 
 #include <stdint.h>
 
-#include "engine/arm_dsp.hpp"
+#include "arm_dsp.hpp"
 
 namespace motion
 {

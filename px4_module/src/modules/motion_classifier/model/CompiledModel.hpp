@@ -55,7 +55,7 @@ struct CompiledModel {
 	static constexpr int kOutputZeroPoint = -128;
 	static constexpr int kMacs = 24160;
 	static constexpr int kWeightsBytes = 3008;
-	static constexpr const char *kSpecHash = "27c64cbc1f17e1fee318c12d66b22c5f02e2046f7c2a5513fab0315307ad3368";
+	static constexpr const char *kSpecHash = "bef544fb2334b9a4d421d01400c3e7f44b7aa0b16ba15a7eaf614b51e25362bc";
 
 	static void run(int8_t *arena);
 };

@@ -46,9 +46,9 @@ namespace model
 {
 
 struct GoldenVectors {
-	static constexpr const char *kSpecHash = "27c64cbc1f17e1fee318c12d66b22c5f02e2046f7c2a5513fab0315307ad3368";
+	static constexpr const char *kSpecHash = "bef544fb2334b9a4d421d01400c3e7f44b7aa0b16ba15a7eaf614b51e25362bc";
 
-	static const char *model_sha256() { return "160fb3f62af8a76f5d14286eb805172faaa49f96508ffd7a3c36b94bfe1bcd7c"; }
+	static const char *model_sha256() { return "4fbd987807932b7227a5a17f14f1de9fc4e1461a2ce8c314ab6456cfe2a3ccb2"; }
 
 	static constexpr uint32_t kVectors = 4;
 	static constexpr uint32_t kDecisions = 12;

@@ -51,7 +51,7 @@ struct TflmModel {
 	/// estimated: 4048 bytes in the tflite-micro wheel, and a half for PX4's version
 	static constexpr int kArenaBytes = 6080;
 	static constexpr int kOperators = 5;
-	static constexpr const char *kSpecHash = "27c64cbc1f17e1fee318c12d66b22c5f02e2046f7c2a5513fab0315307ad3368";
+	static constexpr const char *kSpecHash = "bef544fb2334b9a4d421d01400c3e7f44b7aa0b16ba15a7eaf614b51e25362bc";
 
 	/// The .tflite file.
 	static const uint8_t *data();

@@ -33,9 +33,9 @@
 
 #include <stdint.h>
 
-#include "engine/fixed_point.hpp"
-#include "engine/kernels/rows.hpp"
-#include "engine/kernels/window.hpp"
+#include "../fixed_point.hpp"
+#include "rows.hpp"
+#include "window.hpp"
 
 namespace motion
 {

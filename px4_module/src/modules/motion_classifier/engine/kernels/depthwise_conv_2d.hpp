@@ -33,8 +33,8 @@
 
 #include <stdint.h>
 
-#include "engine/fixed_point.hpp"
-#include "engine/kernels/window.hpp"
+#include "../fixed_point.hpp"
+#include "window.hpp"
 
 namespace motion
 {

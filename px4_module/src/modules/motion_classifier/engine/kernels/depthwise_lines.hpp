@@ -33,8 +33,8 @@
 
 #include <stdint.h>
 
-#include "engine/fixed_point.hpp"
-#include "engine/kernels/rows.hpp"
+#include "../fixed_point.hpp"
+#include "rows.hpp"
 
 namespace motion
 {

@@ -33,7 +33,7 @@
 
 #include <stdint.h>
 
-#include "engine/kernels/rows.hpp"
+#include "rows.hpp"
 
 namespace motion
 {

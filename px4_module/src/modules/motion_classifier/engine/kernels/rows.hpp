@@ -45,8 +45,8 @@
 
 #include <stdint.h>
 
-#include "engine/arm_dsp.hpp"
-#include "engine/fixed_point.hpp"
+#include "../arm_dsp.hpp"
+#include "../fixed_point.hpp"
 
 namespace motion
 {

@@ -33,7 +33,7 @@
 
 #include <stdint.h>
 
-#include "engine/fixed_point.hpp"
+#include "../fixed_point.hpp"
 
 namespace motion
 {
