@@ -9,6 +9,8 @@ from typing import Any
 
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.errors import SpecError
+from px4_tinyml.generate.arduino import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
 from px4_tinyml.generate.boards import BOARDS, Board, board
 from px4_tinyml.generate.cortex_m import generate_cortex_m
 from px4_tinyml.generate.golden_vectors import Decide
@@ -17,7 +19,7 @@ from px4_tinyml.generate.px4 import generate_px4
 from px4_tinyml.generate.tflm import Arena, TflmTree
 
 GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
-TARGETS = ("cortex-m", "host", "px4")
+TARGETS = ("arduino", "cortex-m", "host", "px4")
 ENGINES = ("auto", "compiled", "tflm")
 
 
@@ -33,7 +35,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "target",
         choices=TARGETS,
-        help="px4: a folder for EXTERNAL_MODULES_LOCATION; host: a CMake project for this computer; cortex-m: for QEMU",
+        help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a CMake "
+        "project for this computer; cortex-m: for QEMU",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
@@ -44,7 +47,12 @@ def add_parser(subparsers: Any) -> None:
         help="what runs the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled, for px4 what its "
         "configuration has",
     )
-    parser.add_argument("--board", metavar="NAME", help=f"must fit this board's budget: {', '.join(BOARDS)}")
+    parser.add_argument(
+        "--board",
+        metavar="NAME",
+        help=f"must fit this board's budget: {', '.join(BOARDS)}; for arduino the board the sketch is for: "
+        f"{', '.join(NODE_BOARDS)} (default: {DEFAULT_BOARD})",
+    )
     parser.add_argument("--max-flash-kb", type=float, metavar="KIB", help="most flash, code and weights")
     parser.add_argument("--max-ram-kb", type=float, metavar="KIB", help="most RAM, variables and stack")
     parser.add_argument("--max-instructions", type=int, metavar="N", help="most instructions of one inference")
@@ -54,7 +62,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files and say how many changed."""
     bundle = ModelBundle.load(args.bundle)
-    device = board(args.board) if args.board else None
+    node_board = _node_board(args.board) if args.target == "arduino" else None
+    device = board(args.board) if args.board and not node_board else None
     if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
         print(_fits(args, bundle, device))
     if args.target == "px4":
@@ -63,9 +72,18 @@ def run(args: argparse.Namespace) -> int:
         arena = _arena(bundle, args.target) if args.engine == "tflm" else None
         if arena:
             print(f"arena: {arena.size} bytes ({arena.origin})")
-        written = GENERATORS[args.target](bundle, args.out, arena)
+        if node_board:
+            written = generate_arduino(bundle, args.out, arena, node_board)
+        else:
+            written = GENERATORS[args.target](bundle, args.out, arena)
     print(f"{args.out}: {len(written)} files written (spec {bundle.spec.short_hash}); README.md says how to build")
     return 0
+
+
+def _node_board(name: str | None) -> str:
+    if name is not None and name not in NODE_BOARDS:
+        raise SpecError(f"--board {name}: a sketch is for one of {', '.join(NODE_BOARDS)}")
+    return name or DEFAULT_BOARD
 
 
 def reference(bundle: ModelBundle) -> Decide:
@@ -88,7 +106,7 @@ def _arena(bundle: ModelBundle, target: str) -> Arena:
     from px4_tinyml.convert.tflite_model import read_model
 
     # Both emulated processors have the same pointers and kernels.
-    built_for = "cortex-m4" if target == "cortex-m" else target
+    built_for = "cortex-m4" if target in ("cortex-m", "arduino") else target
     tree = TflmTree.find(built_for)
     if tree:
         return measured_arena(bundle.model, read_model(bundle.model), tree, built_for)

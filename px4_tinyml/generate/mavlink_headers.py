@@ -81,7 +81,7 @@ def _dialect() -> bytes:
     missing = sorted(set(MESSAGES) - found)
     if missing:
         raise ToolchainError(f"{place}: {', '.join(missing)} not found in {', '.join(SOURCES)}; update pymavlink")
-    return ElementTree.tostring(root, encoding="utf-8")
+    return bytes(ElementTree.tostring(root, encoding="utf-8"))
 
 
 def _enum(element: ElementTree.Element) -> ElementTree.Element:
