@@ -35,8 +35,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "target",
         choices=TARGETS,
-        help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a CMake "
-        "project for this computer; cortex-m: for QEMU",
+        help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a "
+        "CMake project for this computer; cortex-m: for QEMU",
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
