@@ -85,11 +85,11 @@ def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
         empty_time, empty = np.zeros(0, np.uint64), np.zeros(0, np.float32)
         return Feed(time, imu, empty_time, empty, np.zeros(len(time), np.int64))
     baro_time = log.baro.timestamp_us
-    before = _delivered_before(time, baro_time) if log.baro_before is None else log.baro_before
+    before = delivered_before(time, baro_time) if log.baro_before is None else log.baro_before
     return Feed(time, imu, baro_time, log.baro.altitude_m, before)
 
 
-def _delivered_before(imu_time: U64, baro_time: U64) -> I64:
+def delivered_before(imu_time: U64, baro_time: U64) -> I64:
     """How many barometer samples come before each IMU sample.
 
     Where the clock ran backwards equally often in both series, the stretches between are matched one to one;

@@ -19,7 +19,7 @@ from px4_tinyml.generate.build import build_once, compiler, run_tool
 from px4_tinyml.generate.px4 import px4_files
 from px4_tinyml.generate.write import write_tree
 from px4_tinyml.sitl.px4_host.script import Record, Script, decode_record
-from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness, harness
+from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness
 from px4_tinyml.spec import PipelineSpec
 
 COMMAND = "px4_host"

@@ -28,17 +28,11 @@ _C_TYPES = {
 }  # fmt: skip
 _NUMPY = {
     "int8_t": "i1", "uint8_t": "u1", "bool": "u1", "int16_t": "<i2", "uint16_t": "<u2", "int32_t": "<i4",
-    "uint32_t": "<u4", "float": "<f4", "int64_t": "<i8", "uint64_t": "<u8", "double": "<f8", "char": "S1",
+    "uint32_t": "<u4", "float": "<f4", "int64_t": "<i8", "uint64_t": "<u8", "double": "<f8",
 }  # fmt: skip
 _FIELD = re.compile(r"(?P<type>\w+)(?:\[(?P<length>\d+)\])?\s+(?P<name>[a-z_]\w*)")
 _CONSTANT = re.compile(r"(?P<type>\w+)\s+(?P<name>[A-Z]\w*)\s*=\s*(?P<value>[-+.\w]+)")
 _FORMAT_FIELD = re.compile(r"(\w+)(?:\[(\d+)\])? (\w+)")
-
-
-def _layout(packed: np.dtype[Any]) -> dict[str, Any]:
-    fields = packed.fields or {}
-    names = packed.names or ()
-    return {"names": names, "formats": [fields[n][0] for n in names], "offsets": [fields[n][1] for n in names]}
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,11 @@ class Field:
     type: str
     name: str
     length: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an array, as NumPy has it."""
+        return (self.length,) if self.length else ()
 
     @property
     def size(self) -> int:
@@ -87,12 +86,14 @@ class Message:
 
     def dtype(self, padded: bool = True) -> np.dtype[Any]:
         """NumPy type of the struct; not padded: of a message in a ULog."""
-        members: list[Any] = [(f.name, _NUMPY[f.type], (f.length,) if f.length else ()) for f in self.fields]
-        members = [
-            (f.name, f"S{f.length}") if f.type == "char" else m for f, m in zip(self.fields, members, strict=True)
-        ]
-        packed = np.dtype(members)
-        return np.dtype({**_layout(packed), "itemsize": self.size}) if padded else packed
+        layout: Any = {
+            "names": [f.name for f in self.fields],
+            "formats": [f"S{f.length}" if f.type == "char" else (_NUMPY[f.type], f.shape) for f in self.fields],
+            "offsets": [sum(before.size for before in self.fields[:i]) for i in range(len(self.fields))],
+            "itemsize": self.size if padded else self.logged_size,
+        }
+        result: np.dtype[Any] = np.dtype(layout)
+        return result
 
     def header(self) -> str:
         """uORB/topics/<name>.h."""

@@ -84,21 +84,23 @@ class Script:
             actions["message"][name] = values
         return actions
 
-    def publish(self, *blocks: tuple[NDArray[np.void], NDArray[np.int64]]) -> None:
-        """Publish blocks made by `messages`, each with the position of every message among all of them."""
+    def publish(self, *blocks: tuple[NDArray[np.void], NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """Publish blocks made by `messages`, each with the position of every message among all of them, ascending.
+
+        At equal positions the earlier block goes first. Returns the index of every action, block by block.
+        """
         order = np.argsort(np.concatenate([position for _, position in blocks]), kind="stable")
-        size = np.concatenate([np.full(len(rows), rows.dtype.itemsize) for rows, _ in blocks])
-        offset = np.empty(len(order), np.int64)
-        end = np.cumsum(size[order])
-        offset[order] = end - size[order]
-        out = np.empty(int(size.sum()), np.uint8)
-        first = 0
-        for rows, _ in blocks:
-            where = offset[first : first + len(rows), None] + np.arange(rows.dtype.itemsize)
-            out[where] = rows.view(np.uint8).reshape(where.shape)
-            first += len(rows)
-        self._parts.append(out.tobytes())
+        block = np.repeat(np.arange(len(blocks)), [len(rows) for rows, _ in blocks])[order]
+        taken = [0] * len(blocks)
+        for run in np.split(block, np.flatnonzero(np.diff(block)) + 1):
+            if len(run):
+                i, first = int(run[0]), taken[run[0]]
+                taken[i] += len(run)
+                self._parts.append(blocks[i][0][first : taken[i]].tobytes())
+        event = np.empty(len(order), np.int64)
+        event[order] = np.arange(self.count, self.count + len(order))
         self.count += len(order)
+        return np.split(event, np.cumsum([len(rows) for rows, _ in blocks])[:-1])
 
     def encode(self) -> bytes:
         """The script's file."""

@@ -96,7 +96,7 @@ def harness(tree: Mapping[str, str], px4: Path | None = None) -> Harness:
 
 def _topics_source(topics: tuple[Message, ...]) -> str:
     definitions = [
-        f'const struct orb_metadata __orb_{m.name} = {{"{m.name}", sizeof({m.name}_s), {m.logged_size}, {i}, {m.queue}}};'
+        f'const orb_metadata __orb_{m.name} = {{"{m.name}", sizeof({m.name}_s), {m.logged_size}, {i}, {m.queue}}};'
         for i, m in enumerate(topics)
     ]
     table = ", ".join(f"ORB_ID({message.name})" for message in topics)
