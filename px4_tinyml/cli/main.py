@@ -16,7 +16,20 @@ import sys
 from px4_tinyml import __version__
 from px4_tinyml.errors import Px4TinymlError
 
-COMMANDS = ("demo", "inspect", "fly", "dataset", "train", "evaluate", "classify", "generate", "replay", "bench")
+COMMANDS = (
+    "demo",
+    "inspect",
+    "fly",
+    "record",
+    "logs",
+    "dataset",
+    "train",
+    "evaluate",
+    "classify",
+    "generate",
+    "replay",
+    "bench",
+)
 """Modules of px4_tinyml.cli in the order of the help: each has add_parser(subparsers) and run(args)."""
 
 

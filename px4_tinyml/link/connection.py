@@ -265,7 +265,7 @@ class Link:
         for chunk in chunks:
             framer = self._framers.get(chunk.peer)
             if framer is None:
-                framer = self._framers[chunk.peer] = Framer(self.statistics, port.datagrams)
+                framer = self._framers[chunk.peer] = Framer(port.datagrams, self.statistics)
             for frame in framer.feed(chunk.data, now_us - chunk.age_us):
                 if self._believe(frame):
                     believed.append(frame)

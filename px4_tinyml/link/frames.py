@@ -81,8 +81,8 @@ class Frame:
 class Framer:
     """Finds frames in the bytes of one sender's stream (or its datagrams); what is none goes to the statistics."""
 
-    def __init__(self, statistics: LinkStatistics, datagrams: bool = False) -> None:
-        self._statistics = statistics
+    def __init__(self, datagrams: bool = False, statistics: LinkStatistics | None = None) -> None:
+        self._statistics = statistics or LinkStatistics()
         self._datagrams = datagrams
         self._rest = b""
         self._rest_since_us = 0

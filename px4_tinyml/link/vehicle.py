@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,7 @@ def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Ve
         beat.tick()
         frames = link.receive(min(0.2, max(0.0, deadline - time.monotonic())))
         kept += frames
-        for vehicle in _vehicles(frames):
+        for vehicle in autopilots(frames):
             if not found and system is None:
                 deadline = min(deadline, time.monotonic() + LOOK_ROUND_S)
             found.setdefault(vehicle.system, vehicle)
@@ -79,10 +79,10 @@ def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Ve
         return next(iter(found.values()))
     if system is not None and system in found:
         return found[system]
-    raise LinkError(f"{link.address}: {_why_none(link, kept, found, system, timeout_s)}")
+    raise explain_absence(link, found.values(), system, timeout_s)
 
 
-def _vehicles(frames: Iterable[Frame]) -> Iterable[Vehicle]:
+def autopilots(frames: Iterable[Frame]) -> Iterable[Vehicle]:
     """Autopilots that send a heartbeat (not ground stations, companions, cameras)."""
     for frame in frames:
         if frame.message_id == HEARTBEAT:
@@ -91,26 +91,30 @@ def _vehicles(frames: Iterable[Frame]) -> Iterable[Vehicle]:
                 yield Vehicle(frame.system, frame.component, int(heartbeat.autopilot), int(heartbeat.type))
 
 
-def _why_none(link: Link, kept: list[Frame], found: dict[int, Vehicle], system: int | None, timeout_s: float) -> str:
-    """What was heard instead of the vehicle, and what to do."""
+def explain_absence(link: Link, found: Collection[Vehicle], system: int | None, waited_s: float) -> LinkError:
+    """Why there is no vehicle (or not the one asked for), from what was heard instead; and what to do."""
+    return LinkError(f"{link.address}: {_absence(link, found, system, waited_s)}")
+
+
+def _absence(link: Link, found: Collection[Vehicle], system: int | None, waited_s: float) -> str:
     if found:
-        there = "; ".join(str(vehicle) for _, vehicle in sorted(found.items()))
+        there = "; ".join(str(vehicle) for vehicle in sorted(found, key=lambda v: v.system))
         if system is None:
             return f"{len(found)} vehicles are here ({there}): choose one with --system N"
-        return f"no vehicle with system id {system} within {timeout_s:g} s. Here: {there}"
+        return f"no vehicle with system id {system} within {waited_s:g} s. Here: {there}"
     statistics = link.statistics
     if link.trouble:
         return link.trouble.removeprefix(f"{link.address}: ")
-    if kept:
-        senders = ", ".join(sorted({f"{f.system}/{f.component}" for f in kept}))
-        return f"{len(kept)} messages, but no autopilot's heartbeat within {timeout_s:g} s (heard: {senders})"
-    refused = sum(s.unsigned + s.bad_signature + s.replayed for s in statistics.senders.values())
+    if statistics.total("frames"):
+        heard = ", ".join(f"{s}/{c}" for (s, c), sender in sorted(statistics.senders.items()) if sender.frames)
+        return f"messages, but no autopilot's heartbeat within {waited_s:g} s (heard system/component: {heard})"
+    refused = sum(statistics.total(name) for name in ("unsigned", "bad_signature", "replayed"))
     if refused:
         return f"{refused} messages that are not signed with our key: is it the vehicle's?"
     if statistics.garbage_bytes or statistics.bad_crc:
         advice = "another baud rate?" if link.address.kind == "serial" else "is it MAVLink?"
         return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
-    return f"nothing heard within {timeout_s:g} s: is the vehicle on, and does it send here?"
+    return f"nothing heard within {waited_s:g} s: is the vehicle on, and does it send here?"
 
 
 class HeartbeatClock:
@@ -193,6 +197,11 @@ class Streams:
 
         known = definitions()
         return {known[n].msgname if n in known else f"UNKNOWN_{n}": hz for n, hz in sorted(self._measured.items())}
+
+    @property
+    def wanted(self) -> list[str]:
+        """Names of the messages that were asked for."""
+        return [stream.name for stream in self._streams.values()]
 
     def request(self) -> None:
         """Ask for everything (again)."""
@@ -332,3 +341,33 @@ def request_streams(
     heartbeat: whether watch() sends ours as well.
     """
     return Streams(link, vehicle, rate_hz, attitude, heartbeat)
+
+
+class Fleet:
+    """The vehicles of a link (or the one with this system id) as they appear, each kept sending."""
+
+    def __init__(self, link: Link, rate_hz: float, system: int | None = None) -> None:
+        self.streams: dict[int, Streams] = {}
+        self._link, self._rate_hz, self._system = link, rate_hz, system
+        self._beat = HeartbeatClock(link)
+        self.others: dict[int, Vehicle] = {}
+        """Vehicles that are here and were not asked for."""
+
+    def watch(self, frames: list[Frame]) -> list[Vehicle]:
+        """Give it all that is received; the vehicles that are new among them."""
+        self._beat.tick()
+        new = []
+        for vehicle in autopilots(frames):
+            if self._system not in (None, vehicle.system):
+                self.others[vehicle.system] = vehicle
+            elif vehicle.system not in self.streams:
+                self.streams[vehicle.system] = Streams(self._link, vehicle, self._rate_hz, heartbeat=False)
+                new.append(vehicle)
+        for streams in self.streams.values():
+            streams.watch(frames)
+        return new
+
+    def release(self) -> None:
+        """Back to the vehicles' own rates."""
+        for streams in self.streams.values():
+            streams.release()
