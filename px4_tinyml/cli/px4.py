@@ -61,7 +61,7 @@ def render(found: Px4Check) -> str:
         else "the template ModuleBase<T> (before v1.18)",
         "board": _board(found),
         "engine": f"{found.engine}: {_tflm(found)}",
-        "module": f"{tree.root}: spec {tree.spec_hash[:8]}, classes {', '.join(tree.labels)}",
+        "module": f"{tree.root}: spec {tree.spec_hash[:16]}, classes {', '.join(tree.labels)}",
         "memory": ", ".join(
             f"{key.removesuffix('_bytes')} {size} bytes" for key, size in tree.engine_bytes(found.engine).items()
         ),

@@ -183,7 +183,7 @@ class Px4Check:
         if not checkout.in_git:
             yield Finding(
                 PROBLEM,
-                "no .git here: PX4's build asks git for version and submodules, a source archive does not build",
+                "no git here: PX4's build asks git for version and submodules, a source archive does not build",
                 "git clone --recursive https://github.com/PX4/PX4-Autopilot.git",
             )
         elif checkout.tag is None:

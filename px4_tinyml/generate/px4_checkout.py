@@ -81,17 +81,22 @@ class Checkout:
         return Checkout(root)
 
     @cached_property
+    def repository(self) -> Path | None:
+        """Root of the git repository that the folder is in: itself, unless somebody keeps PX4 inside another one."""
+        top = self._git("rev-parse", "--show-toplevel")
+        return Path(top).resolve() if top else None
+
+    @cached_property
     def tag(self) -> str | None:
         """`git describe` as PX4's build asks it; None for an archive, without tags, or where git refuses."""
-        top = self._git("rev-parse", "--show-toplevel")
-        if top is None or Path(top).resolve() != self.root:
+        if self.repository != self.root:
             return None
         return self._git("describe", "--exclude", "ext/*", "--tags", "--match", "v[0-9]*")
 
     @property
     def in_git(self) -> bool:
-        """Whether the folder is a clone or a work tree of its own: only there can make fetch submodules."""
-        return (self.root / ".git").exists()
+        """Whether there is any git, without which PX4 does not build."""
+        return self.repository is not None or (self.root / ".git").exists()
 
     @cached_property
     def release(self) -> tuple[int, int]:

@@ -119,14 +119,17 @@ def test_newer_than_what_was_tried(checkout: Callable[..., Path], check: Callabl
     assert document["ok"] and "newer" in problems(document, "warning")[0]
 
 
-def test_no_tags_and_no_git(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
+def test_no_tags_and_no_git(
+    checkout: Callable[..., Path], check: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))  # wherever the tests run
     root = checkout(17, tag="")
     document = check(root, *BOARD)
     assert document["ok"] and document["px4"]["version"] is None
     assert "no version" in problems(document, "warning")[0]
 
     shutil.rmtree(root / ".git")
-    assert "no .git here" in problems(check(root, *BOARD))[0]
+    assert "no git here" in problems(check(root, *BOARD))[0]
 
 
 @pytest.mark.parametrize("where", ["msg/MotionClassification.msg", "msg/versioned/MotionClassification.msg"])

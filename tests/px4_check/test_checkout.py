@@ -48,11 +48,11 @@ def test_without_tags_there_is_no_version(checkout: Callable[..., Path]) -> None
     assert found.tag is None and found.in_git and found.release == (1, 17)
 
 
-def test_an_archive_inside_another_repository_does_not_get_its_version(tmp_path: Path) -> None:
+def test_px4_inside_another_repository_does_not_get_its_version(tmp_path: Path) -> None:
     make_checkout(tmp_path, 18, "v9.9.9")
-    write(tmp_path / "archive", made_up_files(16))
-    found = Checkout.open(tmp_path / "archive")
-    assert found.tag is None and not found.in_git and found.release == (1, 16)
+    write(tmp_path / "px4", made_up_files(16))
+    found = Checkout.open(tmp_path / "px4")
+    assert found.tag is None and found.in_git and found.release == (1, 16)
 
 
 def test_a_work_tree_of_git_has_a_version(checkout: Callable[..., Path], tmp_path: Path) -> None:
