@@ -76,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
             complete = recording.run(stopped)
         finally:
             recording.close()
-    if args.json:
-        print(json.dumps(recording.facts(), indent=2, ensure_ascii=False))
-    recording.tell_result()
+        if args.json:
+            print(json.dumps(recording.facts(), indent=2, ensure_ascii=False))
+        recording.tell_result()
     return 0 if complete else 130
 
 

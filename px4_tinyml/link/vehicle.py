@@ -249,6 +249,9 @@ class Streams:
             stream.rate_hz = 0.5 * stream.rate_hz + 0.5 * self._measured.get(number, 0.0)
             if now < stream.next_look or stream in self._queue:
                 continue
+            if not self._measured:
+                stream.next_look = now + FIRST_LOOK_S  # it is silent: it will be asked when it is back
+                continue
             if self._rate_of(stream) >= ENOUGH * stream.wanted_hz:
                 stream.look_s, stream.next_look = FIRST_LOOK_S, now + 1.0
                 continue
