@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
 from px4_tinyml.sitl.turbulence import GustField, gust_field, intensities, lengths, roll_gust_ratio
-from px4_tinyml.sitl.weather import Weather
 
 _EVOLUTION_M_S = 0.5
 """A gust met at rest in still air changes by itself: the smallest speed at which the field goes by."""
 _GRID_HEIGHTS_M = (5.0, 40.0)
 """Heights between which the grid of the gust field is long and fine enough."""
+
+
+class Conditions(Protocol):
+    """What rules the air: see weather.Weather."""
+
+    @property
+    def direction_rad(self) -> float: ...
+
+    def w20_at(self, seconds: float, height_m: float) -> float: ...
+
+    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float: ...
 
 
 class Air:
@@ -21,7 +32,7 @@ class Air:
     After slow(): w20 and mean, both m/s. After advance(): gust (NED, m/s) and rates (the air's rotation, rad/s).
     """
 
-    def __init__(self, weather: Weather, span_m: float, distance_m: float, rng: np.random.Generator) -> None:
+    def __init__(self, weather: Conditions, span_m: float, distance_m: float, rng: np.random.Generator) -> None:
         self._weather = weather
         self._span = span_m
         self._field: GustField = gust_field(rng, distance_m, span_m, _GRID_HEIGHTS_M)

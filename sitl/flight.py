@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from px4_tinyml.sitl.air import Air
+from px4_tinyml.sitl.air import Air, Conditions
 from px4_tinyml.sitl.airframes import Rotor, Vehicle, airframe, draw_vehicle
 from px4_tinyml.sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml.sitl.missions import Segment, plan_mission
@@ -22,18 +23,45 @@ _EVERY = RATE_HZ // OUTER_HZ
 _GROUND_S = 2.0
 """Standing still before the motors start, and again after they stop."""
 _SPIN_UP_S = 1.2
-_TIPPED_RAD = 1.4
+TIPPED_RAD = 1.4
 _MAX_EXTRA_S = 60.0
 """A landing that takes longer than planned is given up after this."""
 _HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
 _GYRO_NOISE_RAD_S = 0.01
 """What is left of the gyro's noise and vibration after PX4's filters, in the rate loop."""
 _TILT_ERROR_RAD = 0.006
-_SLOW_COLUMNS = (
-    "time_s", "x", "y", "z", "vx", "vy", "vz", "roll", "pitch", "yaw", "est_x", "est_y", "est_z", "est_vx", "est_vy",
-    "est_vz", "thrust_ratio", "airspeed", "landed", "armed", "height", "w20", "wind",
-    "gust_n", "gust_e", "gust_d", "sp_vz",
-)  # fmt: skip
+
+
+class SlowRow(NamedTuple):
+    """The state at OUTER_HZ: truth, estimates (est_), air and setpoint. SI, NED, rad; landed and armed are 0 or 1."""
+
+    time_s: float
+    x: float
+    y: float
+    z: float
+    vx: float
+    vy: float
+    vz: float
+    roll: float
+    pitch: float
+    yaw: float
+    est_x: float
+    est_y: float
+    est_z: float
+    est_vx: float
+    est_vy: float
+    est_vz: float
+    thrust_ratio: float
+    airspeed: float
+    landed: float
+    armed: float
+    height: float
+    w20: float
+    wind: float
+    gust_n: float
+    gust_e: float
+    gust_d: float
+    sp_vz: float
 
 
 @dataclass(frozen=True)
@@ -93,8 +121,8 @@ def plan_flight(
     )
 
 
-def _rotation(roll: float, pitch: float, yaw: float) -> tuple[float, ...]:
-    """Body to NED, row by row."""
+def body_to_ned(roll: float, pitch: float, yaw: float) -> tuple[float, ...]:
+    """Rotation matrix body to NED, row by row."""
     cr, sr, cp, sp, cy, sy = (
         math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw),
     )  # fmt: skip
@@ -127,13 +155,14 @@ class _Noise:
 class Simulator:
     """Flies one plan, step by step."""
 
-    def __init__(self, plan: FlightPlan) -> None:
+    def __init__(self, plan: FlightPlan, conditions: Conditions | None = None) -> None:
+        """conditions: the air's, where the plan's weather is not what rules."""
         self.plan = plan
         vehicle = plan.vehicle
         self._dt = 1.0 / RATE_HZ
         self._limit_s = plan.seconds + _MAX_EXTRA_S
         self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ), vehicle.rotor)
-        self._air = Air(plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
+        self._air = Air(conditions or plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
         self._world = World(vehicle, plan.heading_rad, plan.elevation_m)
         self._rotors = Rotors(vehicle, self._dt)
         self._pilot = Autopilot(vehicle, plan.heading_rad, self._dt)
@@ -165,12 +194,12 @@ class Simulator:
         columns = np.array(slow).T
         return Flown(
             fast=np.array(fast), rotor_rad_s=np.array(spins),
-            slow=dict(zip(_SLOW_COLUMNS, columns, strict=True)),
+            slow=dict(zip(SlowRow._fields, columns, strict=True)),
         )  # fmt: skip
 
     def _fast_step(self, step: int, state: list[float], angles: list[float], command: list[float]) -> None:
         noise, plan, air = self._noise, self.plan, self._air
-        rotation = _rotation(angles[3], angles[4], angles[5])
+        rotation = body_to_ned(angles[3], angles[4], angles[5])
         r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
         wn, we, wd = air.wind()
         u = state[0] - (r00 * wn + r10 * we + r20 * wd)
@@ -247,12 +276,22 @@ class Simulator:
         if seconds < _GROUND_S:
             return [0.0] * 4
         self._armed = True
-        if tilt_rad > _TIPPED_RAD:
+        if tilt_rad > TIPPED_RAD:
             # PX4's failure detector: a vehicle on its side is not flown on (nor is what follows flight).
             self._landed, self._armed, self._stopped_s = True, False, period
             return [0.0] * 4
         if seconds < _GROUND_S + _SPIN_UP_S:
             return [idle] * 4
+        self._feel_ground(height_m, down_m_s)
+        if self._guidance.landing and self._touch_s > 1.4:
+            self._armed = False
+            self._stopped_s = period
+            return [0.0] * 4
+        return [-1.0] * 4
+
+    def _feel_ground(self, height_m: float, down_m_s: float) -> None:
+        """Landed or not, from thrust and movement, as PX4's land detector has it; `_touch_s` counts up to it."""
+        period = 1.0 / OUTER_HZ
         if not self._guidance.landing:
             if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
                 self._landed = False
@@ -261,7 +300,7 @@ class Simulator:
             self._touch_s = self._touch_s + period if resting and not self._landed else 0.0
             if self._touch_s > 1.0:
                 self._landed = True
-            return [-1.0] * 4
+            return
         low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
         # A gust or a wrong height can keep the thrust up: told to descend and not descending is the ground, too.
         blocked = self._guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
@@ -269,8 +308,3 @@ class Simulator:
         self._touch_s = self._touch_s + period if down else 0.0
         if self._touch_s > 0.4:
             self._landed = True
-        if self._touch_s > 1.4:
-            self._armed = False
-            self._stopped_s = period
-            return [0.0] * 4
-        return [-1.0] * 4

@@ -27,7 +27,8 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def _message(kind: bytes, payload: bytes) -> bytes:
+def ulog_message(kind: bytes, payload: bytes) -> bytes:
+    """One ULog message: size, kind, payload."""
     return struct.pack("<Hc", len(payload), kind) + payload
 
 
@@ -61,7 +62,7 @@ class ULogWriter:
     """Collect information, parameters and topics, then write them with `save`."""
 
     def __init__(self, start_us: int) -> None:
-        self._head = [_MAGIC + struct.pack("<Q", start_us), _message(b"B", bytes(40))]
+        self._head = [_MAGIC + struct.pack("<Q", start_us), ulog_message(b"B", bytes(40))]
         self._formats: dict[str, str] = {}
         self._topics: list[_Topic] = []
         self._text: list[tuple[int, bytes]] = []
@@ -80,12 +81,12 @@ class ULogWriter:
         self._keyed(b"P", f"{kind} {name}", struct.pack(code, value))
 
     def _keyed(self, kind: bytes, key: str, value: bytes) -> None:
-        self._head.append(_message(kind, bytes([len(key.encode())]) + key.encode() + value))
+        self._head.append(ulog_message(kind, bytes([len(key.encode())]) + key.encode() + value))
 
     def text(self, timestamp_us: int, message: str, level: int = 6) -> None:
         """A logged string, level as in syslog (6: information)."""
         payload = struct.pack("<BQ", ord("0") + level, timestamp_us) + message.encode()
-        self._text.append((timestamp_us, _message(b"L", payload)))
+        self._text.append((timestamp_us, ulog_message(b"L", payload)))
 
     def topic(self, name: str, fields: str, data: Mapping[str, ArrayLike], multi_id: int = 0) -> None:
         """Add a topic's messages: arrays [N] or [N, n] (or scalars) by field name; fields not given are zero.
@@ -110,12 +111,16 @@ class ULogWriter:
 
     def save(self, path: Path) -> None:
         """Write the file: definitions, subscriptions, then all data in order of time."""
-        formats = [_message(b"F", f"{name}:{fields}".encode()) for name, fields in self._formats.items()]
+        path.write_bytes(b"".join([*self.definitions(), self._data()]))
+
+    def definitions(self) -> list[bytes]:
+        """What comes before the data, message by message: the head, formats and subscriptions, numbered as added."""
+        formats = [ulog_message(b"F", f"{name}:{fields}".encode()) for name, fields in self._formats.items()]
         added = [
-            _message(b"A", struct.pack("<BH", topic.multi_id, index) + topic.name.encode())
+            ulog_message(b"A", struct.pack("<BH", topic.multi_id, index) + topic.name.encode())
             for index, topic in enumerate(self._topics)
         ]
-        path.write_bytes(b"".join([*self._head, *formats, *added, self._data()]))
+        return [*self._head, *formats, *added]
 
     def _data(self) -> bytes:
         blocks = [(topic.timestamp, topic.rows) for topic in self._topics]

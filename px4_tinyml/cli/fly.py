@@ -6,22 +6,26 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.errors import SpecError
+
 
 def add_parser(subparsers: Any) -> None:
     """Add `fly` to the command line."""
     from px4_tinyml.sitl.airframes import airframes
     from px4_tinyml.sitl.missions import DEFAULT_MISSION, MISSIONS
+    from px4_tinyml.sitl.vehicle.options import add_serve_options
 
     missions = "\n".join(f"  {name:8} {what}" for name, (what, _) in MISSIONS.items())
     parser = subparsers.add_parser(
         "fly",
         help="simulated flights with truth, written as .ulg",
         description="Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write each "
-        "flight as a PX4 log (.ulg) with the truth in it. Needs the extra `sim`.",
+        "flight as a PX4 log (.ulg) with the truth in it; or, with --serve, be one vehicle that speaks MAVLink. "
+        "Needs the extra `sim`.",
         epilog=f"missions:\n{missions}\n\nairframes: {', '.join(airframes())}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the logs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the logs")
     parser.add_argument("--flights", type=int, default=9, metavar="N", help="how many (default 9)")
     parser.add_argument("--mission", metavar="NAME", help=f"see below (default {DEFAULT_MISSION})")
     parser.add_argument("--airframe", metavar="NAME", help="see below (default: they take turns)")
@@ -34,11 +38,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seconds", type=float, metavar="S", help="length of a flight, about (default 120)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    add_serve_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fly and print the paths."""
+    """Fly and print the paths; with --serve, be a vehicle on a link."""
+    if args.serve:
+        from px4_tinyml.sitl.vehicle.serve import serve
+
+        return serve(args)
+    if args.out is None:
+        raise SpecError("fly: --out DIR (where the logs go) or --serve URL expected")
     from px4_tinyml.sitl import fly
 
     paths = fly(

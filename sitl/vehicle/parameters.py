@@ -1,0 +1,115 @@
+"""Parameters under PX4's names, and ours (SIM_…) for the air: what PARAM_REQUEST_LIST, _READ and _SET act on.
+
+Integers travel in the float field byte by byte, as PX4 does it (MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+TYPE_UINT32, TYPE_INT32, TYPE_REAL32 = 5, 6, 9
+"""MAV_PARAM_TYPE."""
+HASH_NAME = "_HASH_CHECK"
+
+
+@dataclass
+class Parameter:
+    """A number within limits, int or float by the type of its value. index: its place in the list."""
+
+    name: str
+    value: int | float
+    low: float
+    high: float
+    index: int = 0
+
+    @property
+    def type(self) -> int:
+        return TYPE_INT32 if isinstance(self.value, int) else TYPE_REAL32
+
+    @property
+    def on_wire(self) -> float:
+        """The float of PARAM_VALUE."""
+        return int_as_float(self.value) if isinstance(self.value, int) else self.value
+
+
+def int_as_float(value: int) -> float:
+    """The float with the bytes of a 32-bit integer."""
+    number: float = struct.unpack("<f", struct.pack("<I", value & 0xFFFFFFFF))[0]
+    return number
+
+
+def float_as_int(value: float) -> int:
+    """The signed 32-bit integer with the bytes of a float."""
+    number: int = struct.unpack("<i", struct.pack("<f", value))[0]
+    return number
+
+
+class Parameters:
+    """All parameters of one vehicle, in the order of their names."""
+
+    def __init__(self, system_id: int, airframe_number: int, edr: float, wind_m_s: float) -> None:
+        table: tuple[tuple[str, int | float, float, float], ...] = (
+            ("BAT1_N_CELLS", 4, 1, 16),
+            ("COM_DISARM_LAND", 2.0, -1.0, 120.0),
+            ("COM_DISARM_PRFLT", 10.0, -1.0, 600.0),
+            ("MAV_COMP_ID", 1, 1, 1),
+            ("MAV_SYS_ID", system_id, system_id, system_id),
+            ("MAV_TYPE", 2, 2, 2),
+            ("MIS_TAKEOFF_ALT", 2.5, 0.5, 100.0),
+            ("MPC_TKO_SPEED", 1.5, 0.5, 5.0),
+            ("MPC_XY_CRUISE", 5.0, 1.0, 20.0),
+            ("MPC_Z_V_AUTO_DN", 1.5, 0.5, 4.0),
+            ("MPC_Z_V_AUTO_UP", 3.0, 0.5, 8.0),
+            ("RTL_RETURN_ALT", 30.0, 2.0, 150.0),
+            ("SIM_BAT_DRAIN", 1200.0, 1.0, 86400.0),
+            ("SIM_BAT_MIN_PCT", 50.0, 0.0, 100.0),
+            ("SIM_TURB_EDR", edr, 0.0, 1.0),
+            ("SIM_TURB_RAMP", 1.0, 0.02, 60.0),
+            ("SIM_WIND_SPD", wind_m_s, 0.0, 30.0),
+            ("SYS_AUTOSTART", airframe_number, airframe_number, airframe_number),
+            ("SYS_FAILURE_EN", 0, 0, 1),
+        )
+        self._table = {row[0]: Parameter(*row, index=index) for index, row in enumerate(table)}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._table.values())
+
+    def __getitem__(self, name: str) -> float:
+        return self._table[name].value
+
+    def find(self, name: str) -> Parameter | None:
+        """By name."""
+        return self._table.get(name)
+
+    def at(self, index: int) -> Parameter | None:
+        """By place in the list."""
+        return list(self._table.values())[index] if 0 <= index < len(self._table) else None
+
+    def set(self, name: str, on_wire: float, wire_type: int) -> str:
+        """Take a value as PARAM_SET brings it. Returns why not, or ""."""
+        parameter = self._table.get(name)
+        if parameter is None:
+            return f"Unknown parameter {name}"
+        if wire_type != parameter.type:
+            return f"{name}: parameter types mismatch"
+        value = float_as_int(on_wire) if wire_type == TYPE_INT32 else on_wire
+        if not (math.isfinite(value) and parameter.low <= value <= parameter.high):
+            allowed = f"{parameter.low:g} to {parameter.high:g}" if parameter.low < parameter.high else "fixed"
+            return f"{name} = {value:g} refused: {allowed}"
+        parameter.value = value
+        return ""
+
+    def hash(self) -> int:
+        """CRC-32 of names and values, so that a ground station can tell whether its copy is good."""
+        state = 0
+        for parameter in self._table.values():
+            code = "<i" if isinstance(parameter.value, int) else "<f"
+            state = zlib.crc32(parameter.name.encode() + struct.pack(code, parameter.value), state)
+        return state
