@@ -26,6 +26,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "classify",
+    "live",
     "generate",
     "replay",
     "bench",
