@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -36,6 +37,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="A,B",
         help=f"which ones (default: all that can run here of {','.join(TARGETS)})",
     )
+    parser.add_argument(
+        "--ulog-out",
+        type=Path,
+        metavar="DIR",
+        help="also play every ULog through the PX4 module, and write it there with the module's topics",
+    )
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/replay.md)")
     parser.set_defaults(run=run)
@@ -47,9 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
     replay = Replay(ModelBundle.load(args.bundle), args.targets)
     done, unusable = [replay.golden()], []
+    copies: set[Path] = set()
     for path in progress(find_logs(args.logs), "replay", unit="log"):
         try:
-            done += [replay.run(flight) for flight in read_log(path, args.columns)]
+            flights = read_log(path, args.columns)
+            done += [replay.run(flight) for flight in flights]
+            if args.ulog_out and flights[0].kind == "ulog":
+                done.append(replay.write_ulog(path, copy_name(path, args.ulog_out, copies)))
         except LogError as error:
             log.error("%s", error)
             unusable.append({"log": str(path), "error": str(error)})
@@ -62,6 +73,14 @@ def run(args: argparse.Namespace) -> int:
     if not any(item.windows for item in done[1:]):
         raise LogError("no log has a complete window: nothing was compared; `px4-tinyml inspect` says why")
     return 1 if unusable else 0
+
+
+def copy_name(log: Path, folder: Path, taken: set[Path]) -> Path:
+    """Where a log's copy goes: its own name, or one with a number where that is the log itself or another's copy."""
+    names = itertools.chain([log.name], (f"{log.stem}-{number}{log.suffix}" for number in itertools.count(2)))
+    name = next(folder / n for n in names if folder / n not in taken and (folder / n).resolve() != log.resolve())
+    taken.add(name)
+    return name
 
 
 def print_table(done: Sequence[Replayed]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from px4_tinyml.generate.build import build_once, compiler, run_tool
 from px4_tinyml.generate.px4 import px4_files
 from px4_tinyml.generate.write import write_tree
 from px4_tinyml.sitl.px4_host.script import Record, Script, decode_record
-from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness
+from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness, harness
 from px4_tinyml.spec import PipelineSpec
 
 COMMAND = "px4_host"
@@ -48,7 +48,7 @@ def px4_tree(bundle: ModelBundle) -> dict[str, str]:
     return px4_files(bundle, lambda events: reference.run(events).decisions, 0, "compiled")
 
 
-def module_options(tree: dict[str, str]) -> list[str]:
+def module_options(tree: Mapping[str, str]) -> list[str]:
     """Compiler options that the module's CMakeLists.txt sets whatever the engine and PX4's version are."""
     text = tree["src/modules/motion_classifier/CMakeLists.txt"]
     flags = re.search(r"COMPILE_FLAGS\n(.*?)\n\tINCLUDES\n", text, re.DOTALL)
@@ -58,21 +58,65 @@ def module_options(tree: dict[str, str]) -> list[str]:
     return [word for word in words if word.startswith("-")]
 
 
-def build_px4_host(
-    tree: dict[str, str],
-    made: Harness,
-    form: str = "crtp",
-    options: Sequence[str] = (),
-    cxx: Sequence[str] = (),
-    cache_dir: Path | None = None,
-) -> Path:
-    """The command `px4_host` for a module tree and its harness, built once and kept in the cache.
+class Px4Host:
+    """A bundle's module, built; see `run`. made: its topics and parameters."""
 
-    form: of ModuleBase, see shim.MODULE_FORMS. options: more of them for compiler and linker; cxx: the compiler
-    (default: the system's). Raises ToolchainError with its words.
-    """
-    program = list(cxx) or compiler()
-    flags = [*PX4_OPTIONS, *module_options(tree), *made.options(form), *options]
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        form: str = "crtp",
+        options: Sequence[str] = (),
+        cxx: Sequence[str] = (),
+        tree: Mapping[str, str] | None = None,
+    ) -> None:
+        """form: of ModuleBase, see shim.MODULE_FORMS. options: more for compiler and linker; cxx: the compiler.
+
+        tree: of the module, instead of the bundle's. Built once and kept in the user's cache. Raises ToolchainError
+        with the compiler's words.
+        """
+        self.spec = bundle.spec
+        tree = px4_tree(bundle) if tree is None else tree
+        self.made = harness(tree)
+        self.command = _build(self.made, form, [*module_options(tree), *options], list(cxx) or compiler(), options)
+
+    def do(self, script: Script) -> Record:
+        """Do a script; raises ToolchainError with the program's words when it fails or does not end."""
+        with tempfile.TemporaryDirectory(prefix="px4-tinyml-") as name:
+            paths = Path(name) / "script", Path(name) / "record"
+            paths[0].write_bytes(script.encode())
+            arguments = [str(self.command), *map(str, paths)]
+            try:
+                done = subprocess.run(arguments, capture_output=True, timeout=TIMEOUT_S, check=False)
+            except subprocess.TimeoutExpired as error:
+                raise ToolchainError(f"{self.command} has not ended after {TIMEOUT_S} s") from error
+            if done.returncode != 0:
+                words = done.stderr.decode(errors="replace").strip()
+                raise ToolchainError(f"{self.command} ended with {done.returncode}: {words}")
+            return decode_record(paths[1].read_bytes(), self.made)
+
+    def run(self, events: Feed) -> Classification:
+        """A feed through the module. Raises ToolchainError when it does not start, say its status and stop."""
+        script = Script(self.made)
+        first, last = (int(events.imu_time_us[0]), int(events.imu_time_us[-1])) if len(events.imu) else (0, 0)
+        script.command(first, "start")
+        add_feed(script, events)
+        return self.finish(script, last)[0]
+
+    def finish(self, script: Script, last_us: int) -> tuple[Classification, Record]:
+        """Let the module say its status and stop, do the script, and read what came out."""
+        script.command(last_us, "status")
+        script.command(last_us, "stop")
+        record = self.do(script)
+        for result in record.results:
+            if result.code != 0:
+                raise ToolchainError(f"motion_classifier failed: {record.printed(result.event).strip()}")
+        return classification(record, self.spec, status_counts(record.printed(script.count - 2))), record
+
+
+def _build(
+    made: Harness, form: str, options: Sequence[str], program: Sequence[str], link_options: Sequence[str]
+) -> Path:
+    flags = [*PX4_OPTIONS, *made.options(form), *options]
     key = (program, run_tool([*program, "--version"]), flags, sorted(made.files.items()))
 
     def make(work: Path) -> Path:
@@ -83,25 +127,10 @@ def build_px4_host(
             run_tool([*program, *flags, "-c", source, "-o", objects[-1]], cwd=work)
         product = work / "product"
         product.mkdir()
-        run_tool([*program, *options, *objects, *LINK_OPTIONS, "-o", f"product/{COMMAND}"], cwd=work)
+        run_tool([*program, *link_options, *objects, *LINK_OPTIONS, "-o", f"product/{COMMAND}"], cwd=work)
         return product
 
-    return build_once("px4-host", key, make, cache_dir) / COMMAND
-
-
-def run_script(command: Path, made: Harness, script: Script) -> Record:
-    """Do a script; raises ToolchainError with the program's words when it fails or does not end."""
-    with tempfile.TemporaryDirectory(prefix="px4-tinyml-") as name:
-        paths = Path(name) / "script", Path(name) / "record"
-        paths[0].write_bytes(script.encode())
-        arguments = [str(command), *map(str, paths)]
-        try:
-            done = subprocess.run(arguments, capture_output=True, timeout=TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise ToolchainError(f"{command} has not ended after {TIMEOUT_S} s") from error
-        if done.returncode != 0:
-            raise ToolchainError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
-        return decode_record(paths[1].read_bytes(), made)
+    return build_once("px4-host", key, make) / COMMAND
 
 
 def add_feed(script: Script, events: Feed) -> None:
@@ -135,17 +164,6 @@ def add_feed(script: Script, events: Feed) -> None:
     script.publish((baro, after), (imu, np.arange(count)))
 
 
-def feed_script(made: Harness, events: Feed) -> Script:
-    """Start the module, publish a feed, ask for its status and stop it."""
-    script = Script(made)
-    first, last = (int(events.imu_time_us[0]), int(events.imu_time_us[-1])) if len(events.imu) else (0, 0)
-    script.command(first, "start")
-    add_feed(script, events)
-    script.command(last, "status")
-    script.command(last, "stop")
-    return script
-
-
 def status_counts(text: str) -> dict[str, int]:
     """What `motion_classifier status` counted, by the names of STATUS. Raises ToolchainError when it does not say."""
     found = {name: re.search(pattern, text) for name, pattern in STATUS.items()}
@@ -170,17 +188,3 @@ def classification(record: Record, spec: PipelineSpec, counts: dict[str, int]) -
     inputs = spec.window * len(spec.channels)
     windows = record.windows.reshape(len(published), inputs + len(spec.labels))
     return Classification(windows[:, :inputs], windows[:, inputs:], decisions, {c: counts[c] for c in COUNTERS})
-
-
-def run_px4_host(command: Path, made: Harness, spec: PipelineSpec, events: Feed) -> Classification:
-    """A feed through the module; what it counted is taken from its `status`.
-
-    Raises ToolchainError when a command of the module fails, or it lost samples.
-    """
-    script = feed_script(made, events)
-    record = run_script(command, made, script)
-    failed = [result for result in record.results if result.code != 0]
-    if failed:
-        raise ToolchainError(f"motion_classifier failed: {record.printed(failed[0].event)}")
-    counts = status_counts(record.printed(script.count - 2))
-    return classification(record, spec, counts)

@@ -13,11 +13,10 @@ from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, fresh_baro
 from px4_tinyml.collect.ulog_file import Topic, UlogFile
 from px4_tinyml.dataset.preprocess import Feed, delivered_before
 from px4_tinyml.errors import LogError
-from px4_tinyml.replay.px4_host import classification, run_script, status_counts
+from px4_tinyml.replay.px4_host import Px4Host
 from px4_tinyml.sitl.px4_host.script import Record, Script
 from px4_tinyml.sitl.px4_host.shim import DECISIONS, PX4_PUBLISHED, Harness
 from px4_tinyml.sitl.px4_host.ulog import Added, add_topics, message_ends, message_fields
-from px4_tinyml.spec import PipelineSpec
 
 I64 = NDArray[np.int64]
 INFORMATION = "motion_classification_source"
@@ -38,7 +37,7 @@ class PlayedUlog:
     offset: I64
 
 
-def play_ulog(command: Path, made: Harness, spec: PipelineSpec, path: Path) -> PlayedUlog:
+def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     """Publish sensor_combined and vehicle_air_data of a ULog in the order of their publication.
 
     (The logger writes them in another order: up to 0.1 s later than they were published.) The clock is
@@ -48,6 +47,7 @@ def play_ulog(command: Path, made: Harness, spec: PipelineSpec, path: Path) -> P
     imu = log.topic("sensor_combined")
     if imu is None or not all(imu.has(name) for name in ("timestamp", "gyro_rad", "accelerometer_m_s2")):
         raise LogError(f"{path}: no sensor_combined to play: log with PX4's default profile (SDLOG_PROFILE bit 0)")
+    made = host.made
     air = _air_data(log, imu, made)
     clock_us = imu["timestamp"].astype(np.uint64)
     before = delivered_before(clock_us, air["timestamp"].astype(np.uint64))
@@ -63,16 +63,12 @@ def play_ulog(command: Path, made: Harness, spec: PipelineSpec, path: Path) -> P
         ),
     )
     air_events, imu_events = script.publish(*blocks)
-    last_us = int(clock_us[-1])
-    script.command(last_us, "status")
-    script.command(last_us, "stop")
-    record = run_script(command, made, script)
+    result, record = host.finish(script, int(clock_us[-1]))
     ends = message_ends(log, imu)
     offset = np.full(script.count, ends[-1])
     offset[0] = imu.offset[0]
     offset[air_events] = imu.offset[after]
     offset[imu_events] = ends
-    result = classification(record, spec, status_counts(record.printed(script.count - 2)))
     return PlayedUlog(log, _feed(imu, air, before), result, record, offset)
 
 
@@ -104,7 +100,7 @@ def _feed(imu: Topic, air: dict[str, NDArray[np.generic]], before: I64) -> Feed:
     )
 
 
-def write_ulog(played: PlayedUlog, made: Harness, spec: PipelineSpec, path: Path) -> None:
+def write_ulog(host: Px4Host, played: PlayedUlog, path: Path) -> None:
     """The ULog with motion_classification, and debug_vect, debug_array, mavlink_log where they were published.
 
     Raises LogError when they cannot be added to it or the file cannot be written.
@@ -113,8 +109,8 @@ def write_ulog(played: PlayedUlog, made: Harness, spec: PipelineSpec, path: Path
     for name in (DECISIONS, *PX4_PUBLISHED):
         published = played.record.topics[name]
         if len(published) or name == DECISIONS:
-            added.append(Added(made.topic(name)[1], published.rows, played.offset[published.event]))
-    text = f"px4-tinyml replay, not the vehicle: spec {spec.hash[:16]}"
+            added.append(Added(host.made.topic(name)[1], published.rows, played.offset[published.event]))
+    text = f"px4-tinyml replay, not the vehicle: spec {host.spec.hash[:16]}"
     data = add_topics(played.log, added, {INFORMATION: text})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,12 +6,16 @@ import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from px4_tinyml.classify.golden import read_golden
+from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed, feed
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.replay.compare import Comparison, compare
+from px4_tinyml.replay.px4_host import Px4Host
+from px4_tinyml.replay.px4_ulog import play_ulog, write_ulog
 from px4_tinyml.replay.targets import TARGETS, Runner
 from px4_tinyml.types import FlightLog
 
@@ -44,6 +48,7 @@ class Replay:
         Raises ToolchainError when a named target cannot run here, SpecError for a name that is not known.
         """
         self.bundle = bundle
+        self._px4_host: Px4Host | None = None
         self.runners: dict[str, Runner] = {}
         for name in dict.fromkeys(targets or TARGETS):
             if name not in TARGETS:
@@ -69,6 +74,20 @@ class Replay:
     def run(self, flight: FlightLog) -> Replayed:
         """One log through every target, each compared with each."""
         return self.run_feed(flight.source, feed(flight, self.bundle.spec))
+
+    def write_ulog(self, path: Path, out: Path) -> Replayed:
+        """A ULog's messages, as they were published, through the PX4 module; it writes the ULog with its topics.
+
+        Compared with Python on the same samples. Raises LogError when the log has none or cannot be written.
+        """
+        if self._px4_host is None:
+            self._px4_host = Px4Host(self.bundle)
+        played = play_ulog(self._px4_host, path)
+        write_ulog(self._px4_host, played, out)
+        reference = Classifier.of(self.bundle.spec, self.bundle.model).run(played.events)
+        names = ("python", "px4-host")
+        pairs = {names: compare(names, reference, played.result, self.bundle.spec)}
+        return Replayed(str(out), len(reference), reference.counts, pairs)
 
     def run_feed(self, name: str, events: Feed) -> Replayed:
         """One feed through every target."""

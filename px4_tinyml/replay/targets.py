@@ -12,6 +12,7 @@ from px4_tinyml.generate.cortex_m import CPUS, build_cortex_m
 from px4_tinyml.generate.host import build_host
 from px4_tinyml.replay.cortex_m import emulator, run_cortex_m
 from px4_tinyml.replay.host import run_host
+from px4_tinyml.replay.px4_host import Px4Host
 
 Runner = Callable[[Feed], Classification]
 
@@ -35,14 +36,20 @@ def _cortex_m(bundle: ModelBundle, cpu: str) -> Runner:
     return lambda events: run_cortex_m(image, cpu, events)
 
 
+def _px4_host(bundle: ModelBundle) -> Runner:
+    return Px4Host(bundle).run
+
+
 TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {
     "python": _python,
     "tflm": _tflm,
     "host": _host,
+    "px4-host": _px4_host,
     **{cpu: partial(_cortex_m, cpu=cpu) for cpu in CPUS},
 }
 """Name → what builds a runner for a bundle (once); raises ToolchainError where the target cannot run here.
 
 python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
+px4-host: the PX4 module with its topics, in a stand-in for PX4.
 cortex-m4, cortex-m7: the same C++, compiled for a bare Arm processor that QEMU emulates.
 """

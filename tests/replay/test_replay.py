@@ -141,7 +141,7 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
     def missing(bundle: ModelBundle) -> targets.Runner:
         raise ToolchainError("no compiler")
 
-    for name in ("host", *CPUS):
+    for name in ("host", "px4-host", *CPUS):
         monkeypatch.setitem(targets.TARGETS, name, missing)
     with pytest.raises(ToolchainError, match="no compiler"):
         Replay(bundle, ["python", "host"])
