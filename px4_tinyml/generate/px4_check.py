@@ -247,9 +247,9 @@ class Px4Check:
 
     def _submodules(self) -> Iterator[Finding]:
         empty = [path for path in self.checkout.empty_submodules() if self._needs(path)]
-        if empty:
+        if empty and self.checkout.in_git:
             yield Finding(
-                WARNING if self.checkout.in_git else PROBLEM,
+                WARNING,
                 f"submodules are empty: {', '.join(empty)}; make fetches them, offline it stops there",
                 f"git -C {self.checkout.root} submodule update --init --recursive",
             )

@@ -152,8 +152,10 @@ class Checkout:
         return [path for path in paths if not any((self.root / path).glob("*"))]
 
     def topics(self) -> dict[str, Path]:
-        """Every uORB topic and the message file (from the root) that defines it."""
-        return {topic: path.relative_to(self.root) for path, topic in message_topics(self.root / "msg")}
+        """Every uORB topic and the message file (from the root) that defines it, of those that are built."""
+        listed = set(re.findall(r"[\w/]+\.msg", _text(self.root / "msg/CMakeLists.txt")))
+        pairs = ((path.relative_to(self.root), topic) for path, topic in message_topics(self.root / "msg"))
+        return {topic: path for path, topic in pairs if path.relative_to("msg").as_posix() in listed}
 
     def commands(self) -> dict[str, Path]:
         """Every module's command and the CMakeLists.txt (from the root) that defines it."""

@@ -44,7 +44,7 @@ def made_up_files(minor: int) -> dict[str, str]:
         "Makefile": "",
         ".gitmodules": "".join(f'[submodule "{p}"]\n\tpath = {p}\n\turl = https://example.com\n' for p in SUBMODULES),
         MODULE_HEADER: "class ModuleBase\n{\n\tstruct Descriptor {};\n};" if minor >= 18 else "template<class T>",
-        "msg/CMakeLists.txt": "set(msg_files VehicleOdometry.msg)\n",
+        "msg/CMakeLists.txt": "set(msg_files\n\tVehicleOdometry.msg\n\tversioned/Wind.msg\n)\n",
         "msg/VehicleOdometry.msg": "uint64 timestamp\n# TOPICS vehicle_odometry estimator_odometry\n",
         LOGGED_TOPICS: LOGGER.format(ADDS if minor >= 18 else REPLACES),
         "src/modules/logger/CMakeLists.txt": "px4_add_module(\n\tMODULE modules__logger\n\tMAIN logger\n)\n",
@@ -68,6 +68,13 @@ def write(root: Path, files: dict[str, str]) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def add_message(root: Path, name: str, text: str) -> None:
+    """A message that PX4 builds."""
+    write(root, {f"msg/{name}": text})
+    with (root / "msg/CMakeLists.txt").open("a", encoding="utf-8") as listed:
+        listed.write(f"list(APPEND msg_files {name})\n")
 
 
 def git(root: Path, *arguments: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from px4_check_samples import write
+from px4_check_samples import add_message, write
 
 from px4_tinyml.cli import px4
 from px4_tinyml.errors import Px4TinymlError, SpecError, ToolchainError
@@ -132,17 +132,19 @@ def test_no_tags_and_no_git(
     assert "no git here" in problems(check(root, *BOARD))[0]
 
 
-@pytest.mark.parametrize("where", ["msg/MotionClassification.msg", "msg/versioned/MotionClassification.msg"])
+@pytest.mark.parametrize("where", ["MotionClassification.msg", "versioned/MotionClassification.msg"])
 def test_the_message_exists_already(checkout: Callable[..., Path], check: Callable[..., Any], where: str) -> None:
     root = checkout(17)
-    write(root, {where: "uint64 timestamp\n# TOPICS something_else\n"})
+    write(root, {f"msg/{where}": "uint64 timestamp\n"})
+    assert check(root, *BOARD)["ok"]  # a file that is not built does no harm
+    add_message(root, where, "uint64 timestamp\n# TOPICS something_else\n")
     (found,) = problems(check(root, *BOARD))
     assert "MotionClassification" in found and where in found
 
 
 def test_the_topic_exists_already(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
     root = checkout(17)
-    write(root, {"msg/Mine.msg": "uint64 timestamp\n# TOPICS mine motion_classification\n"})
+    add_message(root, "Mine.msg", "uint64 timestamp\n# TOPICS mine motion_classification\n")
     (found,) = problems(check(root, *BOARD))
     assert "topic motion_classification" in found and "msg/Mine.msg" in found
 
