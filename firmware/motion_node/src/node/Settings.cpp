@@ -25,6 +25,7 @@ constexpr ParameterInfo INFO[PARAMETERS] = {
 constexpr uint32_t MAGIC = 0x444f4e4d; // "MNOD"
 constexpr uint16_t VERSION = 1;
 constexpr uint32_t MAX_VALUES = 16;
+constexpr uint32_t ATTEMPTS = 3;
 
 struct Block {
 	uint32_t magic;
@@ -192,25 +193,24 @@ bool Settings::save()
 
 	uint8_t data[Storage::BLOCK_BYTES] {};
 	memcpy(data, &block, sizeof(block));
-	const uint32_t blocks = _storage.blocks();
-	// Tried once: a memory that fails is not asked again until something else changes.
+	// Not asked again before something else changes, should the memory have failed for good.
 	_changed = false;
-	Block written;
+	const uint32_t blocks = _storage.blocks();
 
-	if (blocks == 0 || !_storage.write(_next_block, data) || !read_block(_storage, _next_block, written)
-	    || written.sequence != block.sequence) {
-		++_failures;
+	// A block that a cut left half written may refuse: then the next one is taken. Never the newest that is whole.
+	for (uint32_t attempt = 0; attempt + 1 < blocks && attempt < ATTEMPTS; ++attempt) {
+		const uint32_t index = _next_block;
+		_next_block = (_next_block + 1) % blocks;
+		Block written;
 
-		if (blocks) {
-			_next_block = (_next_block + 1) % blocks;
+		if (_storage.write(index, data) && read_block(_storage, index, written) && written.sequence == block.sequence) {
+			_sequence = block.sequence;
+			return true;
 		}
-
-		return false;
 	}
 
-	_sequence = block.sequence;
-	_next_block = (_next_block + 1) % blocks;
-	return true;
+	++_failures;
+	return false;
 }
 
 } // namespace node
