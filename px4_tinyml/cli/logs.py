@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from px4_tinyml.errors import SpecError
+from px4_tinyml.errors import LinkError, SpecError
 
 if TYPE_CHECKING:
     from px4_tinyml.link.log_files import LogClient, LogEntry
@@ -73,6 +73,8 @@ def _show(entries: list[LogEntry], as_json: bool) -> None:
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2))
         return
+    if not entries:
+        log.info("no logs on the vehicle")
     for entry in entries:
         print(f"{entry.number:5d}  {_facts(entry)['time_utc'] or 'time unknown':20s}  {entry.size / 1e6:9.3f} MB")
 
@@ -93,6 +95,8 @@ def _chosen(entries: list[LogEntry], args: argparse.Namespace) -> list[LogEntry]
             raise SpecError(f"no log {', '.join(unknown)} on the vehicle; there is: {there}")
         return [by_number[number] for number in args.numbers]
     full = [entry for entry in entries if entry.size]
+    if not full:
+        raise LinkError("there is no log on the vehicle yet: PX4 writes one from arming to disarming")
     return full[-1:] if args.last else full
 
 

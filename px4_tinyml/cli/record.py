@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.02
+GATHER_S = 0.05
 """Frames are taken from the kernel together: nobody waits for them here, and the kernel notes when each came."""
 STEP_S = 0.25
 TOLD_S = 60.0

@@ -18,7 +18,7 @@ from px4_tinyml.link.frames import Frame, Framer
 from px4_tinyml.link.ports import Peer, Port, SerialPort, TcpPort, TcpServerPort, UdpPort
 from px4_tinyml.link.serial_device import SerialDevice, available
 from px4_tinyml.link.signing import SigningKey, Verdict
-from px4_tinyml.link.statistics import OUTAGE_US, LinkStatistics
+from px4_tinyml.link.statistics import OUTAGE_US, LinkStatistics, SenderStatistics
 
 __all__ = ["Frame", "Link", "LinkStatistics"]
 
@@ -65,7 +65,7 @@ class Link:
         self._unread: list[Frame] = []
         self._start_us = time.time_ns() // 1000 - time.monotonic_ns() // 1000
         self._heard_us = 0
-        self._silence_told = self._signed_told = self._was_open = False
+        self._silence_told = self._signed_told = self._was_open = self._busy = False
         self._dropped_before = 0
         self._retry_s, self._retry_at = FIRST_RETRY_S, 0.0
         self._poll = select.poll()
@@ -141,11 +141,9 @@ class Link:
             left_s = deadline - time.monotonic()
             if port is None:
                 time.sleep(max(0.0, min(left_s, self._retry_at - time.monotonic())))
-            elif self._ready(port, left_s):
-                if self._gather_s and port.open:
-                    time.sleep(max(0.0, min(self._gather_s, deadline - time.monotonic())))
-                frames = self._read(port)
-                if frames:
+            else:
+                frames = self._gather(port, left_s)
+                if frames or (self._ready(port, deadline - time.monotonic()) and (frames := self._read(port))):
                     return frames
             self._tell_silence()
             if time.monotonic() >= deadline:
@@ -247,6 +245,13 @@ class Link:
             self._polled = wanted
         return bool(self._poll.poll(max(0.0, timeout_s * 1000.0)))
 
+    def _gather(self, port: Port, timeout_s: float) -> list[Frame]:
+        """On a busy link: sleep once instead of waking up for each frame, then take what has come."""
+        if not (self._gather_s and self._busy):
+            return []
+        time.sleep(max(0.0, min(self._gather_s, timeout_s)))
+        return self._read(port)
+
     def _poll_forget(self) -> None:
         self._poll = select.poll()
         self._polled = 0
@@ -261,18 +266,29 @@ class Link:
         if port.open and not self._was_open:
             self._came_up()
         now_us = self.now_us()
+        senders, routes, known = self.statistics.senders, self._routes, self._known
         believed: list[Frame] = []
         for chunk in chunks:
             framer = self._framers.get(chunk.peer)
             if framer is None:
                 framer = self._framers[chunk.peer] = Framer(port.datagrams, self.statistics)
             for frame in framer.feed(chunk.data, now_us - chunk.age_us):
-                if self._believe(frame):
-                    believed.append(frame)
-                    self._routes[frame.system] = chunk.peer
+                who = frame.system, frame.component
+                sender = senders.get(who) or self.statistics.sender(*who)
+                if self._signing is None:
+                    if frame.signed and not self._signed_told:
+                        self._tell_signed(frame)
+                elif not self._believe(frame, sender, self._signing):
+                    continue
+                sender.note(frame.sequence, frame.received_us, len(frame.data))
+                if frame.message_id not in known:
+                    self.statistics.note_unknown(sender, frame.message_id)
+                believed.append(frame)
+                routes[frame.system] = chunk.peer
         if isinstance(port, TcpServerPort):
             self._forget_peers(port)
         self.statistics.kernel_dropped = self._dropped_before + port.kernel_dropped
+        self._busy = bool(believed)
         if believed:
             self._heard(believed)
         return believed
@@ -287,28 +303,24 @@ class Link:
                 sender.reconnect()
             log.info("%s: connected again", self.address)
 
-    def _believe(self, frame: Frame) -> bool:
-        """Count a frame; False when a signed link says that it is not to be believed."""
-        sender = self.statistics.sender(frame.system, frame.component)
-        if self._signing is not None:
-            verdict = self._signing.judge(frame.data)
-            if verdict is not Verdict.GOOD:
-                name = {Verdict.UNSIGNED: "unsigned", Verdict.BAD: "bad_signature", Verdict.REPLAYED: "replayed"}[
-                    verdict
-                ]
-                setattr(sender, name, getattr(sender, name) + 1)
-                self._tell_unbelieved(frame, verdict)
-                return False
-        elif frame.version == 2 and frame.data[2] & 1 and not self._signed_told:
-            self._signed_told = True
-            log.warning(
-                "%s: system %d signs its messages and we have no key: it will ignore what we ask of it "
-                "and what we report. Give its key with --signing-key FILE",
-                self.address,
-                frame.system,
-            )
-        sender.note(frame.sequence, frame.received_us, len(frame.data))
-        return True
+    def _believe(self, frame: Frame, sender: SenderStatistics, key: SigningKey) -> bool:
+        """On a signed link: whether the signature is right. What is not believed is counted."""
+        verdict = key.judge(frame.data)
+        if verdict is Verdict.GOOD:
+            return True
+        name = {Verdict.UNSIGNED: "unsigned", Verdict.BAD: "bad_signature", Verdict.REPLAYED: "replayed"}[verdict]
+        setattr(sender, name, getattr(sender, name) + 1)
+        self._tell_unbelieved(frame, verdict)
+        return False
+
+    def _tell_signed(self, frame: Frame) -> None:
+        self._signed_told = True
+        log.warning(
+            "%s: system %d signs its messages and we have no key: it will ignore what we ask of it "
+            "and what we report. Give its key with --signing-key FILE",
+            self.address,
+            frame.system,
+        )
 
     def _tell_unbelieved(self, frame: Frame, verdict: Verdict) -> None:
         """Warn once that a link with a key hears what it does not believe."""
@@ -334,10 +346,6 @@ class Link:
     def _heard(self, frames: list[Frame]) -> None:
         """Note when the link was heard, and silences that end."""
         statistics = self.statistics
-        for frame in frames:
-            if frame.message_id not in self._known:
-                statistics.unknown_ids[frame.message_id] = statistics.unknown_ids.get(frame.message_id, 0) + 1
-                statistics.sender(frame.system, frame.component).unknown += 1
         silence_us = frames[0].received_us - self._heard_us
         if self._heard_us and silence_us > OUTAGE_US:
             statistics.outages += 1

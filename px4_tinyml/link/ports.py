@@ -23,7 +23,7 @@ MAX_READS = 4096
 MAX_PEERS = 16
 SEND_ROOM = 4096
 """Bytes of unsent frames kept for a stream that is full; the frames after these are dropped."""
-_SO_TIMESTAMPNS, _SO_RXQ_OVFL = 35, 40  # asm-generic/socket.h; Python has no names for them
+_SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_RXQ_OVFL = 33, 35, 40  # asm-generic/socket.h; Python has no names for them
 _TIMESPEC, _COUNT = struct.Struct("@qq"), struct.Struct("@I")
 
 
@@ -77,9 +77,10 @@ class UdpPort:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            for option in (_SO_TIMESTAMPNS, _SO_RXQ_OVFL):
+            # Forcing a buffer beyond net.core.rmem_max takes a privilege; without it the kernel grants what it may.
+            for option, value in ((_SO_RCVBUFFORCE, RECEIVE_BUFFER), (_SO_TIMESTAMPNS, 1), (_SO_RXQ_OVFL, 1)):
                 with contextlib.suppress(OSError):
-                    self._socket.setsockopt(socket.SOL_SOCKET, option, 1)
+                    self._socket.setsockopt(socket.SOL_SOCKET, option, value)
             if address.kind == "udpin":
                 self._socket.bind(where)
             else:

@@ -168,7 +168,15 @@ class LinkStatistics:
 
     def sender(self, system: int, component: int) -> SenderStatistics:
         """Counts of one component; new ones start at zero."""
-        return self.senders.setdefault((system, component), SenderStatistics())
+        sender = self.senders.get((system, component))
+        if sender is None:
+            sender = self.senders[system, component] = SenderStatistics()
+        return sender
+
+    def note_unknown(self, sender: SenderStatistics, message_id: int) -> None:
+        """Count a frame of a message that nobody here knows."""
+        sender.unknown += 1
+        self.unknown_ids[message_id] = self.unknown_ids.get(message_id, 0) + 1
 
     def rebooted(self, system: int) -> None:
         """A vehicle's time went back: all its components count anew."""

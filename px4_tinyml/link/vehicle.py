@@ -33,9 +33,9 @@ FIRST_LOOK_S, LAST_LOOK_S = 4.0, 60.0
 REBOOT_MS = 2000
 """Time since boot that goes back by more than this is a reboot, by less is reordering."""
 _WRAP_MS = 1 << 32
-_CLOCKS = {105: (0, 8, 1000), 30: (0, 4, 1), 32: (0, 4, 1), 33: (0, 4, 1), 27: (0, 8, 1000), 116: (0, 4, 1)}
-"""Where messages have their time since boot (payload bytes, units a ms): HIGHRES_IMU, ATTITUDE, LOCAL_POSITION_NED,
-GLOBAL_POSITION_INT, RAW_IMU, SCALED_IMU2."""
+_CLOCKS = {2: (8, 12, 1), 27: (0, 8, 1000), 32: (0, 4, 1), 105: (0, 8, 1000), 116: (0, 4, 1)}
+"""Where messages have their time since boot (payload bytes, units a ms): SYSTEM_TIME, RAW_IMU, LOCAL_POSITION_NED,
+HIGHRES_IMU, SCALED_IMU2."""
 
 ARDUPILOT_STREAMS = {1: "RAW_SENSORS", 2: "EXTENDED_STATUS", 6: "POSITION"}
 ARDUPILOT_IMU = ("RAW_IMU", "SCALED_IMU2", "SCALED_IMU", "HIGHRES_IMU")
