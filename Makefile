@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 # Compiler and emulator for Cortex-M, as Debian and Ubuntu call them.
 TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
 
-.PHONY: demo test venv toolchain lint bench quality clean
+.PHONY: demo test venv toolchain lint bench quality pretrained clean
 .DEFAULT_GOAL := demo
 
 venv: $(STAMP)
@@ -33,14 +33,23 @@ test: venv toolchain
 bench: venv toolchain
 	$(BIN)/python benchmarks/bench_engine.py
 
+FLY_QUALITY = $(BIN)/px4-tinyml fly --out build/quality/flights --flights 180 --seconds 100 --seed 2026 >/dev/null
+
 # How good the classifier is on simulated flights of airframes never trained on: about 15 minutes.
 quality: venv
-	$(BIN)/px4-tinyml fly --out build/quality/flights --flights 180 --seconds 100 --seed 2026 >/dev/null
+	$(FLY_QUALITY)
 	for preset in default imu6; do \
 		$(BIN)/px4-tinyml dataset build/quality/flights --preset $$preset --out build/quality/$$preset && \
 		$(BIN)/px4-tinyml train build/quality/$$preset --out build/quality/$$preset-conv || exit; \
 	done
 	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
+
+# The model that ships in px4_tinyml/pretrained/ and px4_module/, from the same flights: about 12 minutes.
+pretrained: venv toolchain
+	$(FLY_QUALITY)
+	$(BIN)/px4-tinyml dataset build/quality/flights --out build/quality/default
+	$(BIN)/px4-tinyml train build/quality/default --out build/quality/default-conv
+	$(BIN)/python benchmarks/pretrained.py build/quality/default-conv
 
 lint: venv
 	$(BIN)/ruff check .

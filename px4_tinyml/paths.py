@@ -14,3 +14,8 @@ def target_root(name: str) -> Path:
         if root.is_dir():
             return root
     raise ToolchainError(f"{name}/ was not found beside {package}: reinstall px4-tinyml")
+
+
+def pretrained_bundle() -> Path:
+    """Folder of the bundle that ships with the package: quadrotors, trained on simulated flights (`make pretrained`)."""
+    return Path(__file__).resolve().parent / "pretrained"

@@ -117,7 +117,10 @@ void MotionClassifier::Run()
 	update_enabled();
 
 	if (_enabled) {
+		// The barometer first: its samples are the older ones.
+		update_baro();
 		update_imu();
+		count_resets();
 	}
 }
 
@@ -172,23 +175,29 @@ void MotionClassifier::update_limits()
 	_asked_limits = limits;
 
 	if (!limits.possible()) {
-		mavlink_log_critical(&_mavlink_log_pub, "MCLS_ENTER, LEAVE, HOLD refused: model's kept");
+		mavlink_log_critical(&_mavlink_log_pub, "MCLS_ENTER, MCLS_LEAVE impossible: model's kept");
 		limits = motion::DecisionFilter<Spec>::trained_limits();
 	}
 
 	_pipeline.set_limits(limits);
 }
 
+void MotionClassifier::update_baro()
+{
+	vehicle_air_data_s baro;
+
+	while (_vehicle_air_data_sub.update(&baro)) {
+		perf_count(_baro_interval_perf);
+
+		// Not every driver has ever filled in the time of the sample.
+		const bool sound = baro.timestamp_sample > 0 && baro.timestamp_sample <= baro.timestamp
+				   && baro.timestamp - baro.timestamp_sample < 1_s;
+		_pipeline.push_baro(sound ? baro.timestamp_sample : baro.timestamp, baro.baro_alt_meter);
+	}
+}
+
 void MotionClassifier::update_imu()
 {
-	// First the barometer: its samples are older than the IMU's, and a slot is closed with what is known by then.
-	vehicle_air_data_s air_data;
-
-	while (_vehicle_air_data_sub.update(&air_data)) {
-		perf_count(_baro_interval_perf);
-		_pipeline.push_baro(air_data.timestamp_sample, air_data.baro_alt_meter);
-	}
-
 	sensor_combined_s imu;
 
 	while (_sensor_combined_sub.update(&imu)) {
@@ -213,8 +222,6 @@ void MotionClassifier::update_imu()
 
 		publish_debug_vect(imu.timestamp);
 	}
-
-	count_resets();
 }
 
 void MotionClassifier::count_resets()

@@ -135,7 +135,6 @@ private:
 	};
 
 	static constexpr hrt_abstime BACKUP_INTERVAL = 500_ms;
-	static constexpr int32_t MAX_HOLD_WINDOWS = 1000; // as the trained one's
 
 	void Run() override;
 
@@ -146,6 +145,7 @@ private:
 	void update_parameters();
 	void update_enabled();
 	void update_limits();
+	void update_baro();
 	void update_imu();
 	void count_resets();
 

@@ -1,0 +1,67 @@
+"""`make pretrained`, last step: a bundle becomes the one that ships with the package, and px4_module/ is made for it.
+
+    python benchmarks/pretrained.py BUNDLE
+
+Kept of the bundle: the models, the golden vectors, and a manifest without the rows for every single flight. Added: what
+the classifier takes on a Cortex-M4F, measured as `px4-tinyml bench` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from px4_tinyml.bench.measure import measure, subject
+from px4_tinyml.cli.generate import reference, wheel_arena_bytes
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.generate.px4 import generate_px4
+from px4_tinyml.paths import pretrained_bundle, target_root
+
+CPU = "cortex-m4"
+PER_FLIGHT = ("by_flight", "flights")
+
+
+def main() -> None:
+    """Write px4_tinyml/pretrained/ and px4_module/."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    bundle = slim(ModelBundle.load(parser.parse_args().bundle))
+    bundle.save(pretrained_bundle())
+    bundle = bundle.with_manifest(cost=cost(pretrained_bundle()))
+    bundle.save(pretrained_bundle())
+    size = sum(path.stat().st_size for path in pretrained_bundle().iterdir())
+    written = generate_px4(bundle, target_root("px4_module"), reference(bundle), wheel_arena_bytes(bundle))
+    print(f"spec {bundle.spec.short_hash}: {size // 1024} KiB of bundle, {len(written)} files of px4_module written")
+
+
+def slim(bundle: ModelBundle) -> ModelBundle:
+    """Without what the manifest says of single flights; their number stays."""
+    flights = len(bundle.manifest["training"]["dataset"]["flights"])
+    kept = without(bundle.manifest, PER_FLIGHT)
+    kept["training"]["dataset"]["flight_count"] = flights
+    return bundle.with_manifest(**kept)
+
+
+def without(data: Any, names: tuple[str, ...]) -> Any:
+    """JSON data without the keys of these names, at any depth."""
+    if isinstance(data, dict):
+        return {key: without(value, names) for key, value in data.items() if key not in names}
+    return [without(value, names) for value in data] if isinstance(data, list) else data
+
+
+def cost(folder: Path) -> dict[str, Any]:
+    """Flash, RAM and instructions of the compiled engine with the signal path around it."""
+    found = measure(subject(folder), CPU)
+    return {
+        "target": CPU,
+        "engine": found.engine,
+        "instructions": found.instructions,
+        "flash_bytes": found.classifier_flash_bytes,
+        "ram_bytes": found.classifier_ram_bytes,
+        "stack_bytes": found.stack_bytes,
+    }
+
+
+if __name__ == "__main__":
+    main()
