@@ -14,6 +14,7 @@ from px4_tinyml.errors import LogError, SpecError
 if TYPE_CHECKING:
     from px4_tinyml.classify.streaming import Decided, StreamPipeline
     from px4_tinyml.convert.bundle import ModelBundle
+    from px4_tinyml.link.address import LinkAddress
     from px4_tinyml.link.connection import Frame, Link
     from px4_tinyml.link.record import Recorder
     from px4_tinyml.link.vehicle import Vehicle
@@ -24,6 +25,11 @@ GATHER_S = 0.004
 """Frames are taken together for so long: a third of the wake-ups, and still told within 10 ms."""
 STEP_S = 0.1
 STATUS_S = 1.0
+EVERY_SAMPLE_HZ = 400.0
+"""More than an autopilot integrates its IMU at (200 to 250 Hz, IMU_INTEG_RATE up to 400): every sample comes, and slots
+are means as in a log. Of fewer, propeller vibration aliases into the band of turbulence."""
+LEAST_HZ = 50.0
+HIGHRES_IMU_SIZE = 75
 SLOW_S = 10.0
 """An IMU that stays too slow for this long is warned about."""
 
@@ -50,9 +56,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--keep-mb", type=float, default=100.0, metavar="MB", help="no more than this (%(default)g)")
     parser.add_argument("--engine", choices=("auto", "host", "tflm", "numpy"), default="auto", help="see below")
     parser.add_argument("--system", type=int, metavar="N", help="the vehicle with this system id")
-    parser.add_argument(
-        "--rate", type=float, metavar="HZ", help="IMU messages a second (default: what the bundle needs)"
-    )
+    parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: every sample)")
     parser.add_argument("--wait", type=float, default=30.0, metavar="S", help="give up without a vehicle (%(default)g)")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop by itself after this long")
     parser.add_argument("--signing-key", type=Path, metavar="FILE", help="MAVLink 2 signing")
@@ -120,8 +124,11 @@ class Live:
             UncertainKeeper(args.keep_dir, spec, bundle.sha256, sender, limit_mb=args.keep_mb) if args.keep else None
         )
         self._recorder: Recorder | None = None
-        rate_hz = args.rate or max(50.0, spec.rate_hz)
-        self._streams = request_streams(link, vehicle, rate_hz, heartbeat=not args.report)
+        rate_hz = args.rate or imu_rate_hz(link.address)
+        self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
+        self._streams = request_streams(
+            link, vehicle, rate_hz, heartbeat=not args.report, enough_hz=min(rate_hz, self._needed_hz)
+        )
         self._view: JsonView | TextView = (JsonView if args.json else TextView)(spec)
         self._seconds: Counter[str] = Counter()
         self._first_us = 0
@@ -194,9 +201,7 @@ class Live:
 
     def _warn_if_slow(self, now: float, imu_hz: float) -> None:
         """Say once why no window is classified."""
-        spec = self._spec
-        needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
-        if imu_hz >= needed_hz or not self._link.connected:
+        if imu_hz >= self._needed_hz or not self._link.connected:
             self._slow_since = None
             return
         if self._slow_since is None:
@@ -207,7 +212,7 @@ class Live:
                 why = ". It sends RAW_IMU, which only ArduPilot gives in known units"
             log.warning(
                 "%s: %.1f IMU samples a second, the bundle needs %.0f: windows with many gaps are not classified%s",
-                self._vehicle, imu_hz, needed_hz, why,
+                self._vehicle, imu_hz, self._needed_hz, why,
             )  # fmt: skip
 
     def _status(self, imu_hz: float, baro_hz: float) -> dict[str, Any]:
@@ -263,6 +268,13 @@ class Live:
         told = ", ".join(f"{name} {s:.1f} s" for name, s in seconds.items()) or "no complete window"
         spoilt = ", ".join(f"{n} {key}" for key, n in self._companion.counts.items() if n and key != "decisions")
         log.info("%s: %s%s", self._vehicle, told, f" ({spoilt})" if spoilt else "")
+
+
+def imu_rate_hz(address: LinkAddress) -> float:
+    """IMU messages a second to ask for: all there are, or what half of a serial link has room for."""
+    if address.kind != "serial":
+        return EVERY_SAMPLE_HZ
+    return min(EVERY_SAMPLE_HZ, max(LEAST_HZ, 0.5 * address.baud / 10 / HIGHRES_IMU_SIZE))
 
 
 def _newest_source(counts: Counter[str]) -> str | None:

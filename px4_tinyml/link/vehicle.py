@@ -144,6 +144,7 @@ class _Stream:
 
     name: str
     wanted_hz: float
+    enough_hz: float
     message_id: int = 0
     count: int = 0
     rate_hz: float = 0.0
@@ -165,6 +166,8 @@ class Streams:
     rate_hz: float = 50.0
     attitude: bool = False
     heartbeat: bool = True
+    enough_hz: float | None = None
+    """IMU rate below which it is asked for again, where rate_hz is more than a vehicle may have to give."""
     reboots: int = 0
     _streams: dict[int, _Stream] = field(default_factory=dict, repr=False)
     _queue: list[_Stream] = field(default_factory=list, repr=False)
@@ -186,7 +189,11 @@ class Streams:
             wanted["ATTITUDE"] = POSITION_HZ
         if self.vehicle.autopilot == ARDUPILOT:
             wanted = {"RAW_IMU": self.rate_hz}
-        self._streams = {message_id(name): _Stream(name, hz, message_id(name)) for name, hz in wanted.items()}
+        self._streams = {
+            message_id(name): _Stream(name, hz, ENOUGH * hz, message_id(name)) for name, hz in wanted.items()
+        }
+        if self.enough_hz is not None:
+            next(iter(self._streams.values())).enough_hz = self.enough_hz
         self._reconnects = self.link.statistics.reconnects
         self.request()
 
@@ -252,7 +259,7 @@ class Streams:
             if not self._measured:
                 stream.next_look = now + FIRST_LOOK_S  # it is silent: it will be asked when it is back
                 continue
-            if self._rate_of(stream) >= ENOUGH * stream.wanted_hz:
+            if self._rate_of(stream) >= stream.enough_hz:
                 stream.look_s, stream.next_look = FIRST_LOOK_S, now + 1.0
                 continue
             log.log(
@@ -337,13 +344,19 @@ class Streams:
 
 
 def request_streams(
-    link: Link, vehicle: Vehicle, rate_hz: float = 50.0, *, attitude: bool = False, heartbeat: bool = True
+    link: Link,
+    vehicle: Vehicle,
+    rate_hz: float = 50.0,
+    *,
+    attitude: bool = False,
+    heartbeat: bool = True,
+    enough_hz: float | None = None,
 ) -> Streams:
     """Ask a vehicle for IMU (at rate_hz), velocity and landed state; call .watch(frames) with all that is received.
 
-    heartbeat: whether watch() sends ours as well.
+    heartbeat: whether watch() sends ours as well. enough_hz: see Streams.
     """
-    return Streams(link, vehicle, rate_hz, attitude, heartbeat)
+    return Streams(link, vehicle, rate_hz, attitude, heartbeat, enough_hz)
 
 
 class Fleet:
