@@ -16,6 +16,11 @@ def target_root(name: str) -> Path:
     raise ToolchainError(f"{name}/ was not found beside {package}: reinstall px4-tinyml")
 
 
+def bundle_folder(name: Path) -> Path:
+    """Where a bundle is: "pretrained", unless there is such a folder, is the one that ships with the package."""
+    return pretrained_bundle() if name == Path("pretrained") and not name.exists() else name
+
+
 def pretrained_bundle() -> Path:
     """Folder of the bundle that ships with the package: quadrotors, trained on simulated flights (`make pretrained`)."""
     return Path(__file__).resolve().parent / "pretrained"

@@ -26,6 +26,7 @@ from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.errors import ConversionError, ParityError, SpecError, ToolchainError
 from px4_tinyml.generate.cortex_m import CPUS, tool
 from px4_tinyml.generate.spec_header import check_model
+from px4_tinyml.paths import bundle_folder
 from px4_tinyml.spec import PRESETS, PipelineSpec
 from px4_tinyml.types import I8
 
@@ -58,6 +59,7 @@ class Subject:
 
 def subject(path: Path) -> Subject:
     """A bundle with its golden inputs, or a .tflite file with random ones (seeded)."""
+    path = bundle_folder(path)
     if path.is_dir():
         bundle = ModelBundle.load(path)
         graph = read_model(bundle.model)

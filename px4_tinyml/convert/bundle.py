@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.paths import bundle_folder
 from px4_tinyml.spec import PipelineSpec
 
 BUNDLE_VERSION = 1
@@ -85,7 +86,8 @@ class ModelBundle:
 
     @classmethod
     def load(cls, folder: Path) -> ModelBundle:
-        """Read a bundle and check that its parts belong together."""
+        """Read a bundle and check that its parts belong together. folder: also "pretrained" (paths.bundle_folder)."""
+        folder = bundle_folder(folder)
         manifest_path = folder / MANIFEST_FILE
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))

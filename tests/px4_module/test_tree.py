@@ -11,7 +11,7 @@ from px4_tinyml.classify.golden import check_golden
 from px4_tinyml.cli.generate import reference, wheel_arena_bytes
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.errors import SpecError
+from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.generate.px4 import message_classes, px4_arena, px4_files
 from px4_tinyml.generate.write import MODULE
 from px4_tinyml.paths import pretrained_bundle, target_root
@@ -38,6 +38,14 @@ def test_the_pretrained_bundle_is_whole_and_small() -> None:
     assert sum(p.stat().st_size for p in pretrained_bundle().iterdir()) < 200_000
 
 
+def test_the_pretrained_bundle_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ModelBundle.load(Path("pretrained")).sha256 == ModelBundle.load(pretrained_bundle()).sha256
+    (tmp_path / "pretrained").mkdir()
+    with pytest.raises(ConversionError, match="not a model bundle"):  # a folder of that name is meant, if there is one
+        ModelBundle.load(Path("pretrained"))
+
+
 def test_the_arena_has_room_for_another_version() -> None:
     arena = px4_arena(4048)
     assert arena.size >= 6072 and arena.size % 16 == 0 and "4048" in arena.origin
@@ -59,10 +67,10 @@ def test_command_writes_the_model_of_the_engine_that_is_asked_for(tmp_path: Path
 
 def test_message_names_the_classes_of_the_bundle(tree: Path, bundle: ModelBundle) -> None:
     message = (tree / "msg" / "MotionClassification.msg").read_text()
-    constants = dict(re.findall(r"^int8 CLASS_(\w+) += (-?\d+) ", message, re.MULTILINE))
+    constants = dict(re.findall(r"^int8 CLASS_(\w+) = (-?\d+) #", message, re.MULTILINE))
     labels = {label.upper(): str(i) for i, label in enumerate(bundle.spec.labels)}
     assert constants == {"UNCERTAIN": "-1", **labels}
-    fields = re.findall(r"^(\w+(?:\[\d+\])?) ([a-z_]+) +#", message, re.MULTILINE)
+    fields = re.findall(r"^(\w+(?:\[\d+\])?) ([a-z_]+) #", message, re.MULTILINE)
     assert {name: kind for kind, name in fields} == {
         "timestamp": "uint64", "timestamp_sample": "uint64", "spec_hash": "uint64", "confidence": "float32",
         "probabilities": "float32[8]", "inference_time": "uint32", "class_index": "int8", "label_count": "uint8",

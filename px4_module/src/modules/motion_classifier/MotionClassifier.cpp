@@ -104,6 +104,7 @@ void MotionClassifier::Run()
 {
 	if (should_exit()) {
 		_sensor_combined_sub.unregisterCallback();
+		_vehicle_air_data_sub.unregisterCallback();
 		ScheduleClear();
 #if defined(MODULE_BASE_DESCRIPTOR)
 		exit_and_cleanup(desc);
@@ -144,10 +145,11 @@ void MotionClassifier::update_enabled()
 		_pipeline.restart();
 		_in_sequence = false;
 		_has_decision = false;
-		_enabled = _sensor_combined_sub.registerCallback(); // tried again if it fails
+		_enabled = _sensor_combined_sub.registerCallback() && _vehicle_air_data_sub.registerCallback(); // or tried again
 
 	} else if (!enable && _enabled) {
 		_sensor_combined_sub.unregisterCallback();
+		_vehicle_air_data_sub.unregisterCallback();
 		_enabled = false;
 	}
 }
@@ -368,8 +370,9 @@ int MotionClassifier::print_status()
 	const motion::Counters &counters = _pipeline.counters();
 	const motion::DecisionLimits &limits = _pipeline.limits();
 
-	PX4_INFO("%s, spec %.16s, model %.16s", _enabled ? "running" : "idle (MCLS_EN)", Spec::hash(),
-		 motion::model::GoldenVectors::model_sha256());
+	const char *state = !_param_mcls_en.get() ? "idle (MCLS_EN is 0)" : (_enabled ? "running" : "starting");
+
+	PX4_INFO("%s, spec %.16s, model %.16s", state, Spec::hash(), motion::model::GoldenVectors::model_sha256());
 	PX4_INFO("engine %s, arena %u of %u B, module %u B", ENGINE_NAME,
 		 static_cast<unsigned>(_engine.engine().arena_used_bytes()), static_cast<unsigned>(Model::kArenaBytes),
 		 static_cast<unsigned>(sizeof(*this)));

@@ -57,7 +57,6 @@
 #include <px4_platform_common/px4_work_queue/ScheduledWorkItem.hpp>
 #include <systemlib/mavlink_log.h>
 #include <uORB/Publication.hpp>
-#include <uORB/Subscription.hpp>
 #include <uORB/SubscriptionCallback.hpp>
 #include <uORB/SubscriptionInterval.hpp>
 #include <uORB/topics/debug_array.h>
@@ -155,7 +154,8 @@ private:
 	void send_status_text(const motion::Decision &decision);
 
 	uORB::SubscriptionCallbackWorkItem _sensor_combined_sub{this, ORB_ID(sensor_combined)};
-	uORB::Subscription _vehicle_air_data_sub{ORB_ID(vehicle_air_data)};
+	// Called for each, too: uORB keeps only the last one, and what comes while the IMU is silent counts once it is back.
+	uORB::SubscriptionCallbackWorkItem _vehicle_air_data_sub{this, ORB_ID(vehicle_air_data)};
 	uORB::SubscriptionInterval _parameter_update_sub{ORB_ID(parameter_update), 1_s};
 
 	uORB::Publication<motion_classification_s> _motion_classification_pub{ORB_ID(motion_classification)};

@@ -139,8 +139,8 @@ private:
 			return;
 		}
 
-		if (_age < _limits.hold_windows) {
-			++_age; // counts no further than it is compared
+		if (_age < UINT32_MAX) {
+			++_age; // all windows since: the hold may be made longer in flight
 		}
 
 		if (_age < _limits.hold_windows) {
