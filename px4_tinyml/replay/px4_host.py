@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from px4_tinyml.classify.decision import DECISION, ONE_Q16
 from px4_tinyml.classify.pipeline import COUNTERS, Classification, Classifier
@@ -21,11 +22,12 @@ from px4_tinyml.generate.write import write_tree
 from px4_tinyml.sitl.px4_host.script import Record, Script, decode_record
 from px4_tinyml.sitl.px4_host.shim import LINK_OPTIONS, Harness, harness
 from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.types import U64
 
 COMMAND = "px4_host"
 TIMEOUT_S = 600
 PX4_OPTIONS = (
-    *("-std=gnu++14", "-O2", "-g", "-fdata-sections", "-ffunction-sections", "-fomit-frame-pointer"),
+    *("-O2", "-g", "-fdata-sections", "-ffunction-sections", "-fomit-frame-pointer"),
     *("-fno-signed-zeros", "-fno-trapping-math", "-freciprocal-math", "-fno-math-errno", "-fno-strict-aliasing"),
     *("-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra"),
 )
@@ -136,7 +138,7 @@ def _build(
 def add_feed(script: Script, events: Feed) -> None:
     """Publish a feed's samples as sensor_combined and vehicle_air_data, in its order.
 
-    The clock is the IMU's; a barometer sample comes at the time of the IMU sample after it.
+    The clock is the IMU's; a barometer sample comes between the IMU's that are around it.
     """
     count = len(events.imu)
     delivered = int(events.baro_before[-1]) if count else 0
@@ -150,7 +152,7 @@ def add_feed(script: Script, events: Feed) -> None:
             "gyro_rad": events.imu[:, 3:],
         },
     )
-    baro_clock_us = events.imu_time_us[after]
+    baro_clock_us = arrival_us(events.baro_time_us[:delivered], events.imu_time_us, after)
     baro = script.messages(
         "vehicle_air_data",
         baro_clock_us,
@@ -162,6 +164,12 @@ def add_feed(script: Script, events: Feed) -> None:
     )
     # Barometer first: the stable order of equal positions.
     script.publish((baro, after), (imu, np.arange(count)))
+
+
+def arrival_us(time_us: U64, imu_time_us: U64, after: NDArray[np.int64]) -> U64:
+    """When samples arrive: at their own time, as far as the IMU's before and after (its index) allow it."""
+    before_us = np.where(after > 0, imu_time_us[np.maximum(after - 1, 0)], imu_time_us[after])
+    return np.asarray(np.minimum(np.maximum(time_us, before_us), imu_time_us[after]), np.uint64)
 
 
 def status_counts(text: str) -> dict[str, int]:

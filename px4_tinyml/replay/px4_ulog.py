@@ -13,7 +13,7 @@ from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, fresh_baro
 from px4_tinyml.collect.ulog_file import Topic, UlogFile
 from px4_tinyml.dataset.preprocess import Feed, delivered_before
 from px4_tinyml.errors import LogError
-from px4_tinyml.replay.px4_host import Px4Host
+from px4_tinyml.replay.px4_host import Px4Host, arrival_us
 from px4_tinyml.sitl.px4_host.script import Record, Script
 from px4_tinyml.sitl.px4_host.shim import DECISIONS, PX4_PUBLISHED, Harness
 from px4_tinyml.sitl.px4_host.ulog import Added, add_topics, message_ends, message_fields
@@ -53,10 +53,11 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     before = delivered_before(clock_us, air["timestamp"].astype(np.uint64))
     delivered = np.arange(int(before[-1]))
     after = np.searchsorted(before, delivered, side="right")
+    air_clock_us = arrival_us(air["timestamp"][delivered].astype(np.uint64), clock_us, after)
     script = Script(made)
     script.command(int(clock_us[0]), "start")
     blocks = (
-        (script.messages("vehicle_air_data", clock_us[after], {k: v[delivered] for k, v in air.items()}), after),
+        (script.messages("vehicle_air_data", air_clock_us, {k: v[delivered] for k, v in air.items()}), after),
         (
             script.messages("sensor_combined", clock_us, message_fields(imu, made.topic("sensor_combined")[1])),
             np.arange(len(imu)),

@@ -17,8 +17,8 @@ SUBSCRIBED = ("sensor_combined", "vehicle_air_data", "parameter_update")
 PX4_PUBLISHED = ("debug_vect", "debug_array", "mavlink_log")
 DECISIONS = "motion_classification"
 
-MODULE_FORMS = {"crtp": "v1.15 to v1.17", "descriptor": "v1.18"}
-"""The two forms of ModuleBase, and the PX4 that has them."""
+MODULE_FORMS = {"crtp": "gnu++14", "descriptor": "gnu++17"}
+"""The two forms of ModuleBase and the C++ their PX4 is written in: v1.15 to v1.17, and v1.18."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Harness:
         define = ["-DMODULE_BASE_DESCRIPTOR"] if form == "descriptor" else []
         folders = [f"shim/module_{form}", "shim/include", "shim/src", "generated", "module"]
         return [
+            f"-std={MODULE_FORMS[form]}",
             '-DMODULE_NAME="motion_classifier"',
             *define,
             *[f"-I{folder}" for folder in folders],

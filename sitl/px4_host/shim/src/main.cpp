@@ -155,13 +155,13 @@ int run_script(FILE *script)
 	Head head;
 	uint32_t index = 0;
 
-	for (; fread(&head, sizeof(head), 1, script) == 1; ++index) {
-		{
+	for (size_t got; (got = fread(&head, 1, sizeof(head), script)) > 0; ++index) {
+		if (got == sizeof(head)) {
 			px4_host::Pause own;
 			payload.assign(head.size + 1, '\0'); // a command's text ends with a zero
 		}
 
-		if (fread(payload.data(), 1, head.size, script) != head.size) {
+		if (got != sizeof(head) || fread(payload.data(), 1, head.size, script) != head.size) {
 			return fail("cut short", index);
 		}
 
@@ -178,7 +178,7 @@ int run_script(FILE *script)
 		px4_host::run_queue();
 	}
 
-	if (!feof(script)) {
+	if (ferror(script)) {
 		return fail("cannot be read", index);
 	}
 

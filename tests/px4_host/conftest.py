@@ -1,0 +1,57 @@
+"""The module of the pretrained bundle, built around the stand-in for PX4 with the address and undefined sanitizers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.generate.build import COMPILERS
+from px4_tinyml.paths import pretrained_bundle
+from px4_tinyml.replay.px4_host import Px4Host
+
+sys.path.insert(0, str(Path(__file__).parent))  # px4_host_feeds and px4_host_flight
+
+SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+"""The leak sanitizer comes with the first; any finding ends the program with an error."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is built goes to this run's folder, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["XDG_CACHE_HOME"] = str(folder / "px4-host-cache")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skips where there is no compiler, unless toolchains are required."""
+    if not any(shutil.which(name) for name in COMPILERS) and os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") != "1":
+        pytest.skip("no C++ compiler here")
+
+
+@pytest.fixture(scope="session")
+def bundle() -> ModelBundle:
+    return ModelBundle.load(pretrained_bundle())
+
+
+@pytest.fixture(scope="session")
+def python(bundle: ModelBundle) -> Classifier:
+    """The reference."""
+    return Classifier.of(bundle.spec, bundle.model)
+
+
+@pytest.fixture(scope="session")
+def host(bundle: ModelBundle, compiler: None) -> Px4Host:
+    return Px4Host(bundle, options=SANITIZERS)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out.ulg"
