@@ -96,7 +96,7 @@ class Framer:
         if self._rest:
             stale = received_us - self._rest_since_us > STALE_US
             # A datagram that starts with a good frame does not continue the one before.
-            if stale or (self._datagrams and self._good_at_start(data)):
+            if stale or (self._datagrams and self._good_inside(data, 0, 1, len(data))):
                 self._give_up(frames)
             data = self._rest + data
         had_rest = bool(self._rest)
@@ -149,7 +149,7 @@ class Framer:
         if after > end:
             return 0
         if extra is None:
-            if not _frame_may_follow(data, after, end):
+            if not _frame_may_follow(data, after, end) or self._good_inside(data, place + 1, after, end):
                 return -1
         else:
             crc = crc_hqx(extra, crc_hqx(data[place + 1 : checked].translate(_MIRROR), 0xFFFF))
@@ -169,11 +169,25 @@ class Framer:
         self._statistics.garbage_bytes += max(0, found - max(place, self._bad_until))
         return found
 
-    def _good_at_start(self, data: bytes) -> bool:
-        held, self._bad_until = self._bad_until, len(data)  # so that nothing is counted while looking
-        good = self._take(data, 0, len(data), 0, []) > 0
+    def _good_inside(self, data: bytes, place: int, stop: int, end: int) -> bool:
+        """Whether a frame of a known message starts between place and stop. Counts nothing."""
+        held, self._bad_until = self._bad_until, end
+        found: list[Frame] = []
+        for at in range(place, stop):
+            known = data[at] in (MAGIC_V1, MAGIC_V2) and self._number(data, at, end) in self._extras
+            if known and self._take(data, at, end, 0, found) > 0:
+                break
         self._bad_until = held
-        return good
+        return bool(found)
+
+    @staticmethod
+    def _number(data: bytes, place: int, end: int) -> int:
+        """Message id of the frame at place, −1 when its header is not all there."""
+        if end - place < 12:
+            return -1
+        if data[place] == MAGIC_V1:
+            return data[place + 5]
+        return data[place + 7] | data[place + 8] << 8 | data[place + 9] << 16
 
     def _give_up(self, frames: list[Frame]) -> None:
         """The beginning of a frame that will not be finished: look for frames behind its first byte."""

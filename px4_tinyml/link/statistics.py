@@ -14,7 +14,8 @@ OUTAGE_US = 3_000_000
 RESTART_RUN = 16
 """So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
 _RATE_US = 1_000_000
-_REBOOT_US = 5_000_000
+_REBOOT_US = 2_000_000
+"""A reboot is noticed this soon after the first frame that came from it."""
 
 
 @dataclass
@@ -45,6 +46,7 @@ class SenderStatistics:
     _advanced: int = field(default=0, repr=False)  # frames sent since the first
     _marked: int = field(default=0, repr=False)  # _advanced when rate_hz was last measured
     _mark_us: int = field(default=0, repr=False)
+    _doubt_us: int = field(default=_RATE_US, repr=False)  # after such a silence 256 frames may be missing unseen
     _reconnected: bool = field(default=False, repr=False)
     _gap: int = field(default=0, repr=False)  # the largest number lost together lately
     _gap_us: int = field(default=0, repr=False)
@@ -57,7 +59,7 @@ class SenderStatistics:
         ahead = (sequence - self._sequence) & 0xFF
         silence_us = received_us - self.last_us
         self.last_us = received_us
-        if ahead != 1 or silence_us > _RATE_US:
+        if ahead != 1 or silence_us > self._doubt_us:
             if self._sequence < 0:
                 self._start(sequence, received_us)
                 return
@@ -82,6 +84,7 @@ class SenderStatistics:
         if elapsed_us >= _RATE_US:
             self.rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
             self._mark_us, self._marked = received_us, self._advanced
+            self._doubt_us = int(1e6 * WINDOW / 2 / max(1.0, self.rate_hz))
 
     def reconnect(self) -> None:
         """A new connection brings no late frames: numbers that go back are a new count."""
@@ -89,15 +92,15 @@ class SenderStatistics:
 
     def restart(self) -> None:
         """The sender rebooted and counts anew: what looked lost or late at that was not."""
-        if self.last_us - self._gap_us < _REBOOT_US:
-            self.lost -= self._gap
-        self._gap = 0
         if self._late:
             duplicates = sum(duplicate for _, duplicate in self._late)
             self.duplicates -= duplicates
             self.reordered -= len(self._late) - duplicates
             self.lost += len(self._late) - duplicates
             self._start(self._late[-1][0], self.last_us)
+        elif self.last_us - self._gap_us < _REBOOT_US:
+            self.lost -= self._gap
+        self._gap = 0
 
     def _start(self, sequence: int, received_us: int) -> None:
         self._sequence, self._seen, self._reconnected = sequence, 1, False
