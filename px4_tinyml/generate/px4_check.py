@@ -18,6 +18,8 @@ from px4_tinyml.generate.write import MODULE
 DEFAULT_BOARD = "px4_fmu-v6x_default"
 COMMAND = "motion_classifier"
 PROBLEM, WARNING = "problem", "warning"
+CODE_BYTES = 18_300
+"""Flash that the module takes beside the weights: measured with PX4 v1.17.0 for fmu-v6c (docs/px4.md)."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,15 @@ class Px4Check:
             "make": self.make,
         }
 
-    @cached_property
+    @property
     def built_bytes(self) -> int | None:
         """Flash taken by the firmware that was last built here for the board, if any."""
-        image = self.checkout.root / "build" / self.board.name / f"{self.board.name}.bin"
+        image = self._build / f"{self.board.name}.bin"
         return image.stat().st_size if image.is_file() else None
+
+    @property
+    def _build(self) -> Path:
+        return self.checkout.root / "build" / self.board.name
 
     def _release(self) -> Iterator[Finding]:
         checkout = self.checkout
@@ -236,7 +242,15 @@ class Px4Check:
                 "DEBUG_FLOAT_ARRAY on any link: what is left of the report is the status text and the log",
                 "docs/px4.md, “When it does not fit”",
             )
-
+        flash, built = board.flash_bytes, self.built_bytes
+        cache = self._build / "CMakeCache.txt"
+        needed = CODE_BYTES + self.tree.engine_bytes("compiled").get("weights_bytes", 0)
+        if flash and built and flash - built < needed and not _has_external_modules(cache):
+            yield Finding(
+                WARNING,
+                f"the last build here leaves {flash - built} bytes of flash, the module takes about {needed}",
+                "docs/px4.md, “When it does not fit”",
+            )
         if self.engine == "tflm" and not board.has("LIB_TFLM"):
             yield Finding(
                 PROBLEM,
@@ -282,6 +296,12 @@ class Px4Check:
                 yield Finding(
                     PROBLEM, f"the {name}'s path has a space: {path}", "PX4's Makefile cannot take it: move it"
                 )
+
+
+def _has_external_modules(cache: Path) -> bool:
+    """Whether a build was configured with some; what they take cannot be told apart."""
+    text = cache.read_text(encoding="utf-8", errors="replace") if cache.is_file() else ""
+    return re.search(r"^EXTERNAL_MODULES_LOCATION:\w+=.", text, re.MULTILINE) is not None
 
 
 def release_name(release: tuple[int, int]) -> str:

@@ -203,11 +203,23 @@ def test_boards_without_sensors_or_room(checkout: Callable[..., Path], check: Ca
 
 def test_what_the_last_build_left(checkout: Callable[..., Path], check: Callable[..., Any], capsys: Any) -> None:
     root = checkout(17)
-    image = root / "build/px4_fmu-v9_default/px4_fmu-v9_default.bin"
-    write(root, {str(image.relative_to(root)): "x" * (1000 * 1024)})
-    assert check(root, *BOARD)["board"]["built_bytes"] == 1000 * 1024
+    build = root / "build/px4_fmu-v9_default"
+    image = "build/px4_fmu-v9_default/px4_fmu-v9_default.bin"
+    write(root, {image: "x" * (1000 * 1024)})
+    document = check(root, *BOARD)
+    assert document["ok"] and document["board"]["built_bytes"] == 1000 * 1024
+    assert "leaves 8192 bytes of flash" in problems(document, "warning")[0]
     run(root, *BOARD)
     assert "1008 KiB for the firmware, the last build here leaves 8 KiB" in capsys.readouterr().out
+
+    (build / "CMakeCache.txt").write_text("EXTERNAL_MODULES_LOCATION:STRING=\n")
+    assert problems(check(root, *BOARD), "warning")
+    (build / "CMakeCache.txt").write_text("EXTERNAL_MODULES_LOCATION:STRING=/tree\n")
+    assert not problems(check(root, *BOARD), "warning")  # it fits, with whatever is in there
+
+    (build / "CMakeCache.txt").unlink()
+    write(root, {image: "x" * (900 * 1024)})
+    assert not problems(check(root, *BOARD), "warning")
 
 
 def test_for_a_person(checkout: Callable[..., Path], tools: Path, capsys: pytest.CaptureFixture[str]) -> None:
