@@ -96,11 +96,13 @@ def _topic(log: UlogFile, name: str, fields: tuple[str, ...], warnings: list[str
 
 
 def _sample_time_us(topic: Topic) -> NDArray[Any]:
-    """timestamp_sample where it is filled in and fits the publication time, else timestamp."""
+    """timestamp_sample where there is one, else timestamp."""
     published = topic["timestamp"]
-    if not topic.has("timestamp_sample"):
-        return published
-    sample = topic["timestamp_sample"]
+    return sample_time_us(published, topic["timestamp_sample"]) if topic.has("timestamp_sample") else published
+
+
+def sample_time_us(published: NDArray[Any], sample: NDArray[Any]) -> NDArray[Any]:
+    """timestamp_sample where it is filled in and fits the publication time, else that. The PX4 module does the same."""
     fits = (sample > 0) & (sample <= published) & (published - np.minimum(sample, published) < US_PER_S)
     return np.where(fits, sample, published)
 

@@ -157,7 +157,7 @@ def add_feed(script: Script, events: Feed) -> None:
         "vehicle_air_data",
         baro_clock_us,
         {
-            "timestamp": baro_clock_us,
+            "timestamp": events.baro_time_us[:delivered],
             "timestamp_sample": events.baro_time_us[:delivered],
             "baro_alt_meter": events.baro_altitude_m[:delivered],
         },

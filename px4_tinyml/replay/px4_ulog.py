@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.classify.pipeline import Classification
-from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, fresh_baro
+from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, fresh_baro, sample_time_us
 from px4_tinyml.collect.ulog_file import Topic, UlogFile
 from px4_tinyml.dataset.preprocess import Feed, delivered_before
 from px4_tinyml.errors import LogError
@@ -95,7 +95,7 @@ def _feed(imu: Topic, air: dict[str, NDArray[np.generic]], before: I64) -> Feed:
     return Feed(
         imu["timestamp"][keep].astype(np.uint64),
         samples[keep],
-        air["timestamp_sample"].astype(np.uint64),
+        sample_time_us(air["timestamp"], air["timestamp_sample"]).astype(np.uint64),
         air["baro_alt_meter"].astype(np.float32),
         before[keep],
     )

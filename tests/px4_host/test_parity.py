@@ -68,9 +68,9 @@ def test_real_logs(host: Px4Host, python: Classifier, shared: Path) -> None:
 def test_a_tampered_module_is_found(bundle: ModelBundle, python: Classifier, compiler: None) -> None:
     tree = px4_tree(bundle)
     name = "src/modules/motion_classifier/MotionClassifier.cpp"
-    old = ".timestamp_sample, "
+    old = ".baro_alt_meter);"
     assert tree[name].count(old) == 1
-    late = {**tree, name: tree[name].replace(old, ".timestamp_sample + 200000, ")}
+    wrong = {**tree, name: tree[name].replace(old, ".baro_alt_meter * 1.1f);")}
     events = hover(30.0)
-    found = compare(NAMES, python.run(events), Px4Host(bundle, options=("-O1",), tree=late).run(events), bundle.spec)
+    found = compare(NAMES, python.run(events), Px4Host(bundle, options=("-O1",), tree=wrong).run(events), bundle.spec)
     assert found.mismatches > 0 and "int8 inputs differ" in found.first and "channel alt" in found.first
