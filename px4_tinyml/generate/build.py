@@ -14,7 +14,7 @@ from pathlib import Path
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.write import write_tree
 
-FLAGS = ("-std=c++14", "-O2", "-fPIC", "-Wall", "-Wextra")
+FLAGS = ("-std=c++14", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 COMMAND, LIBRARY = "motion_classify", "libmotion.so"
 COMPILERS = ("c++", "g++", "clang++")
 

@@ -44,6 +44,11 @@ typedef struct motion_counters {
 
 typedef struct motion_pipeline motion_pipeline;
 
+/* Only these functions leave the library: two classifiers can then be in one program. */
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
 /* Called for every classified window, before its decision is made: the model's int8 input and output. */
 typedef void (*motion_recorder)(void *context, const int8_t *input, const int8_t *output);
 
@@ -68,6 +73,10 @@ uint32_t motion_push_imu(motion_pipeline *pipeline, uint64_t time_us, const floa
 			 motion_decision *decisions);
 
 motion_counters motion_get_counters(const motion_pipeline *pipeline);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }
