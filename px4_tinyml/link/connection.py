@@ -66,7 +66,6 @@ class Link:
         self._start_us = time.time_ns() // 1000 - time.monotonic_ns() // 1000
         self._heard_us = 0
         self._silence_told = self._signed_told = self._was_open = self._busy = False
-        self._dropped_before = 0
         self._retry_s, self._retry_at = FIRST_RETRY_S, 0.0
         self._poll = select.poll()
         self._polled = 0
@@ -272,6 +271,8 @@ class Link:
             framer = self._framers.get(chunk.peer)
             if framer is None:
                 framer = self._framers[chunk.peer] = Framer(port.datagrams, self.statistics)
+            if chunk.dropped:
+                self.statistics.note_kernel_drop(chunk.dropped)
             for frame in framer.feed(chunk.data, now_us - chunk.age_us):
                 who = frame.system, frame.component
                 sender = senders.get(who) or self.statistics.sender(*who)
@@ -287,7 +288,6 @@ class Link:
                 routes[frame.system] = chunk.peer
         if isinstance(port, TcpServerPort):
             self._forget_peers(port)
-        self.statistics.kernel_dropped = self._dropped_before + port.kernel_dropped
         self._busy = bool(believed)
         if believed:
             self._heard(believed)

@@ -28,19 +28,18 @@ _TIMESPEC, _COUNT = struct.Struct("@qq"), struct.Struct("@I")
 
 
 class Chunk:
-    """Bytes that came together. age_us: how long the kernel kept them."""
+    """Bytes that came together. age_us: how long the kernel kept them; dropped: what it had no room for before them."""
 
-    __slots__ = ("age_us", "data", "peer")
+    __slots__ = ("age_us", "data", "dropped", "peer")
 
-    def __init__(self, data: bytes, peer: Peer = (), age_us: int = 0) -> None:
-        self.data, self.peer, self.age_us = data, peer, age_us
+    def __init__(self, data: bytes, peer: Peer = (), age_us: int = 0, dropped: int = 0) -> None:
+        self.data, self.peer, self.age_us, self.dropped = data, peer, age_us, dropped
 
 
 class Port(Protocol):
     """An open (or opening) wire."""
 
     datagrams: bool
-    kernel_dropped: int
 
     @property
     def open(self) -> bool:
@@ -72,7 +71,7 @@ class UdpPort:
         family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
         self._socket = socket.socket(family, kind, protocol)
         self._peers: dict[Peer, None] = {}
-        self.kernel_dropped = 0
+        self._dropped = 0
         try:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -115,14 +114,15 @@ class UdpPort:
                 continue  # nobody listened to what was sent there: not this wire's end
             if peer not in self._peers:
                 self._meet(peer)
-            age_us = 0
+            age_us = dropped = 0
             for _level, what, value in extra:
                 if what == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = _TIMESPEC.unpack(value)
                     age_us = max(0, now_ns - seconds * 1_000_000_000 - nanoseconds) // 1000
                 elif what == _SO_RXQ_OVFL:
-                    self.kernel_dropped = _COUNT.unpack(value)[0]
-            chunks.append(Chunk(bytes(view[:size]), peer, age_us))
+                    total = _COUNT.unpack(value)[0]
+                    dropped, self._dropped = total - self._dropped & 0xFFFFFFFF, total
+            chunks.append(Chunk(bytes(view[:size]), peer, age_us, dropped))
         return chunks
 
     def _meet(self, peer: Peer) -> None:
@@ -145,7 +145,6 @@ class StreamPort:
     """A byte stream by file descriptor: frames are sent whole or not at all."""
 
     datagrams = False
-    kernel_dropped = 0
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -288,7 +287,6 @@ class TcpServerPort:
     """tcpin: a server with any number of clients, each a stream."""
 
     datagrams = False
-    kernel_dropped = 0
 
     def __init__(self, address: LinkAddress) -> None:
         family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]

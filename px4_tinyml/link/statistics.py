@@ -14,6 +14,8 @@ OUTAGE_US = 3_000_000
 RESTART_RUN = 16
 """So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
 _RATE_US = 1_000_000
+_BURST_US = 100_000
+"""A pause shorter than this may lie between two bursts and says nothing of what is missing."""
 _REBOOT_US = 2_000_000
 """A reboot is noticed this soon after the first frame that came from it."""
 
@@ -47,6 +49,7 @@ class SenderStatistics:
     _marked: int = field(default=0, repr=False)  # _advanced when rate_hz was last measured
     _mark_us: int = field(default=0, repr=False)
     _doubt_us: int = field(default=_RATE_US, repr=False)  # after such a silence 256 frames may be missing unseen
+    _dropped: float = field(default=0.0, repr=False)  # frames the kernel says it dropped since the newest one
     _reconnected: bool = field(default=False, repr=False)
     _gap: int = field(default=0, repr=False)  # the largest number lost together lately
     _gap_us: int = field(default=0, repr=False)
@@ -59,7 +62,7 @@ class SenderStatistics:
         ahead = (sequence - self._sequence) & 0xFF
         silence_us = received_us - self.last_us
         self.last_us = received_us
-        if ahead != 1 or silence_us > self._doubt_us:
+        if ahead != 1 or silence_us > self._doubt_us or self._dropped:
             if self._sequence < 0:
                 self._start(sequence, received_us)
                 return
@@ -84,11 +87,15 @@ class SenderStatistics:
         if elapsed_us >= _RATE_US:
             self.rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
             self._mark_us, self._marked = received_us, self._advanced
-            self._doubt_us = int(1e6 * WINDOW / 2 / max(1.0, self.rate_hz))
+            self._doubt_us = max(_BURST_US, int(1e6 * WINDOW / 2 / max(1.0, self.rate_hz)))
 
     def reconnect(self) -> None:
         """A new connection brings no late frames: numbers that go back are a new count."""
         self._reconnected = True
+
+    def note_dropped(self, number: float) -> None:
+        """So many of its frames were dropped by this computer before the next one."""
+        self._dropped += number
 
     def restart(self) -> None:
         """The sender rebooted and counts anew: what looked lost or late at that was not."""
@@ -112,9 +119,11 @@ class SenderStatistics:
         ahead: 0…255. Zero and below: a frame from before the newest.
         """
         elapsed_us = received_us - silence_us - self._mark_us
-        lately = self._advanced - self._marked
-        rate_hz = self.rate_hz or (lately * 1e6 / elapsed_us if elapsed_us > 0 else 0.0)
-        expected = silence_us * rate_hz / 1e6
+        rate_hz = self.rate_hz
+        if not rate_hz and elapsed_us > _BURST_US:
+            rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
+        by_time = silence_us * rate_hz / 1e6 if silence_us >= _BURST_US else 0.0
+        expected, self._dropped = self._dropped or by_time, 0.0
         if expected <= WINDOW / 2:
             return ahead if ahead < WINDOW else ahead - 256
         return ahead + 256 * max(0, round((expected - ahead) / 256))
@@ -180,6 +189,13 @@ class LinkStatistics:
         """Count a frame of a message that nobody here knows."""
         sender.unknown += 1
         self.unknown_ids[message_id] = self.unknown_ids.get(message_id, 0) + 1
+
+    def note_kernel_drop(self, number: int) -> None:
+        """The kernel had no room for this many datagrams: shared out by who sends how much."""
+        self.kernel_dropped += number
+        frames = self.total("frames")
+        for sender in self.senders.values():
+            sender.note_dropped(number * sender.frames / max(1, frames))
 
     def rebooted(self, system: int) -> None:
         """A vehicle's time went back: all its components count anew."""

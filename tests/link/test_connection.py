@@ -1,0 +1,315 @@
+"""Links over real sockets and ptys: what is lost is counted, what breaks comes back, nothing waits longer than told."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, receive_until
+
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.connection import Link
+
+HEARTBEAT = mavlink.MAVLink_heartbeat_message(18, 8, 0, 0, 4, 3)
+
+
+def test_receive_waits_as_long_as_told_and_not_longer(udp: Link, sender: UdpSender) -> None:
+    for timeout_s in (0.0, 0.15):
+        began = time.monotonic()
+        assert udp.receive(timeout_s) == []
+        assert timeout_s <= time.monotonic() - began < timeout_s + 0.1
+    assert not udp.connected
+    sender.send(Vehicle().heartbeat())
+    began = time.monotonic()
+    assert [frame.name for frame in udp.receive(5.0)] == ["HEARTBEAT"]
+    assert time.monotonic() - began < 0.5
+    assert udp.connected
+
+
+def test_frames_put_back_come_again_and_are_counted_once(udp: Link, sender: UdpSender) -> None:
+    vehicle = Vehicle()
+    sender.send(*(vehicle.attitude(n) for n in range(5)))
+    frames = receive_until(udp, lambda f: len(f) == 5)
+    udp.unread(frames[2:])
+    udp.unread(frames[:2])
+    assert udp.receive(0.0) == frames
+    assert udp.statistics.sender(1, 1).frames == 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bad_wire_is_counted_exactly(udp: Link, sender: UdpSender, seed: int) -> None:
+    """10 % lost, 5 % twice, 10 % late, and garbage: two vehicles on one port, each with its own truth."""
+    rng = random.Random(seed)
+    first, second = Vehicle(1), Vehicle(2, 42, version=1)
+    garbage = 0
+    arriving_1, truth_1 = bad_wire((first.attitude(n) for n in range(1500)), seed, 0.1, 0.05, 0.1)
+    arriving_2, truth_2 = bad_wire((second.attitude(n) for n in range(700)), seed + 50, 0.2, 0.0, 0.2)
+    second_wire = iter(arriving_2)
+    with UdpSender(udp.local_port) as other:
+        frames = []
+        for n, datagram in enumerate(arriving_1):
+            rubbish = bytes(rng.choice((0, 0x11, 0xFF)) for _ in range(rng.choice((0, 0, 7))))
+            garbage += len(rubbish)
+            sender.send(rubbish + datagram)
+            if n % 2:
+                other.send(*filter(None, [next(second_wire, b"")]))
+            if n % 100 == 0:
+                frames += udp.receive(0.0)
+        other.send(*second_wire)
+        frames += drain(udp)
+    for system, component, truth, sent in ((1, 1, truth_1, arriving_1), (2, 42, truth_2, arriving_2)):
+        counts = udp.statistics.sender(system, component)
+        assert (counts.lost, counts.duplicates, counts.reordered) == (truth.lost, truth.duplicates, truth.reordered)
+        assert [f.data for f in frames if f.system == system] == sent
+    assert truth_1.lost > 100
+    assert udp.statistics.garbage_bytes == garbage
+    assert udp.statistics.kernel_dropped == 0
+
+
+def test_answers_go_to_the_vehicle_they_are_for(udp: Link, sender: UdpSender) -> None:
+    with UdpSender(udp.local_port) as other:
+        sender.send(Vehicle(1).heartbeat())
+        other.send(Vehicle(2).heartbeat())
+        receive_until(udp, lambda frames: len(frames) == 2)
+        command = mavlink.MAVLink_command_long_message(2, 1, 511, 0, 105, 20000, 0, 0, 0, 0, 0)
+        assert udp.send(command)
+        assert udp.send(HEARTBEAT)
+        time.sleep(0.05)
+        assert [m.get_type() for m in sender.received()] == ["HEARTBEAT"]
+        assert [m.get_type() for m in other.received()] == ["COMMAND_LONG", "HEARTBEAT"]
+
+
+def test_nobody_to_send_to_is_told(udp: Link) -> None:
+    assert not udp.reachable
+    assert not udp.send(HEARTBEAT)
+    assert (udp.statistics.sent, udp.statistics.send_dropped) == (0, 1)
+
+
+def test_a_slow_consumer_loses_and_knows_it(udp: Link, sender: UdpSender) -> None:
+    """More than the kernel keeps: it says how many datagrams it dropped, the sequence numbers how many frames."""
+    vehicle = Vehicle()
+    text = b"x" * 50
+
+    def send(number: int) -> None:
+        for _ in range(number):
+            sender.send(vehicle.pack(mavlink.MAVLink_statustext_message(6, text)))
+
+    send(100)
+    drain(udp)
+    sent = 100
+    began = time.monotonic()
+    while time.monotonic() - began < 20 and udp_backlog(udp.local_port) == 0:
+        send(500)
+        sent += 500
+    assert udp_backlog(udp.local_port) > 0, "the kernel's buffer never filled"
+    send(10)
+    sent += 10
+    drain(udp)
+    send(100)
+    sent += 100
+    drain(udp)
+    counts = udp.statistics.sender(1, 1)
+    assert counts.lost == udp.statistics.kernel_dropped == sent - counts.frames > 0
+
+
+def udp_backlog(port: int) -> int:
+    """Datagrams dropped at a local port, by the kernel's own table."""
+    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].split(":")[1], 16) == port:
+            return int(fields[-1])
+    raise AssertionError(f"no socket at port {port}")
+
+
+def test_a_wrong_dialect_is_counted_by_message(udp: Link, sender: UdpSender) -> None:
+    """Messages nobody knows are handed on; one whose definition differs (its CRC_EXTRA) is not believed."""
+    vehicle = Vehicle()
+    for n in range(10):
+        foreign = bytearray(vehicle.attitude(n))
+        foreign[7:10] = (200000 + n % 2).to_bytes(3, "little")
+        differing = mavlink.MAVLink_heartbeat_message(2, 12, 0, 0, 4, 3)
+        differing.crc_extra = 77
+        wrong = bytearray(differing.pack(vehicle.mavlink))
+        wrong[-2] ^= 0x5A
+        vehicle.mavlink.seq = (vehicle.mavlink.seq + 1) % 256
+        sender.send(bytes(foreign), bytes(wrong), vehicle.attitude(n))
+    frames = drain(udp)
+    assert len(frames) == 20
+    assert udp.statistics.unknown_ids == {200000: 5, 200001: 5}
+    assert udp.statistics.sender(1, 1).unknown == 10
+    assert udp.statistics.bad_crc == {0: 10}
+    assert udp.statistics.sender(1, 1).lost == 10
+
+
+def test_an_outage_of_five_seconds(udp: Link, sender: UdpSender, caplog: pytest.LogCaptureFixture) -> None:
+    vehicle = Vehicle()
+    caplog.set_level(logging.WARNING)
+
+    def speak(seconds: float, heard: bool) -> None:
+        began = time.monotonic()
+        number = 0
+        while number < seconds * 200:
+            datagram = vehicle.attitude()
+            number += 1
+            if heard:
+                sender.send(datagram)
+            udp.receive(0.0)
+            time.sleep(max(0.0, began + number / 200 - time.monotonic()))
+
+    speak(1.5, heard=True)
+    speak(5.0, heard=False)
+    assert not udp.connected
+    speak(0.5, heard=True)
+    assert udp.connected
+    counts = udp.statistics.sender(1, 1)
+    assert (counts.lost, counts.duplicates, counts.reordered) == (1000, 0, 0)
+    assert (udp.statistics.outages, counts.outages, udp.statistics.reconnects) == (1, 1, 0)
+    assert udp.statistics.outage_s == pytest.approx(5.0, abs=0.5)
+    assert ["nothing heard" in r.message or "heard again" in r.message for r in caplog.records] == [True, True]
+
+
+def test_a_tcp_server_that_restarts(caplog: pytest.LogCaptureFixture) -> None:
+    attitude = mavlink.MAVLink_attitude_message(1, 0, 0, 0, 0, 0, 0)
+    with Link("tcpin:127.0.0.1:0", system=1, component=1) as server:
+        port = server.local_port
+        client = Link(f"tcp:127.0.0.1:{port}")
+        with client:
+            while not server.send(attitude):
+                client.receive(0.05)
+                server.receive(0.05)
+            receive_until(client, bool)
+            assert client.send(HEARTBEAT)
+            receive_until(server, bool)
+            server.close()
+            assert client.receive(0.3) == []
+            assert not client.connected
+            assert not client.send(HEARTBEAT)
+            assert f"tcp:127.0.0.1:{port}" in client.trouble
+            with Link(f"tcpin:127.0.0.1:{port}", system=1, component=1) as again:
+                deadline = time.monotonic() + 5
+                while not again.send(attitude):
+                    assert time.monotonic() < deadline
+                    client.receive(0.05)
+                    again.receive(0.0)
+                receive_until(client, bool)
+                assert client.connected
+            assert client.statistics.reconnects == 1
+            assert client.statistics.sender(1, 1).lost == 0
+    warnings = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert any("trying again" in message for message in warnings)
+    assert len(warnings) < 8
+
+
+def test_a_tcp_server_that_is_not_there_yet() -> None:
+    with Link("tcpin:127.0.0.1:0") as probe:
+        port = probe.local_port
+    with pytest.raises(LinkError, match="refused"), Link(f"tcp:127.0.0.1:{port}", reconnect=False) as impatient:
+        impatient.receive(1.0)
+    with Link(f"tcp:127.0.0.1:{port}") as client:
+        assert client.receive(0.3) == []
+        assert "refused" in client.trouble
+        with Link(f"tcpin:127.0.0.1:{port}", system=1) as server:
+            deadline = time.monotonic() + 5
+            while not server.send(HEARTBEAT):
+                assert time.monotonic() < deadline
+                client.receive(0.05)
+                server.receive(0.0)
+            receive_until(client, bool)
+
+
+def test_a_cable_that_is_pulled_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also as another ttyACM, which is said."""
+    vehicle = Vehicle()
+    with Link(f"serial:{tmp_path}/ttyACM0:115200") as link:
+        assert "there is no" in link.trouble
+        with Pty(tmp_path / "ttyACM0") as cable:
+            receive_until(link, lambda frames: _feed(cable, vehicle, link) and bool(frames))
+            cable.write(vehicle.attitude()[:12])  # half a frame is in the cable when it is pulled
+            link.receive(0.05)
+            cable.pull()
+            assert link.receive(0.3) == []
+            assert not link.connected
+        for name in ("ttyACM0", "ttyACM1"):
+            with Pty(tmp_path / name) as cable:
+                receive_until(link, lambda frames, cable=cable: _feed(cable, vehicle, link) and bool(frames))
+                assert link.send(HEARTBEAT)
+                assert b"\xfd" in cable.read()
+        assert link.statistics.reconnects == 2
+        assert not link.statistics.bad_crc
+    assert "come back as" in caplog.text
+    assert "ttyACM1" in caplog.text
+
+
+def _feed(cable: Pty, vehicle: Vehicle, link: Link) -> bool:
+    cable.write(vehicle.heartbeat())
+    return True
+
+
+def test_another_device_that_was_there_before_is_not_taken_for_ours(tmp_path: Path) -> None:
+    vehicle = Vehicle()
+    ours, other = Pty(tmp_path / "ttyACM0"), Pty(tmp_path / "ttyACM1")
+    with ours, other, Link(f"serial:{tmp_path}/ttyACM0") as link:
+        ours.write(vehicle.heartbeat())
+        receive_until(link, bool)
+        ours.pull()
+        other.write(vehicle.heartbeat())
+        assert link.receive(1.0) == []
+        assert "there is no" in link.trouble
+
+
+def test_a_serial_device_belongs_to_one_program(tmp_path: Path) -> None:
+    with Pty(tmp_path / "ttyUSB0"), Link(f"serial:{tmp_path}/ttyUSB0") as link:
+        with pytest.raises(LinkError, match="in use by another program"):
+            Link(f"serial:{tmp_path}/ttyUSB0", reconnect=False)
+        assert link.trouble == ""
+
+
+def test_a_full_uart_never_blocks_and_sends_whole_frames(tmp_path: Path) -> None:
+    with Pty(tmp_path / "ttyUSB0") as cable, Link(f"serial:{tmp_path}/ttyUSB0") as link:
+        began = time.monotonic()
+        sent = [link.send(mavlink.MAVLink_statustext_message(6, b"x" * 50)) for _ in range(2000)]
+        assert time.monotonic() - began < 2.0
+        assert 0 < sent.count(False) == link.statistics.send_dropped
+        assert link.statistics.sent == sent.count(True)
+        parser, messages = mavlink.MAVLink(None), []
+        for _ in range(200):
+            messages += parser.parse_buffer(cable.read()) or []
+            link.receive(0.0)  # goes on sending what was left
+        assert len(messages) == sent.count(True)
+        assert [m.get_seq() for m in messages] == [n % 256 for n in range(len(messages))]
+
+
+def test_another_programs_port() -> None:
+    with Link("udpin:127.0.0.1:0") as link, pytest.raises(LinkError, match="in use by another program"):
+        Link(f"udpin:127.0.0.1:{link.local_port}")
+    with pytest.raises(LinkError, match="no address of this machine"):
+        Link("udpin:192.0.2.1:14540")
+    with pytest.raises(LinkError, match=r"udpout:host\.invalid:14540"):
+        Link("udpout:host.invalid:14540")
+
+
+def test_udpout_speaks_first() -> None:
+    vehicle = Link("udpin:127.0.0.1:0", system=1, component=1)
+    with vehicle, Link(f"udpout:127.0.0.1:{vehicle.local_port}") as link:
+        assert link.send(HEARTBEAT)
+        receive_until(vehicle, bool)
+        assert vehicle.send(HEARTBEAT)
+        assert receive_until(link, bool)[0].system == 1
+
+
+def test_gathering_keeps_the_times_of_arrival() -> None:
+    """Frames handed out together were stamped by the kernel as they came."""
+    vehicle = Vehicle()
+    with Link("udpin:127.0.0.1:0", gather_s=0.3) as link, UdpSender(link.local_port) as sender:
+        sender.send(vehicle.heartbeat())
+        link.receive(1.0)
+        for _ in range(5):
+            sender.send(vehicle.heartbeat())
+            time.sleep(0.04)
+        frames = receive_until(link, lambda f: len(f) == 5)
+    steps = [(b.received_us - a.received_us) / 1e6 for a, b in pairwise(frames)]
+    assert all(0.03 < step < 0.2 for step in steps)
