@@ -80,7 +80,7 @@ def test_decisions_are_those_of_python(node: PcNode, bundle: ModelBundle) -> Non
     expected = Classifier.of(bundle.spec, bundle.model).run(feed).decisions
     play(node, feed)
     taken = node.take()
-    arrays = [m for m in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")]
+    arrays = taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")
     assert len(arrays) == len(expected) > 80
     for message, decision in zip(arrays, expected, strict=True):
         assert message.name == "MOTION" and message.array_id == 77
@@ -201,8 +201,13 @@ def test_version(node: PcNode, bundle: ModelBundle) -> None:
     assert version.uid == 0x1122334455667788
 
 
-@pytest.mark.parametrize("message_id, name", [(0, "HEARTBEAT"), (1, "SYS_STATUS"), (105, "HIGHRES_IMU"),
-                                              (148, "AUTOPILOT_VERSION"), (250, "DEBUG_VECT"), (350, "DEBUG_FLOAT_ARRAY")])  # fmt: skip
+@pytest.mark.parametrize(
+    "message_id, name",
+    [
+        (0, "HEARTBEAT"), (1, "SYS_STATUS"), (105, "HIGHRES_IMU"), (148, "AUTOPILOT_VERSION"), (250, "DEBUG_VECT"),
+        (350, "DEBUG_FLOAT_ARRAY"),
+    ],
+)  # fmt: skip
 def test_a_message_is_requested(node: PcNode, message_id: int, name: str) -> None:
     node.run(5.0)
     node.take()

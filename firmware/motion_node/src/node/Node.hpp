@@ -115,6 +115,8 @@ private:
 	void handle(uint8_t link, uint64_t now_us);
 	void handle_heartbeat(uint8_t link, uint64_t now_us);
 	void handle_system_time(uint8_t link, uint64_t now_us);
+	void handle_timesync(uint8_t link, uint64_t now_us);
+	void handle_parameter_list(uint8_t link);
 	void handle_parameter_set(uint8_t link, uint64_t now_us);
 	void handle_parameter_read(uint8_t link);
 	void handle_command(uint8_t link, uint64_t now_us);

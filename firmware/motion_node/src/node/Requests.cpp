@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the node is asked and told.
+// What the node is asked and told. Messages are always decoded whole: mavgen's getters of single fields read 8 bytes at
+// odd addresses, at which a Cortex-M4 stops.
 
 #include "Node.hpp"
 
@@ -61,20 +62,14 @@ void Node::handle(uint8_t link, uint64_t now_us)
 		break;
 
 	case MAVLINK_MSG_ID_TIMESYNC:
-
-		// Requests (tc1 is 0) are the autopilot's to answer: it would take our clock for the ground's.
 		if (from_autopilot(message)) {
-			_autopilot_clock.answer(now_us, mavlink_msg_timesync_get_tc1(&message), mavlink_msg_timesync_get_ts1(&message));
+			handle_timesync(link, now_us);
 		}
 
 		break;
 
 	case MAVLINK_MSG_ID_PARAM_REQUEST_LIST:
-		if (for_me(mavlink_msg_param_request_list_get_target_system(&message),
-			   mavlink_msg_param_request_list_get_target_component(&message))) {
-			_streams[link].next_parameter = 0;
-		}
-
+		handle_parameter_list(link);
 		break;
 
 	case MAVLINK_MSG_ID_PARAM_REQUEST_READ:
@@ -136,6 +131,24 @@ void Node::handle_system_time(uint8_t link, uint64_t now_us)
 		for (Link &each : _links) {
 			each.advance_signing_time((time.time_unix_usec - UNIX_US_2015) / 10);
 		}
+	}
+}
+
+void Node::handle_timesync(uint8_t link, uint64_t now_us)
+{
+	mavlink_timesync_t timesync;
+	mavlink_msg_timesync_decode(&_links[link].message(), &timesync);
+	// Only answers. A request (tc1 is 0) is for others: the autopilot would take our clock for its companion's.
+	_autopilot_clock.answer(now_us, timesync.tc1, timesync.ts1);
+}
+
+void Node::handle_parameter_list(uint8_t link)
+{
+	mavlink_param_request_list_t request;
+	mavlink_msg_param_request_list_decode(&_links[link].message(), &request);
+
+	if (for_me(request.target_system, request.target_component)) {
+		_streams[link].next_parameter = 0;
 	}
 }
 
