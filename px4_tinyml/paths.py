@@ -22,5 +22,5 @@ def bundle_folder(name: Path) -> Path:
 
 
 def pretrained_bundle() -> Path:
-    """Folder of the bundle that ships with the package: quadrotors, trained on simulated flights (`make pretrained`)."""
+    """Folder of the bundle that ships with the package: trained on simulated quadrotors (`make pretrained`)."""
     return Path(__file__).resolve().parent / "pretrained"
