@@ -2,7 +2,7 @@
 
 A cut is real frames with their reception times, from some seconds before the first such window to some after the
 last. Beside it NAME.json tells which windows, what was said of them, by which spec and model; labels.csv gets one row
-a stretch with the label "exclude", until a person knows better: `px4-tinyml dataset CUTS --labels CUTS/labels.csv`.
+a cut with the label "exclude", until a person knows better: `px4-tinyml dataset CUTS --labels CUTS/labels.csv`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import os
 import struct
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,10 +171,9 @@ class UncertainKeeper:
             self.counts["known"] += 1
             return
         data = b"".join(struct.pack(">Q", frame.received_us) + frame.data for frame in frames)
-        sidecar = (json.dumps(self._sidecar(name, episode), indent=2) + "\n").encode()
-        labels = "".join(
-            f"{name}.tlog,{start:.2f},{end:.2f},exclude\n" for start, end in _spans(frames, episode.windows)
-        )
+        document = self._sidecar(name, episode.windows, _first_sample_us(frames))
+        sidecar = (json.dumps(document, indent=2) + "\n").encode()
+        labels = f"{name}.tlog,,,exclude\n"
         size = len(data) + len(sidecar) + len(labels)
         if self._used + size > self._limit:
             self.counts["full"] += 1
@@ -193,7 +192,7 @@ class UncertainKeeper:
         self._used += size
         self.counts.update(cuts=1, windows=len(episode.windows), bytes=size)
 
-    def _sidecar(self, name: str, episode: _Episode) -> dict[str, Any]:
+    def _sidecar(self, name: str, windows: Iterable[np.void], first_us: int) -> dict[str, Any]:
         labels = self._spec.labels
         return {
             "file": f"{name}.tlog",
@@ -205,11 +204,13 @@ class UncertainKeeper:
                 {
                     "start_us": int(w["start_us"]),
                     "end_us": int(w["end_us"]),
+                    "start_s": round((int(w["start_us"]) - first_us) / US_PER_S, 2),
+                    "end_s": round((int(w["end_us"]) - first_us) / US_PER_S, 2),
                     "class": labels[int(w["class_index"])] if int(w["class_index"]) >= 0 else "uncertain",
                     "confidence": int(w["confidence_q16"]) / ONE_Q16,
                     "probabilities": {label: int(p) / 256 for label, p in zip(labels, w["probability"], strict=False)},
                 }
-                for w in episode.windows
+                for w in windows
             ],
         }
 
@@ -226,21 +227,13 @@ class _Earliest:
         pass
 
 
-def _spans(frames: Iterable[Framed], windows: Iterable[np.void]) -> Iterator[tuple[float, float]]:
-    """Stretches of windows that touch, in seconds from the cut's first IMU sample."""
+def _first_sample_us(frames: Iterable[Framed]) -> int:
+    """Time from which `dataset --labels` counts seconds."""
     sink = _Earliest()
     stream = MavlinkStream(sink)
     for frame in frames:
         stream.frame(frame)
-    stretches: list[list[int]] = []
-    for window in windows:
-        start_us, end_us = int(window["start_us"]), int(window["end_us"])
-        if stretches and stretches[-1][0] <= start_us <= stretches[-1][1]:
-            stretches[-1][1] = end_us
-        else:
-            stretches.append([start_us, end_us])
-    for start_us, end_us in stretches:
-        yield max(0.0, (start_us - (sink.time_us or 0)) / US_PER_S), (end_us - (sink.time_us or 0)) / US_PER_S
+    return sink.time_us or 0
 
 
 def _write_whole(path: Path, data: bytes) -> None:
