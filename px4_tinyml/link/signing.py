@@ -53,14 +53,14 @@ class SigningKey:
             content = path.read_bytes()
         except OSError as error:
             raise LinkError(f"signing key {path}: {error.strerror}") from error
-        if len(content) == KEY_SIZE:
-            return cls(content)
         text = content.strip()
         if text.lower().startswith(PASSPHRASE):
             words = text[len(PASSPHRASE) :].strip()
             if not words:
                 raise LinkError(f"signing key {path}: no words after “passphrase:”")
             return cls(hashlib.sha256(words).digest())
+        if len(content) == KEY_SIZE:
+            return cls(content)
         try:
             if len(text) == 2 * KEY_SIZE:
                 return cls(bytes.fromhex(text.decode("ascii")))

@@ -67,6 +67,10 @@ class UdpSender:
         for datagram in datagrams:
             self._socket.send(datagram)
 
+    def receive_raw(self) -> bytes:
+        """One datagram that came back."""
+        return self._socket.recv(65536)
+
     def received(self) -> list[Any]:
         """Messages that came back."""
         parser = mavlink.MAVLink(None)

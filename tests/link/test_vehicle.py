@@ -1,0 +1,245 @@
+"""Finding vehicles and keeping their streams coming, against a vehicle of pymavlink that can misbehave."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from link_senders import ARDUPILOT, PX4, UdpSender, Vehicle, mavlink, receive_until
+
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.connection import Link
+from px4_tinyml.link.vehicle import Fleet, Streams, choose, request_streams
+
+HIGHRES_IMU, LOCAL_POSITION_NED, EXTENDED_SYS_STATE, RAW_IMU = 105, 32, 245, 27
+
+
+class SimpleVehicle(threading.Thread):
+    """A test double of an autopilot: answers requests for streams, in a thread of its own.
+
+    deaf: requests it does not hear; silent: acknowledgements it does not send; result: of every request.
+    """
+
+    def __init__(self, port: int, system: int = 1, autopilot: int = PX4) -> None:
+        super().__init__(daemon=True)
+        self.vehicle, self.autopilot = Vehicle(system), autopilot
+        self.deaf = self.silent = self.result = 0
+        self.requests: list[tuple[int, float]] = []
+        self.rates: dict[int, float] = {}
+        self.quiet = False
+        self._boot = time.monotonic() - 100.0
+        self._over = threading.Event()
+        self._socket = UdpSender(port)
+
+    def __enter__(self) -> SimpleVehicle:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+        self._socket.__exit__()
+
+    def reboot(self) -> None:
+        """Time and sequence start anew, and nothing is streamed that nobody asks for."""
+        self.rates = {}
+        self.vehicle = Vehicle(self.vehicle.mavlink.srcSystem)
+        self._boot = time.monotonic() - 0.5
+
+    def run(self) -> None:
+        due: dict[int, float] = {}
+        while not self._over.wait(0.002):
+            for message in self._socket.received():
+                self._answer(message)
+            if self.quiet:
+                continue
+            now = time.monotonic()
+            for number, rate in [(0, 1.0), *self.rates.items()]:
+                if now >= due.get(number, 0.0):
+                    due[number] = max(due.get(number, 0.0) + 1.0 / rate, now - 0.5)
+                    self._socket.send(self.vehicle.pack(self._message(number, now - self._boot)))
+
+    def _message(self, number: int, boot_s: float) -> Any:
+        us, ms = int(boot_s * 1e6), int(boot_s * 1e3)
+        if number == HIGHRES_IMU:
+            return mavlink.MAVLink_highres_imu_message(us, 0, 0, -9.8, 0, 0, 0, 0, 0, 0, 1000, 0, 50, 20, 0x1FFF)
+        if number == LOCAL_POSITION_NED:
+            return mavlink.MAVLink_local_position_ned_message(ms, 0, 0, 0, 0, 0, 0)
+        if number == EXTENDED_SYS_STATE:
+            return mavlink.MAVLink_extended_sys_state_message(0, 1)
+        if number == RAW_IMU:
+            return mavlink.MAVLink_raw_imu_message(us, 0, 0, -1000, 0, 0, 0, 0, 0, 0)
+        return mavlink.MAVLink_heartbeat_message(2, self.autopilot, 0, 0, 4, 3)
+
+    def _answer(self, message: Any) -> None:
+        if message.get_type() == "REQUEST_DATA_STREAM" and self.autopilot == ARDUPILOT:
+            self.requests.append((-message.req_stream_id, message.req_message_rate))
+            if message.req_stream_id == mavlink.MAV_DATA_STREAM_RAW_SENSORS:
+                self.rates[RAW_IMU] = message.req_message_rate
+        if message.get_type() != "COMMAND_LONG" or message.command != mavlink.MAV_CMD_SET_MESSAGE_INTERVAL:
+            return
+        if message.target_system != self.vehicle.mavlink.srcSystem or self.autopilot == ARDUPILOT:
+            return
+        self.requests.append((int(message.param1), message.param2))
+        unused = (message.param3, message.param4, message.param5, message.param6, message.param7)
+        assert all(value != value for value in unused), "parameters without a meaning must be NaN"
+        if self.deaf:
+            self.deaf -= 1
+            return
+        if self.result == 0:
+            if message.param2 > 0:
+                self.rates[int(message.param1)] = 1e6 / message.param2
+            else:
+                self.rates.pop(int(message.param1), None)
+        if self.silent:
+            self.silent -= 1
+            return
+        ack = mavlink.MAVLink_command_ack_message(
+            message.command, self.result, 0, 0, message.get_srcSystem(), message.get_srcComponent()
+        )
+        self._socket.send(self.vehicle.pack(ack))
+
+
+@pytest.fixture
+def px4(udp: Link) -> Iterator[SimpleVehicle]:
+    with SimpleVehicle(udp.local_port) as vehicle:
+        yield vehicle
+
+
+def watch_until(streams: Streams, done: Callable[[], bool], timeout_s: float = 12.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        assert time.monotonic() < deadline, f"{streams.rates} {streams.link.statistics}"
+        streams.watch(streams.link.receive(0.05))
+
+
+def imu_rate(streams: Streams) -> float:
+    return streams.rates.get("HIGHRES_IMU", 0.0)
+
+
+def test_the_only_vehicle_is_chosen_and_nothing_heard_is_lost(udp: Link, sender: UdpSender) -> None:
+    vehicle, gcs = Vehicle(3), Vehicle(255, 190)
+    sender.send(gcs.heartbeat(8, 6), vehicle.attitude(), vehicle.heartbeat(), vehicle.attitude())
+    chosen = choose(udp, timeout_s=3.0)
+    assert str(chosen) == "PX4 quad, system 3"
+    assert (chosen.system, chosen.component) == (3, 1)
+    assert [frame.message_id for frame in udp.receive(0.0)] == [0, 30, 0, 30]
+    assert "HEARTBEAT" in [m.get_type() for m in sender.received()]  # so that a vehicle knows where we are
+
+
+def test_of_two_vehicles_one_must_be_chosen(udp: Link) -> None:
+    with SimpleVehicle(udp.local_port, 1), SimpleVehicle(udp.local_port, 2, ARDUPILOT):
+        with pytest.raises(LinkError, match=r"2 vehicles are here \(PX4 quad, system 1; ArduPilot .*--system N"):
+            choose(udp, timeout_s=5.0)
+        assert choose(udp, 2, timeout_s=5.0).system == 2
+        with pytest.raises(LinkError, match=r"no vehicle with system id 9 within 1.5 s\. Here: PX4"):
+            choose(udp, 9, timeout_s=1.5)
+
+
+@pytest.mark.parametrize(
+    ("datagrams", "told"),
+    [
+        ([], "nothing heard within 0.3 s"),
+        ([Vehicle(255, 190).heartbeat(8, 6)], r"no autopilot's heartbeat .*heard system/component: 255/190"),
+        ([b"GET / HTTP/1.1\r\n\r\n"], "18 bytes and no MAVLink message"),
+    ],
+)
+def test_why_there_is_no_vehicle(udp: Link, sender: UdpSender, datagrams: list[bytes], told: str) -> None:
+    sender.send(*datagrams)
+    with pytest.raises(LinkError, match=told):
+        choose(udp, timeout_s=0.3)
+
+
+def test_streams_come_at_the_rates_asked_for(udp: Link, px4: SimpleVehicle) -> None:
+    streams = request_streams(udp, choose(udp), 80.0)
+    watch_until(streams, lambda: imu_rate(streams) > 70)
+    watch_until(streams, lambda: streams.rates.get("LOCAL_POSITION_NED", 0) > 8)
+    assert px4.rates == {HIGHRES_IMU: 80.0, LOCAL_POSITION_NED: 10.0, EXTENDED_SYS_STATE: 2.0}
+    assert len(px4.requests) == 3
+    streams.release()
+    deadline = time.monotonic() + 3
+    while px4.rates:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_requests_that_are_lost_are_sent_again(udp: Link, px4: SimpleVehicle) -> None:
+    px4.deaf, px4.silent = 2, 1
+    streams = request_streams(udp, choose(udp))
+    watch_until(streams, lambda: len(px4.rates) == 3)
+    assert [number for number, _ in px4.requests] == [HIGHRES_IMU] * 3 + [LOCAL_POSITION_NED, EXTENDED_SYS_STATE]
+
+
+def test_a_refusal_is_told_once(udp: Link, px4: SimpleVehicle, caplog: pytest.LogCaptureFixture) -> None:
+    px4.result = 2
+    streams = request_streams(udp, choose(udp))
+    watch_until(streams, lambda: len(px4.requests) >= 3)
+    watch_until(streams, lambda: len([r for r in caplog.records if "refuses to send" in r.message]) == 3)
+    assert "refuses to send HIGHRES_IMU" in caplog.text
+
+
+def test_too_low_a_rate_is_asked_for_again(udp: Link, px4: SimpleVehicle) -> None:
+    streams = request_streams(udp, choose(udp))
+    watch_until(streams, lambda: imu_rate(streams) > 40)
+    px4.rates[HIGHRES_IMU] = 5.0  # another program set it
+    watch_until(streams, lambda: px4.rates[HIGHRES_IMU] == 50.0)
+
+
+def test_a_reboot_is_noticed_and_everything_asked_for_again(udp: Link, px4: SimpleVehicle) -> None:
+    streams = request_streams(udp, choose(udp))
+    watch_until(streams, lambda: imu_rate(streams) > 40)
+    px4.quiet = True
+    watch_until(streams, lambda: imu_rate(streams) == 0)
+    px4.reboot()
+    px4.rates = {LOCAL_POSITION_NED: 1.0}  # what it streams by itself
+    px4.quiet = False
+    watch_until(streams, lambda: imu_rate(streams) > 40)
+    assert (streams.reboots, udp.statistics.reboots) == (1, 1)
+    assert udp.statistics.sender(1, 1).lost == 0
+    assert px4.rates[HIGHRES_IMU] == 50.0
+
+
+def test_time_that_wraps_is_no_reboot(udp: Link, sender: UdpSender) -> None:
+    """time_boot_ms has 32 bits: 49.7 days."""
+    vehicle = Vehicle()
+    sender.send(vehicle.heartbeat())
+    streams = request_streams(udp, choose(udp), heartbeat=False)
+    for ms in (2**32 - 2000, 2**32 - 1000, 2**32 - 1200, 100, 50, 1000):  # some late, too
+        sender.send(vehicle.pack(mavlink.MAVLink_local_position_ned_message(ms, 0, 0, 0, 0, 0, 0)))
+    streams.watch(receive_until(udp, lambda frames: len(frames) >= 7))
+    assert streams.reboots == 0
+    sender.send(vehicle.pack(mavlink.MAVLink_local_position_ned_message(2**32 - 2000, 0, 0, 0, 0, 0, 0)))
+    streams.watch(receive_until(udp, bool))
+    assert streams.reboots == 1
+
+
+def test_ardupilot_is_asked_its_way(udp: Link) -> None:
+    with SimpleVehicle(udp.local_port, 1, ARDUPILOT) as vehicle:
+        streams = request_streams(udp, choose(udp), 25.0)
+        watch_until(streams, lambda: streams.rates.get("RAW_IMU", 0) > 20)
+        assert dict(vehicle.requests)[-mavlink.MAV_DATA_STREAM_RAW_SENSORS] == 25
+        watch_until(streams, lambda: streams.rates.get("RAW_IMU", 0) > 20)
+        assert len(vehicle.requests) == 3  # and not again while it comes
+
+
+def test_a_fleet_asks_those_that_appear(udp: Link, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    with SimpleVehicle(udp.local_port, 1) as first, SimpleVehicle(udp.local_port, 2) as second:
+        fleet = Fleet(udp, 20.0)
+        found: list[int] = []
+        deadline = time.monotonic() + 5
+        while not (first.rates and second.rates):
+            assert time.monotonic() < deadline
+            found += [vehicle.system for vehicle in fleet.watch(udp.receive(0.05))]
+        assert sorted(found) == [1, 2]
+    with SimpleVehicle(udp.local_port, 1) as first, SimpleVehicle(udp.local_port, 2) as second:
+        fleet = Fleet(udp, 20.0, system=2)
+        deadline = time.monotonic() + 5
+        while not second.rates or 1 not in fleet.others:
+            assert time.monotonic() < deadline
+            fleet.watch(udp.receive(0.05))
+        assert not first.requests
