@@ -157,8 +157,8 @@ def test_start_and_stop_a_thousand_times(host: Px4Host) -> None:
         script.command(start_us + 6_000_000, "stop")
     record = host.do(script)
     assert len(record.results) == 3000 and {result.code for result in record.results} == {0}
-    stopped = {result.blocks for result in record.results[2::3]}
-    assert len(stopped) == 1 and stopped < {result.blocks for result in record.results}
+    assert {result.blocks for result in record.results[2::3]} == {0}
+    assert min(result.blocks for result in record.results[1::3]) > 1  # running, it has some
     assert len(record.decisions) >= 20
 
 

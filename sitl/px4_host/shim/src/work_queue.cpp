@@ -22,12 +22,14 @@ bool queue_is_held;
 
 std::deque<px4::WorkItem *> &queue()
 {
+	px4_host::Pause own;
 	static std::deque<px4::WorkItem *> items;
 	return items;
 }
 
 std::vector<px4::ScheduledWorkItem *> &timers()
 {
+	px4_host::Pause own;
 	static std::vector<px4::ScheduledWorkItem *> items;
 	return items;
 }
