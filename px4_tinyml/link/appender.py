@@ -83,9 +83,15 @@ class Appender:
 
     def explanation(self) -> str:
         """What went wrong, and what is kept."""
-        if isinstance(self.failed, OSError) and self.failed.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return f"the disk is full: recording stopped, the {self.size} bytes written are kept. Make room and go on"
-        return _reason(self.failed) if self.failed else ""
+        if self.failed is None:
+            return ""
+        kept = f"writing stopped, the {self.size} bytes written are kept"
+        number = self.failed.errno if isinstance(self.failed, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            return f"the disk is full: {kept}. Make room and start again"
+        if number == errno.EFBIG:
+            return f"the file can grow no further (4 GB on a FAT card): {kept}. Start another"
+        return f"{_reason(self.failed)}: {kept}"
 
     def each_round(self, last: bool) -> None:
         """Called by the thread after it has written (a recording brings its sidecar up to date)."""

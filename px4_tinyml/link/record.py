@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 SIDECAR_S = 5.0
+MAX_TORN = 4 << 20
+"""A power cut can leave so many bytes without a record at the end of a file, not more."""
 _TAIL = 1 << 16
 
 
@@ -125,21 +127,22 @@ def _sessions(sidecar: Path) -> list[Any]:
 
 
 def _sound_size(descriptor: int, path: Path) -> int:
-    """Where the last whole record of a .tlog ends. LogError when there is none in a file that is not empty."""
+    """Where the last whole record of a .tlog ends. LogError for a file that is none: it must not be cut."""
     size = os.fstat(descriptor).st_size
-    length = 0
-    while length < size:
-        length = min(size, max(_TAIL, 16 * length))
-        tail = os.pread(descriptor, length, size - length)
-        ends = TlogFile.read(tail).frames.end
-        if len(ends):
-            end = _whole_records(tail, int(ends[-1]))
-            if end < length:
-                log.warning("%s: %d bytes of a record torn at its end are cut off", path, length - end)
-            return size - length + end
-    if size:
-        raise LogError(f"{path}: {size} bytes without a MAVLink frame: not a .tlog, so nothing is appended to it")
-    return 0
+    if not size:
+        return 0
+    head = os.pread(descriptor, _TAIL, 0)
+    is_tlog = len(head) > TIME_SIZE and head[TIME_SIZE] in (MAGIC_V1, MAGIC_V2) and len(TlogFile.read(head).frames)
+    if is_tlog:
+        for length in (min(size, _TAIL), min(size, MAX_TORN)):
+            tail = os.pread(descriptor, length, size - length)
+            ends = TlogFile.read(tail).frames.end
+            if len(ends):
+                end = _whole_records(tail, int(ends[-1]))
+                if end < length:
+                    log.warning("%s: %d bytes of a record torn at its end are cut off", path, length - end)
+                return size - length + end
+    raise LogError(f"{path}: {size} bytes that are no .tlog, or not at the end: nothing is appended to it")
 
 
 def _whole_records(data: bytes, place: int) -> int:

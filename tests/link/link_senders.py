@@ -82,6 +82,12 @@ class UdpSender:
                 return messages
 
 
+def free_port() -> int:
+    """A UDP port that nobody listens on."""
+    with Link("udpin:127.0.0.1:0") as link:
+        return link.local_port
+
+
 @dataclass
 class Truth:
     """What a bad wire did."""

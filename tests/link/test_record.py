@@ -1,0 +1,247 @@
+"""Recordings: whole after a power cut, gone on with, and kept when the disk is full."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from link_senders import UdpSender, Vehicle, free_port, mavlink
+
+from px4_tinyml.collect import read_log
+from px4_tinyml.collect.tlog_file import TlogFile
+from px4_tinyml.errors import LogError
+from px4_tinyml.link.frames import Frame, Framer
+from px4_tinyml.link.record import Recorder
+
+
+def frames_of(vehicle: Vehicle, number: int, start_us: int = 10**15) -> list[Frame]:
+    framer = Framer()
+    return [f for n in range(number) for f in framer.feed(vehicle.imu(n * 20_000), start_us + n * 20_000)]
+
+
+def test_a_tlog_holds_what_was_received(tmp_path: Path) -> None:
+    """The times and bytes given, readable here and by pymavlink."""
+    frames = frames_of(Vehicle(), 500)
+    path = tmp_path / "new" / "flight.tlog"
+    with Recorder(path, lambda: {"link": "udpin:0.0.0.0:14540"}) as recorder:
+        for n in range(0, 500, 7):
+            recorder.write(frames[n : n + 7])
+    assert (recorder.frames, recorder.bytes) == (500, path.stat().st_size)
+    assert path.read_bytes() == b"".join(f.received_us.to_bytes(8, "big") + f.data for f in frames)
+    log = TlogFile.read(path.read_bytes())
+    assert log.times_us(log.frames).tolist() == [f.received_us for f in frames]
+    (flight,) = read_log(path)
+    assert len(flight.imu) == 500
+
+    from pymavlink import mavutil
+
+    reader = mavutil.mavlink_connection(str(path))
+    count = 0
+    while reader.recv_match(type="HIGHRES_IMU") is not None:
+        count += 1
+    assert count == 500
+    (session,) = json.loads(recorder.sidecar.read_text())["sessions"]
+    assert (session["frames"], session["link"], session["error"]) == (500, "udpin:0.0.0.0:14540", None)
+    assert session["ended"] >= session["started"]
+
+
+@pytest.mark.parametrize("torn", [1, 8, 9, 20, 60, -10_000, -200_000])
+def test_going_on_cuts_a_torn_record_off(tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A power cut leaves half a record, or zeros where the file system had no time for the data."""
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(), 3000)
+    with Recorder(path) as recorder:
+        recorder.write(frames[:2500])
+    whole = path.read_bytes()
+    last = len(frames[2499].data) + 8
+    with path.open("ab") as stream:
+        if torn < 0:
+            stream.write(bytes(10_000))
+        elif torn < last:
+            stream.write(whole[-last:][:torn])
+        else:
+            stream.write(whole[-torn:][: -(last // 2)])
+    with Recorder(path) as recorder:
+        assert recorder.resumed
+        recorder.write(frames[2500:])
+    log = TlogFile.read(path.read_bytes())
+    assert len(log.frames) == 3000
+    assert not log.damage
+    assert [s["frames"] for s in json.loads(recorder.sidecar.read_text())["sessions"]] == [2500, 500]
+    assert "torn at its end" in caplog.text
+
+
+def test_unknown_messages_at_the_end_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(), 3)
+    unknown = Frame(10**15, bytes((0xFD, 2, 0, 0, 7, 9, 1)) + (54321).to_bytes(3, "little") + b"ab\x01\x02", 2, 54321)
+    with Recorder(path) as recorder:
+        recorder.write([*frames, unknown])
+    size = path.stat().st_size
+    with Recorder(path):
+        pass
+    assert path.stat().st_size == size
+
+
+def test_what_is_no_tlog_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "flight.tlog"
+    records = b"".join(bytes(8) + frame.data for frame in frames_of(Vehicle(), 100))
+    noise = random.Random(1).randbytes(5_000_000)
+    for content in (noise[:200_000], b"text\n" * 30_000, records + noise[:100] + bytes(5_000_000)):
+        path.write_bytes(content)
+        with pytest.raises(LogError, match="nothing is appended"):
+            Recorder(path)
+        assert path.read_bytes() == content
+    with pytest.raises(LogError, match=r"flight.tlog: Not a directory"):
+        Recorder(path / "flight.tlog")
+
+
+def test_a_broken_sidecar_does_not_stop_a_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "flight.tlog"
+    for _ in range(2):
+        with Recorder(path) as recorder:
+            recorder.write(frames_of(Vehicle(), 3))
+        recorder.sidecar.write_text("{")
+    assert "cannot be read" in caplog.text
+    assert len(TlogFile.read(path.read_bytes()).frames) == 6
+
+
+def test_a_killed_program_loses_less_than_a_second(tmp_path: Path) -> None:
+    """kill -9 in the middle: what came until a second before is in the file, whole."""
+    path = tmp_path / "flight.tlog"
+    code = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_record import frames_of, Vehicle
+from px4_tinyml.link.record import Recorder
+frames = frames_of(Vehicle(), 4000)
+recorder = Recorder(Path(sys.argv[1]))
+began = time.monotonic()
+for n in range(4000):
+    recorder.write(frames[n : n + 1])
+    print(n, flush=True)
+    time.sleep(max(0.0, began + n * 0.002 - time.monotonic()))
+"""
+    command = [sys.executable, "-c", code, str(path), str(Path(__file__).parent)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        handed: list[tuple[float, int]] = []
+        for line in process.stdout:
+            handed.append((time.monotonic(), int(line)))
+            if len(handed) == 900:
+                break
+    finally:
+        process.kill()
+        process.wait(10)
+    killed = time.monotonic()
+    log = TlogFile.read(path.read_bytes())
+    assert not log.damage
+    assert len(log.frames) >= max(n for at, n in handed if at < killed - 1.0)
+    assert json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"][0]["ended"] is None
+
+
+def test_a_file_that_can_grow_no_further_keeps_whole_records(tmp_path: Path) -> None:
+    """A limit on file size stands for the disk: the kernel refuses in the middle of a record."""
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(), 3000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        recorder = Recorder(path)
+        with pytest.raises(LogError, match="can grow no further") as error:
+            deadline = time.monotonic() + 10
+            for n in range(0, 3000, 10):
+                recorder.write(frames[n : n + 10])
+                time.sleep(0.02)
+                assert time.monotonic() < deadline
+        with pytest.raises(LogError):
+            recorder.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log = TlogFile.read(path.read_bytes())
+    assert not log.damage
+    assert str(path) in str(error.value)
+    assert 0 < len(log.frames) < 3000
+    (session,) = json.loads(recorder.sidecar.read_text())["sessions"]
+    assert "kept" in session["error"]
+
+
+FULL = """
+mount -t tmpfs -o size=200k none "$1" || exit 77
+exec "$2" -m px4_tinyml.cli.main record udpin:127.0.0.1:$3 --out "$1" --seconds 30
+"""
+
+
+def test_a_full_disk_ends_a_recording_cleanly(tmp_path: Path) -> None:
+    """A real file system of 200 KB, mounted in a namespace of its own."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    port = free_port()
+    command = ["unshare", "-rm", "sh", "-c", FULL, "sh", str(folder), sys.executable, str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    vehicle = Vehicle()
+    try:
+        with UdpSender(port) as sender:
+            deadline = time.monotonic() + 25
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    for _ in range(20):
+                        sender.send(vehicle.pack(mavlink.MAVLink_statustext_message(6, b"x" * 50)))
+                    sender.send(vehicle.heartbeat())
+                except ConnectionRefusedError:
+                    pass
+                time.sleep(0.01)
+        _, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait(10)
+    if process.returncode == 77 or "unshare" in err:
+        pytest.skip(f"no file system can be mounted here: {err.strip()[-200:]}")
+    assert process.returncode == 1, err
+    assert "the disk is full" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "code"), [(signal.SIGINT, None, 0), (signal.SIGTERM, None, 0), (signal.SIGINT, "60", 130)]
+)
+def test_stopping_a_recording(tmp_path: Path, number: signal.Signals, seconds: str | None, code: int) -> None:
+    """Ctrl-C is how a recording without an end is ended; one with an end was interrupted."""
+    port = free_port()
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "record", f"udpin:127.0.0.1:{port}", "--out", str(tmp_path)]
+    command += ["--json", *(["--seconds", seconds] if seconds else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    vehicle = Vehicle()
+    try:
+        with UdpSender(port) as sender:
+            began = time.monotonic()
+            sent = 0
+            while time.monotonic() - began < 15 and sent < 60:
+                try:
+                    sender.send(vehicle.heartbeat())
+                    sent += bool(list(tmp_path.glob("*.tlog")))
+                except ConnectionRefusedError:
+                    vehicle = Vehicle()
+                time.sleep(0.02)
+            assert sent == 60
+            process.send_signal(number)
+            out, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait(10)
+    assert process.returncode == code, err
+    facts = json.loads(out)
+    log = TlogFile.read(Path(facts["tlog"]).read_bytes())
+    assert len(log.frames) == facts["frames"] >= 50
+    assert facts["vehicles"][0]["system"] == 1
+    assert facts["statistics"]["senders"][0]["lost"] == 0
+    assert Path(facts["sidecar"]).is_file()
