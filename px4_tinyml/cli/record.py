@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from px4_tinyml.errors import LogError, SpecError
+from px4_tinyml.errors import SpecError
 
 if TYPE_CHECKING:
     from px4_tinyml.link.connection import Frame, Link
@@ -55,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record until the time is up or somebody says stop; 130 when stopped before --seconds were over."""
+    from px4_tinyml.link.appender import make_folder
     from px4_tinyml.link.connection import Link
     from px4_tinyml.link.signing import SigningKey
 
@@ -65,11 +66,7 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and not low <= value <= high:
             raise SpecError(f"{name} {value:g}: {low:g} to {high:g} expected")
     key = SigningKey.read(args.signing_key) if args.signing_key else None
-    folder = args.out.parent if args.out.suffix == ".tlog" else args.out
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LogError(f"--out {args.out}: {error.strerror}") from error
+    make_folder(args.out.parent if args.out.suffix == ".tlog" else args.out)
     with Link(args.url, signing=key, gather_s=GATHER_S) as link, stop_requests() as stopped:
         recording = Recording(link, args)
         try:

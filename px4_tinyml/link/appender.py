@@ -34,8 +34,8 @@ class Appender:
         self._wake = threading.Event()
         self._closing = self._closed = False
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if sound_size else os.O_EXCL)
+        make_folder(path.parent)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             raise LogError(f"{path}: {_reason(error)}") from error
@@ -124,6 +124,16 @@ class Appender:
             self.size += len(part)
         if parts:
             os.fdatasync(self._descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, with those above it. LogError when that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise LogError(f"{folder}: a file, a folder expected") from error
+    except OSError as error:
+        raise LogError(f"{folder}: {error.strerror}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from px4_tinyml.collect.sniff import sniff
 from px4_tinyml.errors import LinkError, LogError
+from px4_tinyml.link.appender import make_folder
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.frames import Frame
 from px4_tinyml.link.vehicle import HeartbeatClock, Vehicle
@@ -85,7 +86,7 @@ class LogClient:
             raise LinkError(f"{self._link.address}: log {entry.number} is empty (0 bytes)")
         part = path.with_name(f"{path.name}.{entry.size}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 self._fill(descriptor, entry, progress)
