@@ -28,6 +28,7 @@ COMMANDS = (
     "classify",
     "live",
     "generate",
+    "px4",
     "replay",
     "bench",
 )
