@@ -54,13 +54,14 @@ def run(args: argparse.Namespace) -> int:
 
     replay = Replay(ModelBundle.load(args.bundle), args.targets)
     done, unusable = [replay.golden()], []
-    copies: set[Path] = set()
-    for path in progress(find_logs(args.logs), "replay", unit="log"):
+    paths = find_logs(args.logs)
+    taken = {path.resolve() for path in paths}
+    for path in progress(paths, "replay", unit="log"):
         try:
             flights = read_log(path, args.columns)
             done += [replay.run(flight) for flight in flights]
             if args.ulog_out and flights[0].kind == "ulog":
-                done.append(replay.write_ulog(path, copy_name(path, args.ulog_out, copies)))
+                done.append(replay.write_ulog(path, copy_name(path, args.ulog_out, taken)))
         except LogError as error:
             log.error("%s", error)
             unusable.append({"log": str(path), "error": str(error)})
@@ -76,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def copy_name(log: Path, folder: Path, taken: set[Path]) -> Path:
-    """Where a log's copy goes: its own name, or one with a number where that is the log itself or another's copy."""
+    """Where a log's copy goes: its own name, or one with a number where another log or copy (taken) has it."""
     names = itertools.chain([log.name], (f"{log.stem}-{number}{log.suffix}" for number in itertools.count(2)))
-    name = next(folder / n for n in names if folder / n not in taken and (folder / n).resolve() != log.resolve())
-    taken.add(name)
+    name = next(folder / n for n in names if (folder / n).resolve() not in taken)
+    taken.add(name.resolve())
     return name
 
 
