@@ -60,6 +60,11 @@ def _float(value: float) -> str:
     return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
 
 
+def _whole(value: int) -> str:
+    """A type that holds it also where int has 16 bits."""
+    return "int" if abs(value) < 1 << 15 else "int32_t"
+
+
 def _constants(graph: Graph, plan: Plan, spec_hash: str) -> list[tuple[str, str, str]]:
     """(type, name, value) of what the rest of the module may know about the model."""
     ends = (("Input", graph.input), ("Output", graph.output))
@@ -69,8 +74,8 @@ def _constants(graph: Graph, plan: Plan, spec_hash: str) -> list[tuple[str, str,
         ("int", "kArenaBytes", str(plan.arena_bytes)),
         *(("float", f"k{end}Scale", _float(tensor.scale)) for end, tensor in ends),
         *(("int", f"k{end}ZeroPoint", str(tensor.zero_point)) for end, tensor in ends),
-        ("int", "kMacs", str(graph.macs)),
-        ("int", "kWeightsBytes", str(graph.weights_bytes)),
+        (_whole(graph.macs), "kMacs", str(graph.macs)),
+        (_whole(graph.weights_bytes), "kWeightsBytes", str(graph.weights_bytes)),
         ("const char *", "kSpecHash", f'"{spec_hash}"'),
     ]
 
@@ -120,7 +125,7 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
         call = _CALLS[type(step)](step)
         headers.add(call.header)
         definitions.append(f"// {position}: {_describe(step)}")
-        shape = "\n".join(f"\tstatic constexpr int {name} = {value};" for name, value in call.shape.items())
+        shape = "\n".join(f"\tstatic constexpr {_whole(value)} {name} = {value};" for name, value in call.shape.items())
         definitions.append(f"struct Shape{position} {{\n{shape}\n}};\n")
         for name, text in call.arrays.items():
             definitions.append(text.replace("NAME", f"k{name}{position}") + "\n")

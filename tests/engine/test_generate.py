@@ -30,7 +30,7 @@ def test_same_text_every_time(conv: dict[str, str]) -> None:
 def test_constants(conv: dict[str, str]) -> None:
     header = conv["CompiledModel.hpp"]
     for line in (
-        "int kInputSize = 768;", "int kOutputSize = 4;", "int kArenaBytes = 792;", "int kMacs = 33504;",
+        "int kInputSize = 768;", "int kOutputSize = 4;", "int kArenaBytes = 792;", "int32_t kMacs = 33504;",
         "float kInputScale = 0.00784298778f;", "float kOutputScale = 0.00390625f;", "int kInputZeroPoint = 0;",
         "int kOutputZeroPoint = -128;", 'const char *kSpecHash = "0123abcd";',
     ):  # fmt: skip

@@ -144,7 +144,7 @@ MOTION_ALWAYS_INLINE int8_t requantize_down(int32_t doubled, int32_t multiplier,
 template <class Shape>
 MOTION_ALWAYS_INLINE int8_t requantize(int32_t doubled, const Channel &channel)
 {
-	constexpr int32_t kOffset = (2 * Shape::kOutputZeroPoint + 1) * (1 << (Shape::kRightShift - 1));
+	constexpr int32_t kOffset = (2 * Shape::kOutputZeroPoint + 1) * (int32_t{1} << (Shape::kRightShift - 1));
 	return requantize_down<Shape>(doubled, channel.multiplier, kOffset, Shape::kRightShift);
 }
 

@@ -274,7 +274,7 @@ const motion::engine::Channel kChannels4[] = {
 struct Shape5 {
 	static constexpr int kRows = 1;
 	static constexpr int kDepth = 4;
-	static constexpr int kMultiplier = 1651532160;
+	static constexpr int32_t kMultiplier = 1651532160;
 	static constexpr int kLeftShift = 25;
 	static constexpr int kDifferenceMinimum = -62;
 };

@@ -53,9 +53,9 @@ inline void add(const int8_t *a, const int8_t *b, int8_t *output)
 					const int32_t y = b[i * Shape::kStrideB0 + j * Shape::kStrideB1
 							      + k * Shape::kStrideB2 + l * Shape::kStrideB3];
 					// 20 bits of head room keep both terms exact to far below one output step.
-					const int32_t sum = multiply_by_quantized_multiplier((x - Shape::kZeroPointA) * (1 << 20),
+					const int32_t sum = multiply_by_quantized_multiplier((x - Shape::kZeroPointA) * (int32_t{1} << 20),
 							    Shape::kMultiplierA, Shape::kShiftA)
-							    + multiply_by_quantized_multiplier((y - Shape::kZeroPointB) * (1 << 20),
+							    + multiply_by_quantized_multiplier((y - Shape::kZeroPointB) * (int32_t{1} << 20),
 									    Shape::kMultiplierB, Shape::kShiftB);
 					*output++ = requantize<Shape>(sum, Shape::kMultiplier, Shape::kShift);
 				}

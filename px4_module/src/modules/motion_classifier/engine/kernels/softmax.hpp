@@ -71,7 +71,9 @@ inline void softmax(const int8_t *input, int8_t *output)
 			}
 		}
 
-		const int headroom = __builtin_clz(static_cast<uint32_t>(sum));
+		// unsigned has 16 bits on small processors, unsigned long has 64 on large ones
+		const int headroom = sizeof(unsigned) == 4 ? __builtin_clz(static_cast<unsigned>(sum))
+				     : __builtin_clzl(static_cast<uint32_t>(sum));
 		const uint32_t mantissa = static_cast<uint32_t>(sum) << headroom;	// 1 <= mantissa / 2^31 < 2
 		const int32_t reciprocal = one_over_one_plus(static_cast<int32_t>(mantissa - (uint32_t{1} << 31)));
 		const int exponent = kSumBits - headroom + 31 - 8;
