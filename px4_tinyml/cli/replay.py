@@ -43,6 +43,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="also play every ULog through the PX4 module, and write it there with the module's topics",
     )
+    parser.add_argument(
+        "--px4",
+        type=Path,
+        metavar="BUILD_DIR",
+        help="a PX4 SITL build folder with the module in it: also a target, named px4 (docs/px4_sitl.md)",
+    )
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
     parser.add_argument("--json", action="store_true", help="print JSON (docs/replay.md)")
     parser.set_defaults(run=run)
@@ -52,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay everything, print the table or JSON, explain the first difference."""
     from px4_tinyml.collect import find_logs, read_log
 
-    replay = Replay(ModelBundle.load(args.bundle), args.targets)
+    replay = Replay(ModelBundle.load(args.bundle), args.targets, args.px4)
     done, unusable = [replay.golden()], []
     paths = find_logs(args.logs)
     taken = {path.resolve() for path in paths}
@@ -115,7 +121,7 @@ def as_json(replay: Replay, done: Sequence[Replayed], unusable: Sequence[dict[st
     return {
         "spec_hash": replay.bundle.spec.hash,
         "model_sha256": replay.bundle.sha256,
-        "targets": list(replay.runners),
+        "targets": replay.targets,
         "windows": sum(item.windows for item in done),
         "mismatches": sum(item.mismatches for item in done),
         "pairs": totals,

@@ -14,9 +14,10 @@ from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed, feed
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.replay.compare import Comparison, compare
+from px4_tinyml.replay.px4 import PAIR, Px4Target
 from px4_tinyml.replay.px4_host import Px4Host
 from px4_tinyml.replay.px4_ulog import play_ulog, write_ulog
-from px4_tinyml.replay.targets import TARGETS, Runner
+from px4_tinyml.replay.targets import PX4, TARGETS, Runner
 from px4_tinyml.types import FlightLog
 
 log = logging.getLogger(__name__)
@@ -42,17 +43,24 @@ class Replayed:
 class Replay:
     """Targets built once for a bundle; use golden() and run()."""
 
-    def __init__(self, bundle: ModelBundle, targets: Sequence[str] | None = None) -> None:
+    def __init__(self, bundle: ModelBundle, targets: Sequence[str] | None = None, px4: Path | None = None) -> None:
         """targets: names of TARGETS. None: all that can run here, at least two; others are skipped with a warning.
+
+        px4: a PX4 SITL build folder, for the target "px4", which is one of the targets then.
 
         Raises ToolchainError when a named target cannot run here, SpecError for a name that is not known.
         """
         self.bundle = bundle
         self._px4_host: Px4Host | None = None
+        self._px4 = None if px4 is None else Px4Target(bundle, px4)
         self.runners: dict[str, Runner] = {}
         for name in dict.fromkeys(targets or TARGETS):
+            if name == PX4 and self._px4 is not None:
+                continue
+            if name == PX4:
+                raise SpecError("target px4: expected --px4 BUILD_DIR with it, a PX4 SITL build folder")
             if name not in TARGETS:
-                raise SpecError(f"target {name!r} is not known; expected some of {', '.join(TARGETS)}")
+                raise SpecError(f"target {name!r} is not known; expected some of {', '.join((*TARGETS, PX4))}")
             try:
                 self.runners[name] = TARGETS[name](bundle)
             except ToolchainError as error:
@@ -69,6 +77,8 @@ class Replay:
             ("golden", name): compare(("golden", name), expected, runner(events), self.bundle.spec)
             for name, runner in self.runners.items()
         }
+        if self._px4 is not None:
+            pairs["golden", PX4] = self._px4.golden()
         return Replayed("golden vectors", len(expected), expected.counts, pairs)
 
     def run(self, flight: FlightLog) -> Replayed:
@@ -95,5 +105,13 @@ class Replay:
         pairs = {
             (a, b): compare((a, b), done[a], done[b], self.bundle.spec) for a, b in itertools.combinations(done, 2)
         }
-        reference = next(iter(done.values()))
-        return Replayed(name, len(reference), reference.counts, pairs)
+        if self._px4 is not None:
+            pairs[PAIR] = self._px4.run_feed(name, events)
+        reference = next(iter(done.values()), None)
+        windows = pairs[PAIR].windows if reference is None else len(reference)
+        return Replayed(name, windows, {} if reference is None else reference.counts, pairs)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of all that is compared."""
+        return [*self.runners, *([PX4] if self._px4 is not None else [])]

@@ -53,3 +53,6 @@ python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lit
 px4-host: the PX4 module with its topics, in a stand-in for PX4.
 cortex-m4, cortex-m7: the same C++, compiled for a bare Arm processor that QEMU emulates.
 """
+
+PX4 = "px4"
+"""A PX4 SITL build of the user's. It makes samples of its own of a feed, so it is no runner: see replay/px4.py."""
