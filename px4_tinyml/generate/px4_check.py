@@ -229,11 +229,17 @@ class Px4Check:
 
     def _board(self) -> Iterator[Finding]:
         board = self.board
-        if not board.has("MODULES_SENSORS"):
+        if not board.has("MODULES_COMMANDER"):
             yield Finding(
                 PROBLEM,
-                f"{board.name} runs no `sensors` module (CONFIG_MODULES_SENSORS): nothing publishes sensor_combined",
+                f"{board.name} is no autopilot (CONFIG_MODULES_COMMANDER): there is no sensor_combined for the module",
                 "choose a board that flies, not a peripheral or a bootloader",
+            )
+        elif not board.has("MODULES_SENSORS"):
+            yield Finding(
+                WARNING,
+                f"{board.name} does not run `sensors` (CONFIG_MODULES_SENSORS): something else must bring sensor_combined",
+                "after the start: `listener sensor_combined`",
             )
         elif board.has("BOARD_CONSTRAINED_FLASH"):
             yield Finding(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 MODULE_HEADER = "platforms/common/include/px4_platform_common/module.h"
 LOGGED_TOPICS = "src/modules/logger/logged_topics.cpp"
-BOARD = """\
-CONFIG_BOARD_TOOLCHAIN="arm-none-eabi"
+AUTOPILOT = "CONFIG_MODULES_COMMANDER=y\nCONFIG_MODULES_SENSORS=y\n"
+BOARD = f"""\
+{AUTOPILOT}CONFIG_BOARD_TOOLCHAIN="arm-none-eabi"
 CONFIG_DRIVERS_GPS=y
 CONFIG_MODULES_MAVLINK=y
-CONFIG_MODULES_SENSORS=y
 # CONFIG_DRIVERS_UAVCAN is not set
 """
 SCRIPT = """\
@@ -51,7 +51,7 @@ def made_up_files(minor: int) -> dict[str, str]:
         "src/modules/logger/params.c": "PARAM_DEFINE_INT32(SDLOG_MODE, 0);\n",
         "boards/px4/fmu-v9/default.px4board": BOARD,
         "boards/px4/fmu-v9/nuttx-config/scripts/script.ld": SCRIPT,
-        "boards/px4/sitl/default.px4board": "CONFIG_PLATFORM_POSIX=y\nCONFIG_MODULES_SENSORS=y\n",
+        "boards/px4/sitl/default.px4board": f"CONFIG_PLATFORM_POSIX=y\n{AUTOPILOT}",
     }
     if minor >= 15:
         files["src/lib/atmosphere/atmosphere.cpp"] = ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from px4_check_samples import add_message, write
+from px4_check_samples import AUTOPILOT, add_message, write
 
 from px4_tinyml.cli import px4
 from px4_tinyml.errors import Px4TinymlError, SpecError, ToolchainError
@@ -187,16 +187,19 @@ def test_a_missing_compiler(checkout: Callable[..., Path], check: Callable[..., 
     assert check(root, "--board", "px4_sitl")["ok"]  # built with the computer's own
 
 
-def test_boards_without_sensors_or_room(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
+def test_boards_that_do_not_fly_or_have_no_room(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
     root = checkout(17)
     write(
         root,
         {
-            "boards/px4/io/default.px4board": 'CONFIG_BOARD_TOOLCHAIN="arm-none-eabi"\n',
-            "boards/px4/small/default.px4board": "CONFIG_MODULES_SENSORS=y\nCONFIG_BOARD_CONSTRAINED_FLASH=y\n",
+            "boards/px4/gps/default.px4board": "CONFIG_MODULES_SENSORS=y\n",
+            "boards/px4/apps/default.px4board": "CONFIG_MODULES_COMMANDER=y\n",
+            "boards/px4/small/default.px4board": f"{AUTOPILOT}CONFIG_BOARD_CONSTRAINED_FLASH=y\n",
         },
     )
-    assert "sensor_combined" in problems(check(root, "--board", "px4_io"))[0]
+    assert "px4_gps_default is no autopilot" in problems(check(root, "--board", "px4_gps"))[0]
+    document = check(root, "--board", "px4_apps")
+    assert document["ok"] and "does not run `sensors`" in problems(document, "warning")[0]
     document = check(root, "--board", "px4_small")
     assert document["ok"] and "short of flash" in problems(document, "warning")[0]
 
