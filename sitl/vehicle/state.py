@@ -55,15 +55,17 @@ class VehicleState:
         """The boot clock starts anew."""
         self._offset_us = -self.flight.time_us
         self.imu = self.baro = self.gps = None
+        self.armed_us = self.takeoff_us = 0
 
     def advance(self, steps: int) -> None:
         """Let the world go on, and read the sensors."""
         flight = self.flight
         for _ in range(steps):
             flight.advance()
-        self.new_imu = [(t + self._offset_us, accel, gyro) for t, accel, gyro in flight.imu.samples]
-        elevation = self.home.elevation_m
-        self.new_baro = [(t + self._offset_us, altitude + elevation) for t, altitude in flight.baro.samples]
+        # A sample taken just before a reboot belongs to nobody.
+        offset, elevation = self._offset_us, self.home.elevation_m
+        self.new_imu = [(t + offset, accel, gyro) for t, accel, gyro in flight.imu.samples if t + offset >= 0]
+        self.new_baro = [(t + offset, altitude + elevation) for t, altitude in flight.baro.samples if t + offset >= 0]
         flight.imu.samples.clear()
         flight.baro.samples.clear()
         if "imu" in self.broken:

@@ -257,7 +257,9 @@ def autopilot_version(v: VehicleState, c: Commander, memory: Memory) -> Any:
     unknown = [0] * 8
     uid = 0x4A5342_0000 + v.system_id - 1
     uid2 = [*b"px4-tinyml sim".ljust(17, b"\0"), v.system_id]
-    return mavlink.MAVLink_autopilot_version_message(has, version, version, 0, 0, unknown, unknown, unknown, 0, 0, uid, uid2)
+    return mavlink.MAVLink_autopilot_version_message(
+        has, version, version, 0, 0, unknown, unknown, unknown, 0, 0, uid, uid2
+    )
 
 
 def flight_information(v: VehicleState, c: Commander, memory: Memory) -> Any:
