@@ -238,7 +238,7 @@ class Px4Check:
         elif not board.has("MODULES_SENSORS"):
             yield Finding(
                 WARNING,
-                f"{board.name} does not run `sensors` (CONFIG_MODULES_SENSORS): something else must bring sensor_combined",
+                f"{board.name} does not run `sensors` (CONFIG_MODULES_SENSORS), from which sensor_combined comes",
                 "after the start: `listener sensor_combined`",
             )
         elif board.has("BOARD_CONSTRAINED_FLASH"):
