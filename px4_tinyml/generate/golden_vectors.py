@@ -1,6 +1,6 @@
 """model/GoldenVectors: what core/SelfTest.hpp runs on the target, and what must come out.
 
-A few int8 windows of the bundle's golden vectors; the feed that is made of them is the same in C++ and here.
+A few int8 windows of the bundle's golden vectors, mixtures of them, and a feed made of them: the same in C++ and here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.generate.spec_header import float_literal
@@ -30,6 +31,12 @@ MAX_BYTES = 4096
 MAX_VECTORS = 4
 NUMBERS_PER_LINE = 28
 
+MIXTURE = np.dtype([("first", "u1"), ("second", "u1"), ("weight", "u1"), ("noise", "u1"), ("seed", "<u4")])
+"""64 − weight parts of one vector, weight of another, and seeded noise; as core/SelfTest.hpp mixes them."""
+PARTS = 64
+MIXTURES = 32
+CANDIDATES = 512
+
 
 def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
     """GoldenVectors.hpp and .cpp, by path relative to the module. decide: the reference for this bundle."""
@@ -38,6 +45,7 @@ def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
     graph = read_model(bundle.model)
     step = steps(spec, graph.input.scale)
     decisions = decide(feed(spec, inputs, step))
+    mixtures, mixed_outputs = _mixtures(bundle, inputs)
     values: dict[str, Any] = {
         "license": license_header(),
         "spec": spec,
@@ -45,6 +53,8 @@ def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
         "first_slot": first_slot(spec),
         "inputs": [_lines(row) for row in inputs],
         "outputs": [", ".join(map(str, row)) for row in outputs.tolist()],
+        "mixtures": [", ".join(map(str, row.tolist())) for row in mixtures],
+        "mixed_outputs": [", ".join(map(str, row)) for row in mixed_outputs.tolist()],
         "steps": [float_literal(float(value)) for value in step],
         "decisions": [_decision(row) for row in decisions],
     }
@@ -59,6 +69,36 @@ def _choose(bundle: ModelBundle) -> tuple[I8, I8]:
     rest = np.setdiff1d(np.arange(len(inputs)), first)
     rows = np.concatenate([np.sort(first), rest])[:count]
     return inputs[rows], outputs[rows]
+
+
+def _mixtures(bundle: ModelBundle, inputs: I8) -> tuple[NDArray[np.void], I8]:
+    """Mixtures that leave the model least sure, and its outputs: a sure one hides what goes wrong inside."""
+    rng = np.random.default_rng(0)
+    candidates = np.zeros(CANDIDATES, MIXTURE)
+    for name, end in (
+        ("first", len(inputs)),
+        ("second", len(inputs)),
+        ("weight", PARTS),
+        ("noise", 24),
+        ("seed", 2**32),
+    ):
+        candidates[name] = rng.integers(0, end, CANDIDATES)
+    outputs = Int8Interpreter(bundle.model).invoke(mix(candidates, inputs))
+    chosen = np.sort(np.argsort(outputs.max(axis=1), kind="stable")[:MIXTURES])
+    return candidates[chosen], outputs[chosen]
+
+
+def mix(mixtures: NDArray[np.void], inputs: I8) -> I8:
+    """int8[N, input size] of N mixtures (dtype MIXTURE)."""
+    noise = np.empty((len(mixtures), inputs.shape[1]), np.int64)
+    state = mixtures["seed"].astype(np.uint64)
+    for i in range(inputs.shape[1]):
+        state = (state * np.uint64(1664525) + np.uint64(1013904223)) & np.uint64(0xFFFFFFFF)
+        noise[:, i] = (state >> np.uint64(24)).astype(np.int64) - 128
+    weight, amount = (mixtures[name].astype(np.int64)[:, None] for name in ("weight", "noise"))
+    first, second = (inputs[mixtures[name]].astype(np.int64) for name in ("first", "second"))
+    mixed = first * (PARTS - weight) + second * weight + noise * amount >> 6
+    return np.asarray(np.clip(mixed, -128, 127), np.int8)
 
 
 def steps(spec: PipelineSpec, input_scale: float) -> F32:

@@ -48,6 +48,8 @@ def test_the_feed_is_hard_enough(bundles: dict[str, ModelBundle]) -> None:
         ("GoldenVectors.cpp", r"(kExpected.*?\n.*?\n\t\{\d+, \d+, )(\d+)", r"\g<1>1", "decision 1: confidence is "),
         ("GoldenVectors.hpp", r"(kDecisions = )\d+", r"\g<1>2", "decision 2: more than expected is 1"),
         ("GoldenVectors.hpp", r"(kDecisions = )\d+", r"\g<1>99", "number of decisions is "),
+        ("GoldenVectors.cpp", r"(kMixtureOutput.*?\n\t\{)(-?\d+)", r"\g<1>99", "mixture 0: level is "),
+        ("GoldenVectors.cpp", r"(kMixture\[\].*?\n\t\{\d, \d, )(\d+)", r"\g<1>1", "mixture "),
         ("MotionSpec.hpp", r"(smoothing_q8 = )\d+", r"\g<1>120", "decision 1: confidence is "),
         ("MotionSpec.hpp", r"(baro_lag_slots = )\d+", r"\g<1>3", "decision "),
     ],

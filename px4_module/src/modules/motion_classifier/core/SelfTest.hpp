@@ -34,10 +34,10 @@
 /**
  * @file SelfTest.hpp
  *
- * Proof on the target that it computes what the reference did: the model on golden int8 vectors, and the whole signal
- * path on a feed that is made of the same vectors, with a hole, a sample that is not finite, a clock that jumps back
- * and a silent barometer in it. What must come out was computed when the code was generated
- * (px4_tinyml/generate/golden_vectors.py makes the same feed).
+ * Proof on the target that it computes what the reference did: the model on golden int8 vectors and on mixtures of them
+ * that leave it unsure, and the whole signal path on a feed that is made of the same vectors, with a hole, a sample
+ * that is not finite, a clock that jumps back and a silent barometer in it. What must come out was computed when the
+ * code was generated (px4_tinyml/generate/golden_vectors.py makes the same inputs).
  */
 
 #pragma once
@@ -45,6 +45,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "Mixture.hpp"
 #include "Pipeline.hpp"
 #include "SameSpec.hpp"
 
@@ -54,7 +55,7 @@ namespace motion
 /// The first difference, or all null.
 struct SelfTestResult {
 	const char *problem; ///< why the engine cannot run the model
-	const char *what;    ///< "vector" or "decision"
+	const char *what;    ///< "vector", "mixture" or "decision"
 	uint32_t number;     ///< which one
 	const char *field;
 	int64_t found;
@@ -66,7 +67,7 @@ template <class Spec, class Engine, class Golden>
 class SelfTest
 {
 public:
-	static constexpr int VECTORS = Golden::kVectors;
+	static constexpr int VECTORS = Golden::kVectors + Golden::kMixtures;
 	static constexpr int DECISIONS = Golden::kDecisions;
 
 	SelfTestResult run()
@@ -95,19 +96,27 @@ private:
 
 	void check_model()
 	{
-		for (uint32_t vector = 0; vector < Golden::kVectors; ++vector) {
-			memcpy(_engine.input(), Golden::input(vector), Spec::input_size);
+		for (uint32_t i = 0; i < Golden::kVectors && !_result.what; ++i) {
+			memcpy(_engine.input(), Golden::input(i), Spec::input_size);
+			check_output("vector", i, Golden::output(i));
+		}
 
-			if (!_engine.invoke()) {
-				differs("vector", vector, "inference", 0, 1);
-				return;
-			}
+		for (uint32_t i = 0; i < Golden::kMixtures && !_result.what; ++i) {
+			const Mixture &mixture = Golden::mixture(i);
+			mixture.write(Golden::input(mixture.first), Golden::input(mixture.second), _engine.input(), Spec::input_size);
+			check_output("mixture", i, Golden::mixture_output(i));
+		}
+	}
 
-			for (uint32_t i = 0; i < Spec::labels; ++i) {
-				if (!same("vector", vector, Spec::label(i), _engine.output()[i], Golden::output(vector)[i])) {
-					return;
-				}
-			}
+	void check_output(const char *what, uint32_t number, const int8_t *expected)
+	{
+		if (!_engine.invoke()) {
+			differs(what, number, "inference", 0, 1);
+			return;
+		}
+
+		for (uint32_t i = 0; i < Spec::labels && !_result.what; ++i) {
+			same(what, number, Spec::label(i), _engine.output()[i], expected[i]);
 		}
 	}
 

@@ -39,6 +39,7 @@
 #include <stdint.h>
 
 #include "core/Decision.hpp"
+#include "core/Mixture.hpp"
 
 namespace motion
 {
@@ -51,12 +52,17 @@ struct GoldenVectors {
 	static const char *model_sha256() { return "4fbd987807932b7227a5a17f14f1de9fc4e1461a2ce8c314ab6456cfe2a3ccb2"; }
 
 	static constexpr uint32_t kVectors = 4;
+	static constexpr uint32_t kMixtures = 32;
 	static constexpr uint32_t kDecisions = 12;
 	static constexpr uint64_t kFirstSlot = 639;
 
 	/// Input and output of the model, int8.
 	static const int8_t *input(uint32_t vector);
 	static const int8_t *output(uint32_t vector);
+
+	/// Mixtures of the inputs, and the output for each.
+	static const Mixture &mixture(uint32_t number);
+	static const int8_t *mixture_output(uint32_t number);
 
 	/// Physical size of one int8 step, a power of two: one for each channel.
 	static const float *step();
