@@ -27,8 +27,11 @@ CHUNK = 90
 BLOCK = 1024 * CHUNK
 """Bytes asked for at once; kept in memory until they are whole."""
 OVERLAP = 4 * CHUNK
+SUFFIXES = (".ulg", ".bin", ".log")
 LIST_IDLE_S, LIST_TRIES = 1.5, 5
-IDLE_S, IDLE_TRIES = 0.6, 25
+PATIENCE_S = 60.0
+FIRST_ROUND_TRIP_S, SHORTEST_S, LONGEST_S = 0.2, 0.1, 2.0
+"""An answer is waited for four times as long as answers took lately, within these limits."""
 
 
 @dataclass(frozen=True)
@@ -50,40 +53,55 @@ class LogEntry:
 class LogClient:
     """Talks to one vehicle's log handler."""
 
-    def __init__(self, link: Link, vehicle: Vehicle) -> None:
+    def __init__(self, link: Link, vehicle: Vehicle, patience_s: float = PATIENCE_S) -> None:
         from pymavlink.dialects.v20 import ardupilotmega
 
         self._dialect = ardupilotmega
-        self._link, self._vehicle = link, vehicle
+        self._link, self._vehicle, self._patience_s = link, vehicle, patience_s
         self._beat = HeartbeatClock(link)
+        self._round_trip_s = FIRST_ROUND_TRIP_S
 
     def list(self) -> list[LogEntry]:
         """All logs, oldest first. LinkError when the vehicle does not answer or some entries never come."""
         found: dict[int, LogEntry] = {}
-        number = -1
+        number = None
         for _ in range(LIST_TRIES):
-            self._send("log_request_list", 0, 0xFFFF)
-            for frame in self._answers(LOG_ENTRY, LIST_IDLE_S):
-                entry = frame.message
-                number = int(entry.num_logs)
-                if number:
-                    found[int(entry.id)] = LogEntry(int(entry.id), int(entry.time_utc), int(entry.size))
-                if len(found) >= number:
-                    return sorted(found.values(), key=lambda log: (log.time_utc, log.number))
-        if number > 0:
+            number = self._list_once(found, number)
+            if number is not None and len(found) >= number:
+                return sorted(found.values(), key=lambda log: (log.time_utc, log.number))
+        if number:
             raise LinkError(f"{self._link.address}: {len(found)} of {number} log entries came: is the link this bad?")
         raise LinkError(
             f"{self._link.address}: {self._vehicle} sends no list of logs: it has none yet (or no card), "
             "or it does not do so while armed"
         )
 
+    def _list_once(self, found: dict[int, LogEntry], number: int | None) -> int | None:
+        """Ask for the list once, adding to what was found. How many there are, None when nothing says so."""
+        self._send("log_request_list", 0, 0xFFFF)
+        for frame in self._answers(LOG_ENTRY, LIST_IDLE_S):
+            entry = frame.message
+            number = int(entry.num_logs)
+            if number:
+                found[int(entry.id)] = LogEntry(int(entry.id), int(entry.time_utc), int(entry.size))
+            if len(found) >= number:
+                break
+        return number
+
     def download(self, entry: LogEntry, path: Path, progress: Callable[[int], None] = lambda done: None) -> Path:
         """Fetch a log to a path (its suffix is chosen by the content). progress gets the bytes that are there.
 
-        LinkError when the vehicle falls silent (what came is kept), LogError when the file cannot be written.
+        One that is there already is not fetched again; a file that is another log is not touched. LinkError when the
+        vehicle falls silent (what came is kept), LogError when the file cannot be written.
         """
         if not entry.size:
             raise LinkError(f"{self._link.address}: log {entry.number} is empty (0 bytes)")
+        while any(path.with_name(path.name + suffix).exists() for suffix in SUFFIXES):
+            there = self._there(entry, path)
+            if there is not None:
+                progress(entry.size)
+                return there
+            path = path.with_name(f"{path.name}_2")
         part = path.with_name(f"{path.name}.{entry.size}.part")
         try:
             make_folder(path.parent)
@@ -100,8 +118,18 @@ class LogClient:
         self._send("log_request_end")
         return whole
 
+    def _there(self, entry: LogEntry, path: Path) -> Path | None:
+        """The file that holds this log already: the same size, and the same end as the vehicle's."""
+        for suffix in SUFFIXES:
+            file = path.with_name(path.name + suffix)
+            if file.is_file() and file.stat().st_size == entry.size:
+                with file.open("rb") as stream:
+                    if self._known(stream.fileno(), entry) == entry.size:
+                        return file
+        return None
+
     def _fill(self, descriptor: int, entry: LogEntry, progress: Callable[[int], None]) -> None:
-        done = self._resume(descriptor, entry)
+        done = self._known(descriptor, entry)
         progress(done)
         synced = time.monotonic()
         while done < entry.size:
@@ -114,28 +142,30 @@ class LogClient:
         if os.fstat(descriptor).st_size != entry.size:
             os.ftruncate(descriptor, entry.size)
 
-    def _resume(self, descriptor: int, entry: LogEntry) -> int:
-        """Bytes of an earlier download that are right: its end is fetched again and compared."""
+    def _known(self, descriptor: int, entry: LogEntry) -> int:
+        """How many first bytes of a log a file holds: the end of them is fetched again and compared."""
         size = min(os.fstat(descriptor).st_size, entry.size)
         start = max(0, size // CHUNK * CHUNK - OVERLAP)
-        if not start:
-            return 0
-        theirs = self._block(entry, start, min(OVERLAP, entry.size - start), lambda more: None)
+        theirs = self._block(entry, start, min(OVERLAP + CHUNK, entry.size - start), lambda more: None) if size else b""
         ours = os.pread(descriptor, len(theirs), start)
-        return start + len(theirs) if ours == theirs else 0
+        return start + len(ours) if ours and theirs.startswith(ours) else 0
 
     def _block(self, entry: LogEntry, start: int, size: int, progress: Callable[[int], None]) -> bytes:
         """Bytes [start, start + size) of a log, however often that takes."""
         data = bytearray(size)
         missing = set(range(0, size, CHUNK))
-        fruitless = 0
+        fruitless, progressed = 0, time.monotonic()
         while missing:
             first = last = min(missing)
             while last + CHUNK in missing:
                 last += CHUNK
             self._send("log_request_data", entry.number, start + first, min(size, last + CHUNK) - first)
-            before = len(missing)
-            for frame in self._answers(LOG_DATA, IDLE_S):
+            asked, before = time.monotonic(), len(missing)
+            wait_s = min(LONGEST_S, max(SHORTEST_S, 4.0 * self._round_trip_s * (1 + min(fruitless, 3))))
+            for frame in self._answers(LOG_DATA, wait_s):
+                if asked:
+                    self._round_trip_s = 0.8 * self._round_trip_s + 0.2 * (time.monotonic() - asked)
+                    asked = 0.0
                 chunk = frame.message
                 if chunk.id != entry.number:
                     continue
@@ -147,23 +177,27 @@ class LogClient:
                     progress(size - len(missing) * CHUNK if missing else size)
                 if place >= last or not missing:
                     break
-            fruitless = 0 if len(missing) < before else fruitless + 1
-            if fruitless:
-                self._again(entry, fruitless)
+            if len(missing) < before:
+                fruitless, progressed = 0, time.monotonic()
+                continue
+            fruitless += 1
+            if time.monotonic() - progressed > self._patience_s:
+                why = self._link.trouble or f"{self._vehicle} sends nothing of log {entry.number} any more"
+                raise LinkError(f"{self._link.address}: {why}. What has come is kept: run again to go on")
+            if fruitless % 3 == 2 and self._link.connected:
+                self._list_again(entry)
         return bytes(data)
 
-    def _again(self, entry: LogEntry, fruitless: int) -> None:
-        """Nothing came: a vehicle that rebooted wants to list its logs first; give up when it stays silent."""
-        if fruitless >= IDLE_TRIES:
-            why = self._link.trouble or f"{self._vehicle} sends nothing of log {entry.number} any more"
-            raise LinkError(f"{self._link.address}: {why}. What has come is kept: run again to go on")
-        if fruitless % 3 == 0 and self._link.connected:
-            there = self.list()
-            if entry not in there:
-                raise LinkError(
-                    f"{self._link.address}: log {entry.number} is no longer what it was in the vehicle's list: "
-                    "run again with the number it has now"
-                )
+    def _list_again(self, entry: LogEntry) -> None:
+        """A vehicle that rebooted sends no data before it has listed its logs; their numbers may be others then."""
+        found: dict[int, LogEntry] = {}
+        number = self._list_once(found, None)
+        there = found.get(entry.number)
+        if (number is not None and len(found) >= number and there is None) or (there is not None and there != entry):
+            raise LinkError(
+                f"{self._link.address}: log {entry.number} is no longer what it was in the vehicle's list. "
+                "What has come is kept: run again with the number it has now"
+            )
 
     def _answers(self, message_id: int, idle_s: float) -> Iterator[Frame]:
         """This vehicle's messages of a kind, until none has come for a while."""

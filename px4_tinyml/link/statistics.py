@@ -11,6 +11,8 @@ WINDOW = 128
 """Frames back from the newest within which a late frame is told from a duplicate."""
 OUTAGE_US = 3_000_000
 """A silence this long (and of more than two frames) is an outage."""
+PAUSE_STEPS = 3
+"""A number this little ahead after a silence: the sender paused (or the wire kept its frames), it did not lose 256."""
 RESTART_RUN = 16
 """So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
 _RATE_US = 1_000_000
@@ -122,6 +124,8 @@ class SenderStatistics:
         rate_hz = self.rate_hz
         if not rate_hz and elapsed_us > _BURST_US:
             rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
+        if 0 < ahead <= PAUSE_STEPS and not self._dropped:
+            return ahead
         by_time = silence_us * rate_hz / 1e6 if silence_us >= _BURST_US else 0.0
         expected, self._dropped = self._dropped or by_time, 0.0
         if expected <= WINDOW / 2:

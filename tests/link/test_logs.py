@@ -1,0 +1,350 @@
+"""Logs from a vehicle: downloaded whole over bad links, gone on with, and streamed while it flies."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from link_senders import UdpSender, Vehicle, free_port, mavlink
+
+from px4_tinyml.collect import read_log
+from px4_tinyml.collect.ulog_file import MAGIC
+from px4_tinyml.errors import LinkError, LogError
+from px4_tinyml.link.connection import Link
+from px4_tinyml.link.log_files import LogClient, LogEntry
+from px4_tinyml.link.ulog_stream import UlogAssembler, UlogStream
+from px4_tinyml.link.vehicle import choose
+
+CHUNK = 90
+
+
+class LogVehicle(threading.Thread):
+    """A test double of PX4's log handler, on a link that loses: lists first, then sends what is asked for."""
+
+    def __init__(self, port: int, logs: dict[int, tuple[int, bytes]]) -> None:
+        super().__init__(daemon=True)
+        self.logs, self.loss, self.sent_bytes = logs, 0.0, 0
+        self.stop_after: int | None = None
+        """Falls silent (but for its heartbeat) after so many bytes."""
+        self.reboot_after: int | None = None
+        """Forgets that it has listed its logs then."""
+        self._listed = False
+        self._vehicle, self._random = Vehicle(), random.Random(1)
+        self._over = threading.Event()
+        self._socket = UdpSender(port)
+        self._sending: list[tuple[int, int, int]] = []
+
+    def __enter__(self) -> LogVehicle:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+        self._socket.__exit__()
+
+    def run(self) -> None:
+        due = 0.0
+        while not self._over.wait(0.001):
+            for message in self._socket.received():
+                self._answer(message)
+            if time.monotonic() >= due:
+                due = time.monotonic() + 0.5
+                self._socket.send(self._vehicle.heartbeat())
+            for _ in range(25):
+                self._send_some()
+
+    def _answer(self, message: Any) -> None:
+        name = message.get_type()
+        if self._random.random() < self.loss:
+            return
+        if name == "LOG_REQUEST_LIST":
+            self._listed = True
+            for number, (when, log) in self.logs.items():
+                count = len(self.logs)
+                self._send(mavlink.MAVLink_log_entry_message(number, count, max(self.logs), when, len(log)))
+        elif name == "LOG_REQUEST_DATA" and self._listed and message.id in self.logs:
+            size = len(self.logs[message.id][1])
+            self._sending = [(message.id, message.ofs, min(size, message.ofs + message.count))]
+
+    def _send_some(self) -> None:
+        if not self._sending:
+            return
+        number, place, end = self._sending.pop()
+        if self.reboot_after is not None and self.sent_bytes >= self.reboot_after:
+            self.reboot_after, self._listed = None, False
+            return
+        if self.stop_after is not None and self.sent_bytes >= self.stop_after:
+            return
+        part = self.logs[number][1][place : place + CHUNK]
+        self.sent_bytes += len(part)
+        self._send(mavlink.MAVLink_log_data_message(number, place, len(part), list(part.ljust(CHUNK, b"\0"))))
+        if place + CHUNK < end:
+            self._sending = [(number, place + CHUNK, end)]
+
+    def _send(self, message: Any) -> None:
+        data = self._vehicle.pack(message)
+        if self._random.random() >= self.loss:
+            self._socket.send(data)
+
+
+def some_log(size: int, seed: int = 0) -> bytes:
+    return MAGIC + b"\1" + random.Random(seed).randbytes(size - len(MAGIC) - 1)
+
+
+LOGS = {
+    0: (1_790_000_100, some_log(150_001, 1)),
+    1: (1_790_000_000, some_log(90 * 100, 2)),
+    2: (0, b"\xa3\x95\x80\x80" + bytes(85)),
+    3: (1_790_000_200, b""),
+}
+
+
+@pytest.fixture
+def vehicle(udp: Link) -> Iterator[LogVehicle]:
+    with LogVehicle(udp.local_port, dict(LOGS)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(udp: Link, vehicle: LogVehicle) -> LogClient:
+    return LogClient(udp, choose(udp, 1), patience_s=6.0)
+
+
+def test_the_list_is_sorted_by_time(client: LogClient) -> None:
+    entries = client.list()
+    assert [(e.number, e.size) for e in entries] == [(2, 89), (1, 9000), (0, 150_001), (3, 0)]
+    assert [e.stem for e in entries[:2]] == ["log_002", "2026-09-21_14-13-20"]
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+def test_downloads_are_whole(client: LogClient, vehicle: LogVehicle, tmp_path: Path, loss: float) -> None:
+    vehicle.loss = loss
+    shown: list[int] = []
+    for entry in client.list():
+        if not entry.size:
+            with pytest.raises(LinkError, match="empty"):
+                client.download(entry, tmp_path / "empty")
+            continue
+        path = client.download(entry, tmp_path / entry.stem, shown.append)
+        assert path.read_bytes() == LOGS[entry.number][1]
+        assert path.suffix == (".bin" if entry.number == 2 else ".ulg")
+        assert shown[-1] == entry.size
+    assert shown == sorted(shown[: shown.index(89) + 1]) + shown[shown.index(89) + 1 :]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_download_goes_on_where_it_stopped(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+    (entry,) = (e for e in client.list() if e.number == 0)
+    vehicle.stop_after = 120_000
+    with pytest.raises(LinkError, match="What has come is kept: run again"):
+        client.download(entry, tmp_path / "log")
+    (part,) = tmp_path.glob("*.part")
+    kept = part.stat().st_size
+    assert 90_000 <= kept < entry.size
+    vehicle.stop_after, vehicle.sent_bytes = None, 0
+    assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
+    assert vehicle.sent_bytes < entry.size - kept + 1000
+    # and what is whole is not fetched again
+    vehicle.sent_bytes = 0
+    assert client.download(entry, tmp_path / "log").name == "log.ulg"
+    assert vehicle.sent_bytes < 1000
+
+
+def test_the_rest_of_another_log_is_not_gone_on_with(client: LogClient, tmp_path: Path) -> None:
+    (entry,) = (e for e in client.list() if e.number == 0)
+    (tmp_path / f"log.{entry.size}.part").write_bytes(some_log(100_000, 77))
+    assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
+    (tmp_path / "other.ulg").write_bytes(some_log(150_001, 78))
+    assert client.download(entry, tmp_path / "other").name == "other_2.ulg"
+    assert (tmp_path / "other.ulg").read_bytes() == some_log(150_001, 78)
+
+
+def test_a_reboot_in_the_middle(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+    """PX4 sends nothing before it has listed its logs again."""
+    (entry,) = (e for e in client.list() if e.number == 0)
+    vehicle.reboot_after = 50_000
+    assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
+
+
+def test_numbers_that_changed_meanwhile(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+    (entry,) = (e for e in client.list() if e.number == 0)
+    vehicle.reboot_after = 50_000
+    vehicle.logs = {**LOGS, 0: (1_790_000_300, some_log(150_001, 5))}
+    vehicle.stop_after = 50_000
+    with pytest.raises(LinkError, match="no longer what it was"):
+        client.download(entry, tmp_path / "log")
+
+
+def test_a_folder_that_cannot_be_written(client: LogClient, tmp_path: Path) -> None:
+    entry = client.list()[1]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LogError, match="a folder expected"):
+        client.download(entry, tmp_path / "file" / "log")
+
+
+def test_nobody_lists_logs(udp: Link) -> None:
+    with LogVehicle(udp.local_port, {}), pytest.raises(LinkError, match="sends no list of logs"):
+        LogClient(udp, choose(udp, 1)).list()
+
+
+def some_messages(number: int) -> list[bytes]:
+    """ULog messages (after the header) of many sizes, each with its number in it."""
+    rng = random.Random(4)
+    return [
+        struct.pack("<HcI", 4 + size, b"D", n) + rng.randbytes(size)
+        for n, size in enumerate(rng.choice((5, 40, 300, 2000)) for _ in range(number))
+    ]
+
+
+def packets(messages: list[bytes]) -> list[tuple[int, bytes, int]]:
+    """(sequence, data, first message offset) as a logger cuts them, beginning near the wrap of the sequence."""
+    stream = MAGIC + b"\1" + bytes(8)
+    starts, place = [], len(stream)
+    for message in messages:
+        starts.append(place)
+        place += len(message)
+    stream += b"".join(messages)
+    cut = []
+    for at in range(0, len(stream), 249):
+        first = next((s - at for s in starts if at <= s < at + 249), 255)
+        cut.append(((65500 + at // 249) % 65536, stream[at : at + 249], first))
+    return cut
+
+
+def parsed(data: bytes) -> tuple[list[bytes], int]:
+    """Messages and dropouts of an assembled log."""
+    assert data[:7] == MAGIC
+    place, messages, dropouts = 16, [], 0
+    while place < len(data):
+        end = place + 3 + int.from_bytes(data[place : place + 2], "little")
+        assert end <= len(data), "a torn message"
+        if data[place + 2 : place + 3] == b"O":
+            dropouts += 1
+        else:
+            messages.append(data[place:end])
+        place = end
+    return messages, dropouts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_lost_of_a_stream_costs_whole_messages(seed: int) -> None:
+    rng = random.Random(seed)
+    messages = some_messages(400)
+    assembler = UlogAssembler()
+    out, lost, runs, gone = b"", 0, 0, False
+    everything = packets(messages)
+    for n, (sequence, data, first) in enumerate(everything):
+        if 0 < n < len(everything) - 1 and rng.random() < 0.1:
+            lost += 1
+            runs += not gone
+            gone = True
+            continue
+        gone = False
+        for _ in range(rng.choice((1, 1, 2))):  # some come twice
+            out += assembler.take(sequence, data, first, n * 0.01)
+    received, dropouts = parsed(out)
+    assert assembler.lost == lost > 20
+    assert dropouts == assembler.dropouts
+    assert 0 < dropouts <= runs
+    assert len(received) < 400
+    assert [message for message in messages if message in set(received)] == received
+    # every message all of whose packets came is there
+    whole = UlogAssembler()
+    assert parsed(b"".join(whole.take(s, d, f, 0.0) for s, d, f in everything)) == (messages, 0)
+
+
+Px4Tinyml = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[int]:
+    """The embedded vehicle flying, in a process of its own: the port it sends to."""
+    port = free_port()
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--serve", f"udpout:127.0.0.1:{port}"]
+    command += ["--mission", "hover", "--speed", "4", "--out", str(tmp_path / "vehicle")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def px4_tinyml(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> None:
+    """Record with its own log streamed, then list and download: all readable, nothing lost."""
+    url = f"udpin:127.0.0.1:{served}"
+    done = px4_tinyml("record", url, "--out", tmp_path, "--seconds", 5, "--ulog", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["statistics"]["senders"][0]["lost"] == 0
+    assert facts["vehicles"][0]["rates_hz"]["HIGHRES_IMU"] > 30
+    (flight,) = read_log(Path(facts["tlog"]))
+    assert len(flight.imu) > 150
+    (ulog,) = facts["ulog"]
+    assert (ulog["lost"], ulog["dropouts"]) == (0, 0)
+    (streamed,) = read_log(Path(facts["tlog"]).with_name(ulog["files"][0]))
+    assert len(streamed.imu) > 1000
+
+    done = px4_tinyml("logs", "list", url, "--json")
+    assert done.returncode == 0, done.stderr
+    (entry,) = json.loads(done.stdout)
+    done = px4_tinyml("logs", "get", url, "--last", "--out", tmp_path / "logs")
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    (original,) = (tmp_path / "vehicle").glob("*.ulg")
+    assert original.read_bytes().startswith(path.read_bytes())
+    assert path.stat().st_size >= entry["bytes"]
+    done = px4_tinyml("logs", "get", url, 17, "--out", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no log 17 on the vehicle; there is: 0" in done.stderr
+
+
+def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
+    from px4_tinyml.sitl.vehicle.embedded import EmbeddedVehicle
+    from px4_tinyml.sitl.vehicle.wire import Faults
+
+    with Link("udpin:127.0.0.1:0") as link:
+        vehicle = EmbeddedVehicle(
+            f"udpout:127.0.0.1:{link.local_port}", mission="hover", speed=2, faults=Faults(drop=0.05, duplicate=0.05)
+        )
+        with vehicle:
+            stream = UlogStream(link, choose(link), tmp_path / "streamed")
+            end = time.monotonic() + 5.0
+            while time.monotonic() < end:
+                stream.watch(link.receive(0.1))
+            stream.close()
+    assert stream.lost > 5
+    (flight,) = read_log(stream.files[0])
+    assert len(flight.imu) > 500
+    assert len(flight.gaps) >= stream.dropouts // 2 > 0
+
+
+def test_a_vehicle_that_does_not_stream(udp: Link, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    with LogVehicle(udp.local_port, {}):
+        stream = UlogStream(udp, choose(udp, 1), tmp_path / "none")
+        deadline = time.monotonic() + 10
+        while not stream.trouble:
+            assert time.monotonic() < deadline
+            stream.watch(udp.receive(0.1))
+        stream.close()
+    assert "does not answer MAV_CMD_LOGGING_START" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_entries_without_a_time_are_named_by_number() -> None:
+    assert LogEntry(7, 0, 10).stem == "log_007"
