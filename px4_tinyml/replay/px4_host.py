@@ -27,7 +27,7 @@ from px4_tinyml.types import U64
 COMMAND = "px4_host"
 TIMEOUT_S = 600
 PX4_OPTIONS = (
-    *("-O2", "-g", "-fdata-sections", "-ffunction-sections", "-fomit-frame-pointer"),
+    *("-O2", "-fdata-sections", "-ffunction-sections", "-fomit-frame-pointer"),
     *("-fno-signed-zeros", "-fno-trapping-math", "-freciprocal-math", "-fno-math-errno", "-fno-strict-aliasing"),
     *("-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra"),
 )
@@ -68,18 +68,18 @@ class Px4Host:
         bundle: ModelBundle,
         form: str = "crtp",
         options: Sequence[str] = (),
-        cxx: Sequence[str] = (),
         tree: Mapping[str, str] | None = None,
+        px4: Path | None = None,
     ) -> None:
-        """form: of ModuleBase, see shim.MODULE_FORMS. options: more for compiler and linker; cxx: the compiler.
+        """form: of ModuleBase, see shim.MODULE_FORMS. options: more for compiler and linker.
 
-        tree: of the module, instead of the bundle's. Built once and kept in the user's cache. Raises ToolchainError
-        with the compiler's words.
+        tree: of the module, instead of the bundle's. px4: a checkout to take PX4's messages from. Built once and kept
+        in the user's cache. Raises ToolchainError with the compiler's words.
         """
         self.spec = bundle.spec
         tree = px4_tree(bundle) if tree is None else tree
-        self.made = harness(tree)
-        self.command = _build(self.made, form, [*module_options(tree), *options], list(cxx) or compiler(), options)
+        self.made = harness(tree, px4)
+        self.command = _build(self.made, form, [*module_options(tree), *options], options)
 
     def do(self, script: Script) -> Record:
         """Do a script; raises ToolchainError with the program's words when it fails or does not end."""
@@ -115,9 +115,8 @@ class Px4Host:
         return classification(record, self.spec, status_counts(record.printed(script.count - 2))), record
 
 
-def _build(
-    made: Harness, form: str, options: Sequence[str], program: Sequence[str], link_options: Sequence[str]
-) -> Path:
+def _build(made: Harness, form: str, options: Sequence[str], link_options: Sequence[str]) -> Path:
+    program = compiler()
     flags = [*PX4_OPTIONS, *made.options(form), *options]
     key = (program, run_tool([*program, "--version"]), flags, sorted(made.files.items()))
 

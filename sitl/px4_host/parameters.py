@@ -22,7 +22,10 @@ class Parameter:
 
 def read_parameters(text: str, where: str = "module.yaml") -> tuple[Parameter, ...]:
     """In order of the file. Raises ToolchainError for what is no module.yaml, or a type not known here."""
-    import yaml
+    try:
+        import yaml
+    except ImportError as error:
+        raise ToolchainError("PyYAML is needed to read module.yaml: pip install pyyaml") from error
 
     try:
         groups = yaml.safe_load(text)["parameters"]

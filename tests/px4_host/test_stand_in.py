@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from px4_host_feeds import hover
 
+from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.write import write_tree
-from px4_tinyml.replay.px4_host import PX4_OPTIONS, module_options, px4_tree
+from px4_tinyml.replay.compare import compare
+from px4_tinyml.replay.px4_host import PX4_OPTIONS, Px4Host, module_options, px4_tree
 from px4_tinyml.sitl import topics
 from px4_tinyml.sitl.px4_host.messages import Field, of_checkout, of_topic, parse_msg
 from px4_tinyml.sitl.px4_host.parameters import Parameter, read_parameters
@@ -136,8 +139,8 @@ def test_a_tree_without_the_module_is_refused(tree: dict[str, str]) -> None:
         harness(without)
 
 
-def test_messages_of_a_checkout() -> None:
-    """The definitions the stand-in has are those of the PX4 that is named."""
+def test_messages_of_a_checkout(bundle: ModelBundle, python: Classifier, compiler: None) -> None:
+    """The definitions the stand-in has are those of the PX4 that is named; the module works with its own too."""
     given = os.environ.get("PX4_TINYML_PX4_SOURCE")
     if given is None:
         pytest.skip("no PX4 checkout: set PX4_TINYML_PX4_SOURCE")
@@ -145,6 +148,9 @@ def test_messages_of_a_checkout() -> None:
         theirs, ours = of_checkout(name, Path(given)), of_topic(name)
         assert theirs.ulog_format == ours.ulog_format and theirs.queue == ours.queue
         assert theirs.constants.items() >= ours.constants.items()
+    events = hover(20.0, (5.0, 15.0))
+    found = compare(("python", "px4"), python.run(events), Px4Host(bundle, px4=Path(given)).run(events), bundle.spec)
+    assert found.first == ""
 
 
 def test_a_checkout_that_is_none_is_refused(tree: dict[str, str], tmp_path: Path) -> None:

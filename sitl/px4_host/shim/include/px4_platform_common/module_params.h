@@ -49,15 +49,15 @@ private:
 };
 
 template <px4::params P> struct Int : Param<int32_t, P> {
-	static_assert(!px4::parameter_is_float(P), "MCLS parameters: this one is a float in module.yaml");
+	static_assert(!px4::parameter_is_float(P), "a float in module.yaml");
 };
 
 template <px4::params P> struct Float : Param<float, P> {
-	static_assert(px4::parameter_is_float(P), "MCLS parameters: this one is no float in module.yaml");
+	static_assert(px4::parameter_is_float(P), "no float in module.yaml");
 };
 
 template <px4::params P> struct Bool : Param<int32_t, P> {
-	static_assert(!px4::parameter_is_float(P), "MCLS parameters: this one is a float in module.yaml");
+	static_assert(!px4::parameter_is_float(P), "a float in module.yaml");
 	bool get() const { return Param<int32_t, P>::get() != 0; }
 };
 
