@@ -30,18 +30,18 @@ class NodeBoard:
 NODE_BOARDS = {
     "nano33ble-rev1": NodeBoard(
         "NODE_BOARD_NANO33BLE_REV1", "Arduino Nano 33 BLE Sense (Rev1: LSM9DS1, LPS22HB)",
-        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.2.4)", (),
+        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", (),
     ),
     "nano33ble-rev2": NodeBoard(
         "NODE_BOARD_NANO33BLE_REV2", "Arduino Nano 33 BLE Sense Rev2 (BMI270, LPS22HB)",
-        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.2.4)", ("Arduino_BMI270_BMM150 (1.2.1)",),
+        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", ("Arduino_BMI270_BMM150 (1.2.3)",),
     ),
     "generic": NodeBoard(
         "NODE_BOARD_GENERIC", "any board with an MPU-6050 or ICM-20948 and a BMP280 on I²C", "", "", (),
     ),
 }  # fmt: skip
 DEFAULT_BOARD = "nano33ble-rev1"
-TFLM_LIBRARY = "Chirale_TensorFlowLite (2.0.0)"
+TFLM_LIBRARY = "Chirale_TensorFLowLite (2.0.0)"
 
 
 def arduino_files(bundle: ModelBundle, board: str = DEFAULT_BOARD, tflm: Arena | None = None) -> dict[str, str]:

@@ -106,7 +106,7 @@ inline int32_t round_half_even(float value)
 	if (exponent >= 127u - 1u) {
 		const uint32_t mantissa = (bits & 0x7fffffu) | 0x800000u;
 		const uint32_t shift = 127u + 23u - exponent; // 14…24 bits after the point
-		const uint32_t half = 1u << (shift - 1);
+		const uint32_t half = uint32_t{1} << (shift - 1);
 		const uint32_t rest = mantissa & ((half << 1) - 1);
 		magnitude = mantissa >> shift;
 

@@ -91,7 +91,7 @@ public:
 		}
 
 		for (uint32_t i = 0; i < Spec::labels; ++i) {
-			const int32_t p = (output[i] + 128) * 256;
+			const int32_t p = (int32_t{output[i]} + 128) * 256;
 
 			// >> of a negative number rounds down on every compiler this is built with (checked below).
 			_smoothed[i] = first ? p : _smoothed[i] + (((p - _smoothed[i]) * Spec::smoothing_q8) >> 8);
