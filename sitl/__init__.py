@@ -40,12 +40,13 @@ class _Request:
     edr: float | None
     w20_m_s: float | None
     seconds: float
+    px4: Path | None
 
 
 def fly(
     out: Path, flights: int, *, mission: str | None = None, airframe: str | None = None,
     edr: float | None = None, w20_kt: float | None = None, seconds: float | None = None, seed: int = 0,
-    jobs: int | None = None,
+    jobs: int | None = None, px4: Path | None = None,
 ) -> list[Path]:  # fmt: skip
     """Fly simulated flights and write each as `flight_0000_<airframe>_<weather>.ulg` in `out`.
 
@@ -53,16 +54,23 @@ def fly(
     of a longer series are those of a shorter one. Airframes take turns, and so do calm, turbulent and changing
     air, unless edr (ε^⅓, m^⅔/s) or w20_kt (wind at 20 ft, knots) fix it. Returns the paths, sorted.
 
+    px4: a PX4 SITL build folder. Then a real PX4 flies the same plans, one at a time unless `jobs` says more, and the
+    log is PX4's own with the truth added; its bytes are not the same every time.
+
     More than one job starts processes (spawn): a script calls this under `if __name__ == "__main__":`.
     """
     from px4_tinyml.sitl.world import load_jsbsim
 
     if jobs is not None and jobs < 1:
         raise SpecError(f"jobs = {jobs}: expected at least 1")
-    requests = _requests(Path(out), flights, mission, airframe, edr, w20_kt, seconds, seed)
+    requests = _requests(Path(out), flights, mission, airframe, edr, w20_kt, seconds, seed, px4)
     load_jsbsim()
+    if px4 is not None:
+        from px4_tinyml.sitl.px4.fly import check
+
+        check(px4)
     Path(out).mkdir(parents=True, exist_ok=True)
-    jobs = min(len(requests), jobs or os.cpu_count() or 1)
+    jobs = min(len(requests), jobs or (os.cpu_count() if px4 is None else 1) or 1)
     with _mapper(jobs) as mapped:
         for _ in progress(mapped(requests), "fly", total=len(requests), unit="flight"):
             pass
@@ -71,7 +79,7 @@ def fly(
 
 def _requests(
     out: Path, flights: int, mission: str | None, airframe: str | None, edr: float | None, w20_kt: float | None,
-    seconds: float | None, seed: int,
+    seconds: float | None, seed: int, px4: Path | None,
 ) -> list[_Request]:  # fmt: skip
     import numpy as np
 
@@ -104,7 +112,7 @@ def _requests(
         requests.append(
             _Request(
                 out / f"flight_{index:04d}_{name}_{word}.ulg", seed, index, mission, name, condition, edr, w20_m_s,
-                float(seconds),
+                float(seconds), px4,
             )
         )  # fmt: skip
     return requests
@@ -119,7 +127,13 @@ def _fly_one(request: _Request) -> Path:
         request.seed, request.index, request.mission, request.airframe, request.condition, request.edr,
         request.w20_m_s, request.seconds,
     )  # fmt: skip
-    write_flight(plan, Simulator(plan).fly(), request.path)
+    if request.px4 is None:
+        write_flight(plan, Simulator(plan).fly(), request.path)
+    else:
+        from px4_tinyml.sitl.px4.fly import fly_px4
+        from px4_tinyml.sitl.px4.process import Px4Build
+
+        fly_px4(plan, Px4Build.open(request.px4), request.path)
     return request.path
 
 

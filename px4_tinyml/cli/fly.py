@@ -38,6 +38,10 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seconds", type=float, metavar="S", help="length of a flight, about (default 120)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    parser.add_argument(
+        "--px4", type=Path, metavar="BUILD_DIR",
+        help="let a real PX4 fly: a PX4 SITL build folder (docs/px4_sitl.md). Needs the extra `live`; --jobs is 1 then",
+    )  # fmt: skip
     add_serve_options(parser)
     parser.set_defaults(run=run)
 
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     paths = fly(
         args.out, args.flights, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,
-        seconds=args.seconds, seed=args.seed, jobs=args.jobs,
+        seconds=args.seconds, seed=args.seed, jobs=args.jobs, px4=args.px4,
     )  # fmt: skip
     for path in paths:
         print(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from px4_tinyml.errors import LinkError, ToolchainError
 from px4_tinyml.sitl.flight import FlightPlan
-from px4_tinyml.sitl.px4.flight import STEP_US, Px4Flight
+from px4_tinyml.sitl.px4.flight import Px4Flight
 from px4_tinyml.sitl.px4.hil import HilLoop
 from px4_tinyml.sitl.px4.link import HilLink
 from px4_tinyml.sitl.px4.pilot import Pilot, load_mavsdk
@@ -51,7 +51,7 @@ def fly_px4(plan: FlightPlan, build: Px4Build, out: Path, speed: float = DEFAULT
     flight = Px4Flight(plan)
     instance = claim_instance()
     try:
-        link = HilLink(instance.listener, slack_us=STEP_US)
+        link = HilLink(instance.listener, lag=1)
         parameters = {**ALWAYS, **flight_parameters(plan.vehicle), "SDLOG_PROFILE": 0}
         with Px4(build, instance, folder, parameters, _TOPICS) as px4, HilLoop(flight, link, px4.check, speed) as loop:
             started_s = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,9 +46,9 @@ class Fix:
 class HilLink:
     """The simulator's end. `accept`, then `sensors` (and `gps`, `truth`) and `exchange` for every step."""
 
-    def __init__(self, listener: socket.socket, slack_us: int) -> None:
-        """slack_us: by how much PX4's answers may lag. Its logger takes part in the lockstep and goes by the rate of
-        sensor_combined: where several HIL_SENSOR make one of those, there is one answer to all of them."""
+    def __init__(self, listener: socket.socket, lag: int) -> None:
+        """lag: by how many steps PX4's answers may be late. Its logger takes part in the lockstep and goes by the rate
+        of sensor_combined: where n HIL_SENSOR make one of those, PX4 answers every n-th (lag n − 1)."""
         from pymavlink.dialects.v20 import common
 
         self._listener = listener
@@ -58,7 +59,7 @@ class HilLink:
         self._out = bytearray()
         self._answered_s = 0.0
         self._regular = False
-        self.slack_us = slack_us
+        self._sent_us: deque[int] = deque(maxlen=lag + 1)
         self.controls: Controls | None = None
         self.late = 0
         """How often PX4, having answered every step, stopped doing so for a while."""
@@ -123,7 +124,7 @@ class HilLink:
         self._codec.seq = (self._codec.seq + 1) & 0xFF
 
     def exchange(self, time_us: int) -> Controls | None:
-        """Send what was added, wait until PX4 has answered a step no older than `slack_us`, return its newest answer.
+        """Send what was added, wait until PX4 has answered a step at most `lag` older, and return its newest answer.
 
         None while it does not answer yet (it starts up). LinkError when PX4 has gone or stands still.
         """
@@ -134,17 +135,18 @@ class HilLink:
             sock.settimeout(_STALL_S)
             sock.sendall(self._out)
             self._out.clear()
-            self._receive(sock, time_us)
+            self._sent_us.append(time_us)
+            self._receive(sock, self._sent_us[0])
         except (ConnectionError, BrokenPipeError, TimeoutError) as error:
             raise LinkError(f"PX4 has closed the link to the simulator: {error}") from error
         return self.controls
 
-    def _receive(self, sock: socket.socket, time_us: int) -> None:
-        """Read what is there; wait where the last answer is older than `slack_us`."""
+    def _receive(self, sock: socket.socket, awaited_us: int) -> None:
+        """Read what is there; wait for the answer to a step."""
         now = time.monotonic()
         patience = now + (_PATIENCE_S if self._regular else _FREE_RUN_S)
         while True:
-            behind = self.controls is None or self.controls.time_us + self.slack_us < time_us
+            behind = self.controls is None or self.controls.time_us < awaited_us
             readable, _, _ = select.select([sock], [], [], max(patience - now, 0.0) if behind else 0.0)
             now = time.monotonic()
             if readable:

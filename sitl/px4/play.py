@@ -45,11 +45,11 @@ class Played:
 class Px4Session:
     """PX4, started, with its clock running and the module in it. Use as a context manager."""
 
-    def __init__(self, build: Px4Build, source: StreamSource, slack_us: int, speed: float) -> None:
+    def __init__(self, build: Px4Build, source: StreamSource, lag: int, speed: float) -> None:
         build.require_module()
         self._folder = tempfile.TemporaryDirectory(prefix="px4-tinyml-px4-")
         self._instance = claim_instance()
-        link = HilLink(self._instance.listener, slack_us)
+        link = HilLink(self._instance.listener, lag)
         self.source = source
         self.px4 = Px4(build, self._instance, Path(self._folder.name), {**ALWAYS, "SDLOG_PROFILE": 0}, _TOPICS)
         self.loop = HilLoop(source, link, self.px4.check, speed)
@@ -128,5 +128,5 @@ def _unlogged(status: Topic | None, from_us: int) -> int:
 
 def play(stream: Stream, build: Px4Build, speed: float = DEFAULT_SPEED) -> Played:
     """Play a stream into PX4."""
-    with Px4Session(build, StreamSource(stream, _GAP_US), stream.answers_us, speed) as session:
+    with Px4Session(build, StreamSource(stream, _GAP_US), stream.lag, speed) as session:
         return session.play()

@@ -38,11 +38,10 @@ class Stream:
     alignment_us: int
 
     @property
-    def answers_us(self) -> int:
-        """By how much PX4's answers may lag while it is played (see HilLink): PX4 makes 250 Hz of faster samples."""
+    def lag(self) -> int:
+        """By how many steps PX4's answers may be late (see HilLink): it makes samples of 250 Hz of faster ones."""
         step = float(np.median(np.diff(self.time_us.astype(np.int64)))) if len(self.time_us) > 1 else 4000.0
-        together = max(1, round(4000.0 / max(step, 1.0)))
-        return round((together - 0.5) * step) if together > 1 else 0
+        return max(1, round(4000.0 / max(step, 1.0))) - 1
 
 
 class StreamSource:
