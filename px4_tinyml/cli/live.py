@@ -135,6 +135,7 @@ class Live:
         self._status_at = time.monotonic()
         self._counted = (0, 0)
         self._slow_since: float | None = None
+        self._slow_told = False
         self._view.start({
             "url": str(link.address), "system": vehicle.system, "component": vehicle.component, "vehicle": str(vehicle),
             "engine": engine, "spec_hash": spec.hash, "model_sha256": bundle.sha256, "labels": list(spec.labels),
@@ -206,7 +207,8 @@ class Live:
             return
         if self._slow_since is None:
             self._slow_since = now
-        elif 0.0 <= now - self._slow_since - SLOW_S < STATUS_S:
+        elif now - self._slow_since >= SLOW_S and not self._slow_told:
+            self._slow_told = True
             why = ""
             if self._companion.stream.raw_counts:
                 why = ". It sends RAW_IMU, which only ArduPilot gives in known units"

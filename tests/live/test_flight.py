@@ -1,0 +1,121 @@
+"""A simulated vehicle on a link: turbulence begins in flight, and a ground station hears of it from the companion."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from live_process import Command, free_port
+from pymavlink.dialects.v20 import ardupilotmega
+
+from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.collect import read_log
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import feed
+from px4_tinyml.link.connection import Frame, Link
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "px4_tinyml" / "pretrained"
+SPEED = 3.0
+ONSET_S, HOP_S = 3.0, 0.64
+EDR, RAMP_S, TURBULENT_EDR = 0.4, 1.0, 0.2
+TURBULENCE = 3
+DECODED = ("DEBUG_FLOAT_ARRAY", "DEBUG_VECT", "STATUSTEXT", "PARAM_VALUE")
+
+
+class Ground:
+    """A ground station. now_s: the vehicle's time since boot, by its ATTITUDE messages."""
+
+    def __init__(self, port: int) -> None:
+        self.link = Link(f"udpin:127.0.0.1:{port}", system=255, component=190)
+        self.mavlink = ardupilotmega
+        self.now_s = 0.0
+        self.going: Callable[[], bool] = lambda: True
+        self._beat = 0.0
+        self._waiting: deque[Frame] = deque()
+
+    def wait(self, wanted: Callable[[Any], bool], seconds: float) -> Any:
+        """The next message that is wanted; only kinds that are asked for here are decoded."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.going():
+            if time.monotonic() > self._beat:
+                self.link.send(self.mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 4, 3))
+                self._beat = time.monotonic() + 0.5
+            self._waiting += self.link.receive(0.1)
+            while self._waiting:
+                frame = self._waiting.popleft()
+                if frame.name == "ATTITUDE":
+                    self.now_s = int.from_bytes(frame.payload[:4], "little") / 1000.0
+                elif frame.name in DECODED and wanted(frame.message):
+                    return frame.message
+        raise AssertionError(f"nothing of the kind within {seconds} s")
+
+    def close(self) -> None:
+        self.link.close()
+
+    def wait_for_calm(self, decisions: int) -> None:
+        """So many decisions in a row, in flight, that are not turbulence."""
+        calm = 0
+
+        def calm_for_long(message: Any) -> bool:
+            nonlocal calm
+            if from_companion(message, "DEBUG_FLOAT_ARRAY"):
+                calm = calm + 1 if message.data[0] in (0, 1, 2) and self.now_s > 20.0 else 0
+            return calm >= decisions
+
+        self.wait(calm_for_long, 120.0)
+
+    def set_turbulence(self, edr: float) -> None:
+        self.link.send(self.mavlink.MAVLink_param_set_message(1, 1, b"SIM_TURB_EDR", edr, 9))
+        self.wait(lambda m: m.get_type() == "PARAM_VALUE" and m.param_id == "SIM_TURB_EDR", 5.0)
+
+
+def from_companion(message: Any, kind: str) -> bool:
+    return message.get_type() == kind and (message.get_srcSystem(), message.get_srcComponent()) == (1, 191)
+
+
+def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
+    """Twice in one flight, from where the air counts as turbulent. A decision may wait a hop for its window."""
+    from px4_tinyml.sitl.vehicle.embedded import EmbeddedVehicle
+
+    ports = free_port(), free_port()
+    options = ("--report", "--json", "--record", tmp_path / "rec")
+    onsets_s, texts = [], []
+    with (
+        contextlib.closing(Ground(ports[1])) as ground,
+        Command(PRETRAINED, f"udpin:127.0.0.1:{ports[0]}", *options) as live,
+        EmbeddedVehicle([f"udpout:127.0.0.1:{port}" for port in ports], seed=7, speed=SPEED, mission="hover"),
+    ):
+        ground.going = lambda: live.running
+
+        def told(message: Any) -> bool:
+            texts.extend([message.text] if from_companion(message, "STATUSTEXT") else [])
+            return from_companion(message, "DEBUG_FLOAT_ARRAY") and message.data[0] == TURBULENCE
+
+        for _ in range(2):
+            ground.wait_for_calm(decisions=34)  # long enough that a text may be sent again
+            ground.set_turbulence(EDR)
+            began_s = ground.now_s + RAMP_S * TURBULENT_EDR / EDR
+            ground.wait(told, 20.0)
+            onsets_s.append(ground.now_s - began_s)
+            ground.wait(lambda m: from_companion(m, "DEBUG_VECT") and m.x == TURBULENCE and m.z > 0.5, 10.0)
+            ground.set_turbulence(0.0)
+        live.interrupt()
+        assert live.end() == 0, live.err
+    assert min(onsets_s) <= ONSET_S and max(onsets_s) <= ONSET_S + HOP_S, onsets_s
+    assert len([text for text in texts if text.startswith("Turbulence (")]) == 2
+
+    (recording,) = (tmp_path / "rec").glob("*.tlog")
+    (log,) = read_log(recording)
+    bundle = ModelBundle.load(PRETRAINED)
+    expected = Classifier.of(bundle.spec, bundle.model).run(feed(log, bundle.spec))
+    told = live.json("decision")
+    assert len(told) == len(expected) > 40
+    for line, row in zip(told, expected.decisions, strict=True):
+        assert [line[n] for n in ("start_us", "end_us", "flags")] == [
+            int(row[n]) for n in ("start_us", "end_us", "flags")
+        ]
+        assert line["confidence"] == round(int(row["confidence_q16"]) / 65536, 6)
