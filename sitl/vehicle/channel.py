@@ -188,8 +188,8 @@ class Channel:
             return self._tell_interval(_whole(p[1]))
         message = self._build(number, {}) if number in STREAMS or number in ECHOED else None
         if message is None:
-            return self._refuse(Result.DENIED, f"Message {number} is not available")
-        # The acknowledgement goes first in MAVSDK's eyes either way; PX4 sends the message first.
+            # Ground stations ask for this and that: nothing to alarm a pilot with.
+            return self._refuse(Result.DENIED, f"Message {number} is not available", Severity.INFO)
         self.send(message)
         return Result.ACCEPTED
 
@@ -226,8 +226,8 @@ class Channel:
         component = getattr(message, "target_component", 0)
         return system in (0, self._station.state.system_id) and component in (0, 1)
 
-    def _refuse(self, result: Result, why: str) -> Result:
-        self._station.say(Severity.CRITICAL, why)
+    def _refuse(self, result: Result, why: str, severity: Severity = Severity.CRITICAL) -> Result:
+        self._station.say(severity, why)
         return result
 
     def _command_long(self, m: Any, frame: Frame) -> None:

@@ -197,7 +197,8 @@ class Commander:
             guide.hold()
 
     def _set_mode(self, p: Params, frame: int) -> Result:
-        return self.set_mode(int(p[0]), int(p[1]), int(p[2]))
+        base, main, sub = (int(value) if math.isfinite(value) else 0 for value in p[:3])
+        return self.set_mode(base, main, sub)
 
     def set_mode(self, base_mode: int, main: int, sub: int) -> Result:
         """MAV_CMD_DO_SET_MODE and SET_MODE: PX4's own modes only."""
@@ -235,7 +236,7 @@ class Commander:
         return 0.75 * self._flight.plan.vehicle.airframe.max_speed_m_s
 
     def _terminate(self, p: Params, frame: int) -> Result:
-        if p[0] <= 0.5 or not self._flight.armed:
+        if not (p[0] > 0.5 and self._flight.armed):
             return self.refuse(Result.DENIED, "Termination denied: not armed")
         return self.disarm(forced=True)
 

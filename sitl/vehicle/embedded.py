@@ -72,7 +72,7 @@ class EmbeddedVehicle:
         faults: Faults | None = None,
     ) -> None:
         for what, value, good, expected in (
-            ("speed", speed, 0.1 <= speed <= 50.0, "0.1 to 50"),
+            ("speed", speed, 0.5 <= speed <= 50.0, "0.5 to 50"),
             ("system-id", system_id, 1 <= system_id <= 255, "1 to 255"),
             ("edr", edr, 0.0 <= edr <= 1.0, "0 to 1 m^(2/3)/s"),
             ("wind", wind_m_s, 0.0 <= wind_m_s <= 30.0, "0 to 30 m/s"),

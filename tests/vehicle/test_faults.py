@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
 
 from vehicle_field import Field
@@ -75,3 +77,43 @@ def test_a_cut_cable_and_a_reboot_in_flight(field: Field) -> None:
     assert "HIGHRES_IMU" not in {m.get_type() for m in client.collect(0.5)}
     vehicle.fail_sensors()
     client.wait("HIGHRES_IMU")
+
+
+def test_no_message_brings_it_down(field: Field) -> None:
+    """Every command it knows with every kind of number, in any order, and noise."""
+    client, vehicle = field.pair(speed=10, edr=0.2, seed=1)
+    chance = random.Random(5)
+    numbers = (float("nan"), float("inf"), float("-inf"), 0.0, 1.0, -1.0, 2.0, 4.0, 0.5, 105.0, 1e30, -1e30, 47.0)
+    commands = (20, 21, 22, 176, 178, 185, 192, 246, 300, 400, 410, 420, 510, 511, 512, 519, 520, 2510, 2511, 31010, 9)
+    send = client.link.mav
+    for turn, command in itertools.product(range(12), commands):
+        p = [chance.choice(numbers) for _ in range(7)]
+        send.command_long_send(1, 1, command, turn, *p)
+        send.command_int_send(
+            1,
+            1,
+            chance.choice((0, 3, 6)),
+            command,
+            0,
+            0,
+            *p[:4],
+            *(chance.choice((0, 47 * 10**7, 2**31 - 1, -(2**31))) for _ in "xy"),
+            p[4],
+        )
+        send.set_mode_send(1, chance.randrange(256), chance.randrange(2**32))
+        send.param_set_send(
+            1, 1, chance.choice((b"SIM_TURB_EDR", b"BAT1_N_CELLS", b"\xff\xfe", b"")), p[5], chance.randrange(12)
+        )
+        send.param_request_read_send(1, 1, b"X", chance.randrange(-5, 40))
+        send.log_request_list_send(1, 1, chance.randrange(5), chance.randrange(3))
+        send.log_request_data_send(1, 1, chance.randrange(3), chance.randrange(2**32), chance.randrange(2**32))
+        send.logging_ack_send(1, 1, chance.randrange(4))
+        send.mission_request_list_send(1, 1, chance.randrange(4))
+        send.mission_count_send(1, 1, 3, 0)
+        send.timesync_send(0, chance.randrange(-(2**63), 2**63))
+        send.ping_send(0, 0, 0, 0)
+        client.link.write(chance.randbytes(chance.randrange(200)))
+        client.collect(0.01)
+    after = vehicle.call(lambda: vehicle.state.flight.time_us)
+    client.wait("HEARTBEAT")
+    assert vehicle.call(lambda: vehicle.state.flight.time_us) > after

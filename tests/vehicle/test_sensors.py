@@ -7,10 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from px4_tinyml.sitl.bands import REAL_CALM, median_bands
 from px4_tinyml.sitl.flight import Simulator, plan_flight
 from px4_tinyml.sitl.sensors import imu_times, measure_baro, measure_imu
 from px4_tinyml.sitl.vehicle.sensors import LiveBaro, LiveImu
+from px4_tinyml.sitl.vehicle.simulation import LiveFlight
 from px4_tinyml.sitl.world import RATE_HZ
+from px4_tinyml.types import ImuSeries
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +74,33 @@ def test_without_noise_the_barometer_is_the_same(flown: tuple) -> None:
     )  # fmt: skip
     ours = np.interp(when, [t * 1e-6 for t, _ in baro.samples], [a for _, a in baro.samples])
     assert ours[2:] == pytest.approx(altitude[2:], abs=0.02)
+
+
+def test_commanded_turbulence_shakes_it_as_fly_does() -> None:
+    """Slot means of 0.4 to 2 Hz, calm and at EDR 0.3: inside the real calm band, then well above it."""
+    flight = LiveFlight(plan_flight(5, 0, "hover", "500", "calm", None, None, 60.0), 0.0, 6.0)
+
+    def run(seconds: float) -> None:
+        for _ in range(int(seconds * RATE_HZ)):
+            flight.advance()
+
+    def slow_band() -> np.ndarray:
+        flight.imu.samples.clear()
+        run(15.0)
+        times, accel, gyro = zip(*flight.imu.samples, strict=True)
+        imu = ImuSeries(np.array(times, np.uint64), np.array(accel, np.float32), np.array(gyro, np.float32))
+        return median_bands(imu)[:, 0]
+
+    run(1.0)
+    flight.arm()
+    flight.wants_flight = True
+    flight.take_command().go_to(0.0, 0.0, -12.0)
+    run(14.0)
+    calm = slow_band()
+    flight.weather.command(0.3, 6.0, 1.0)
+    run(5.0)
+    rough = slow_band()
+    for index, name in enumerate(("a_xy", "a_z", "g_xy")):
+        low, high = REAL_CALM[name][0]
+        assert 0.7 * low < calm[index] < 1.3 * high, name
+    assert (rough > 1.8 * calm).all(), (calm, rough)
