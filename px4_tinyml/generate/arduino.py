@@ -63,7 +63,9 @@ def _beside(name: str, text: str) -> str:
     """A generated model's includes relative to itself: a sketch's own folder is in no include path."""
     if not name.startswith("model/"):
         return text
-    return text.replace('#include "model/', '#include "').replace('#include "engine/', '#include "../engine/')
+    text = text.replace('#include "model/', '#include "').replace('#include "engine/', '#include "../engine/')
+    # BoardConfig.hpp chooses the engine, in every file that asks.
+    return text.replace('#include "TflmModel.hpp"', '#include "../BoardConfig.hpp"\n#include "TflmModel.hpp"')
 
 
 def sketch_sources() -> dict[str, str]:

@@ -111,7 +111,8 @@ private:
 		}
 
 		for (const tflite::OperatorCode *code : *model->operator_codes()) {
-			const TFLMRegistration *registration = nullptr;
+			// A pointer to TFLMRegistration; before 2023, and in Arduino's library, to TfLiteRegistration.
+			decltype(resolver.FindOp(tflite::BuiltinOperator_ADD)) registration = nullptr;
 
 			if (tflite::GetRegistrationFromOpCode(code, resolver, &registration) != kTfLiteOk) {
 				return "the model has an operator that is not registered";
