@@ -4,7 +4,8 @@ Processor, clock and memory: "Reference Design Generations" at docs.px4.io/v1.18
 application flash: the board's nuttx-config/scripts/script.ld in PX4-Autopilot v1.17; Nano 33 BLE: boards.txt of
 Arduino's mbed_nano core and Nordic's nRF52840 product specification.
 
-The budgets are ours. An autopilot's flash is nearly full of itself: PX4's build prints what is free of it.
+The budgets are ours. An autopilot's flash is nearly full of itself: of v1.17's default firmware for fmu-v6c 32 KB are
+free, and the module's PX4 part takes 11 of them (docs/px4.md); PX4's build prints what is free of a board.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ class Board:
 
 
 BOARDS = {
-    "px4_fmu-v4": Board("STM32F427", "cortex-m4", 168_000_000, 2032, 256, 64, 8, 1.0),
-    "px4_fmu-v5": Board("STM32F765", "cortex-m7", 216_000_000, 2016, 512, 64, 16, 1.0),
-    "px4_fmu-v6c": Board("STM32H743", "cortex-m7", 480_000_000, 1920, 1024, 64, 32, 1.0),
-    "px4_fmu-v6x": Board("STM32H753", "cortex-m7", 480_000_000, 1920, 1024, 64, 32, 1.0),
+    "px4_fmu-v4": Board("STM32F427", "cortex-m4", 168_000_000, 2032, 256, 20, 8, 1.0),
+    "px4_fmu-v5": Board("STM32F765", "cortex-m7", 216_000_000, 2016, 512, 20, 16, 1.0),
+    "px4_fmu-v6c": Board("STM32H743", "cortex-m7", 480_000_000, 1920, 1024, 20, 32, 1.0),
+    "px4_fmu-v6x": Board("STM32H753", "cortex-m7", 480_000_000, 1920, 1024, 20, 32, 1.0),
     "nano33ble": Board("nRF52840", "cortex-m4", 64_000_000, 960, 256, 256, 64, 25.0),
 }
 
