@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
             raise SpecError(f"{name} {value:g}: {low:g} to {high:g} expected")
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     make_folder(args.out.parent if args.out.suffix == ".tlog" else args.out)
-    with Link(args.url, signing=key, gather_s=GATHER_S) as link, stop_requests() as stopped:
+    # A log stream is acknowledged packet by packet: each wait would be one for the vehicle, too.
+    gather_s = 0.0 if args.ulog else GATHER_S
+    with Link(args.url, signing=key, gather_s=gather_s) as link, stop_requests() as stopped:
         recording = Recording(link, args)
         try:
             complete = recording.run(stopped)
@@ -182,7 +184,13 @@ class Recording:
         return {
             "link": str(self._link.address),
             "vehicles": [
-                {"system": number, "vehicle": str(s.vehicle), "reboots": s.reboots, "rates_hz": _rounded(s.rates)}
+                {
+                    "system": number,
+                    "vehicle": str(s.vehicle),
+                    "reboots": s.reboots,
+                    "lost": s.statistics.lost,
+                    "rates_hz": _rounded(s.rates),
+                }
                 for number, s in sorted(self._fleet.streams.items())
             ],
             "ulog": [
@@ -209,8 +217,10 @@ class Recording:
 
     def _line(self) -> str:
         """How it goes: rates, losses, size."""
-        statistics, recorder = self._link.statistics, self._recorder
-        lost, frames = statistics.total("lost"), statistics.total("frames")
+        recorder = self._recorder
+        # What a vehicle forwards from others it forwards in part: their numbers say nothing of this link.
+        vehicles = [s.statistics for s in self._fleet.streams.values()]
+        lost, frames = sum(v.lost for v in vehicles), sum(v.frames for v in vehicles)
         parts = [f"{self._seconds():.0f} s"]
         for number, streams in sorted(self._fleet.streams.items()):
             rates = streams.rates

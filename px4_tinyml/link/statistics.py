@@ -27,6 +27,7 @@ class SenderStatistics:
     """One component's frames. `lost` goes down again when a frame turns out to be late (`reordered`).
 
     Eight bits cannot count a long silence: there the sender's rate says how many times 256 were lost as well.
+    Of a component whose messages another one forwards in part (PX4 does so), what was not forwarded looks lost, too.
     bytes are whole frames. unsigned, bad_signature and replayed frames were not believed: they are in no other count.
     """
 

@@ -14,6 +14,7 @@ from px4_tinyml.collect.vehicles import AUTOPILOTS, mav_type_name
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.frames import Frame
+from px4_tinyml.link.statistics import SenderStatistics
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,10 @@ def _absence(link: Link, found: Collection[Vehicle], system: int | None, waited_
     if statistics.garbage_bytes or statistics.bad_crc:
         advice = "another baud rate?" if link.address.kind == "serial" else "is it MAVLink?"
         return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
-    return f"nothing heard within {waited_s:g} s: is the vehicle on, and does it send here?"
+    advice = "is the vehicle on, and does it send here?"
+    if link.address.kind == "udpout":
+        advice = "does somebody listen there? (PX4 speaks to the first client of a port only; udpin hears what it sends)"
+    return f"nothing heard within {waited_s:g} s: {advice}"
 
 
 class HeartbeatClock:
@@ -204,6 +208,11 @@ class Streams:
 
         known = definitions()
         return {known[n].msgname if n in known else f"UNKNOWN_{n}": hz for n, hz in sorted(self._measured.items())}
+
+    @property
+    def statistics(self) -> SenderStatistics:
+        """What of this vehicle's frames came, and what was lost."""
+        return self.link.statistics.sender(self.vehicle.system, self.vehicle.component)
 
     @property
     def wanted(self) -> list[str]:
