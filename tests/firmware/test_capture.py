@@ -133,6 +133,33 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
     assert taken.messages(TELEMETRY, "HEARTBEAT")
 
 
+def test_a_serial_monitor_switches_it(node: PcNode) -> None:
+    node.run(1.0)
+    for words in (
+        b"csv",
+        b"CSV\n",
+        b"acsv\n",
+        b"csvv\r\n",
+        b"cs\nv\n",
+        b"imuimuimuimuimu\n",
+        b"\xfdcsv\n" + bytes(300),
+    ):
+        node.receive(USB, words + b"\x00")
+    node.run(1.0)
+    assert node.take().messages(USB, "HEARTBEAT")
+    node.receive(TELEMETRY, b"csv\n")
+    node.receive(USB, b"\nimu\r\n")
+    node.run(1.0)
+    assert node.take().messages(USB, "HIGHRES_IMU")
+    node.receive(USB, b"csv\r\n")
+    node.run(1.5)
+    assert node.take().sent[USB] == b"aX,aY,aZ,gX,gY,gZ\r\n"
+    node.receive(USB, b"off\n")
+    node.run(1.5)
+    taken = node.take()
+    assert {m.get_type() for m in taken.messages(USB)} >= {"HEARTBEAT", "DEBUG_VECT"} and taken.writes == 0
+
+
 def test_a_capture_that_is_interrupted_is_not_taken_for_a_whole_one(node: PcNode, tmp_path: Path) -> None:
     capture(node, CSV)
     time = (np.arange(0, 10, 1 / 238) * 1e6 + 4e6).astype(np.uint64)

@@ -69,9 +69,46 @@ void Node::receive(uint8_t link, uint8_t byte, uint64_t now_us)
 {
 	_now_us = now_us;
 
+	if (link == USB && _links[link].between_frames()) {
+		console(static_cast<char>(byte));
+	}
+
 	if (_links[link].receive(byte)) {
 		handle(link, now_us);
 	}
+}
+
+/// For a serial monitor, where no MAVLink is spoken: a line "csv", "imu" or "off". Nothing of it is kept.
+void Node::console(char letter)
+{
+	if (letter >= ' ' && letter <= '~') {
+		const char text[2] = {letter, '\0'};
+		_console.add(text);
+		return;
+	}
+
+	const bool line = letter == '\r' || letter == '\n';
+
+	if (!line) {
+		// nothing that a person types
+
+	} else if (strcmp(_console.text(), "csv") == 0) {
+		set_capture(Capture::Csv);
+
+	} else if (strcmp(_console.text(), "imu") == 0) {
+		set_capture(Capture::Imu);
+
+	} else if (strcmp(_console.text(), "off") == 0) {
+		set_capture(Capture::Off);
+	}
+
+	_console.clear();
+}
+
+void Node::set_capture(Capture capture)
+{
+	_capture = capture;
+	_csv.enable(capture == Capture::Csv);
 }
 
 void Node::imu(const ImuSample &sample)
@@ -215,7 +252,7 @@ void Node::apply(Parameter parameter)
 		break;
 
 	case Parameter::Capture:
-		_csv.enable(_settings.whole(Parameter::Capture) == static_cast<int32_t>(Capture::Csv));
+		set_capture(static_cast<Capture>(_settings.whole(Parameter::Capture)));
 		break;
 
 	default: // looked at when needed; MN_COMPID from the next start on

@@ -94,6 +94,8 @@ private:
 	void apply(Parameter parameter);
 	void apply_limits();
 	void restart_links();
+	void console(char letter);
+	void set_capture(Capture capture);
 	void tell(uint8_t severity, const char *text, uint8_t links = (1u << LINKS) - 1);
 
 	// Reports.cpp
@@ -137,6 +139,8 @@ private:
 	Rotation _rotation;
 	Texts _texts;
 	CsvCapture _csv;
+	Capture _capture{Capture::Off};
+	Line<8> _console;
 	motion::TurbulenceNotice<MotionSpec> _notice;
 	motion::SlotAverager<MotionSpec> _capture_slots;
 

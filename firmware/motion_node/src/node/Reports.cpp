@@ -132,7 +132,7 @@ void Node::send_array(uint8_t link)
 bool Node::capturing(uint8_t link) const
 {
 	const int32_t interval_us = _streams[link].imu.interval_us;
-	const bool by_setting = link == USB && _settings.whole(Parameter::Capture) == static_cast<int32_t>(Capture::Imu);
+	const bool by_setting = link == USB && _capture == Capture::Imu;
 	return interval_us > 0 || (interval_us == 0 && by_setting);
 }
 

@@ -20,6 +20,7 @@ public:
 			_text[_used++] = *text++;
 		}
 
+		_text[_used] = '\0';
 		return *this;
 	}
 
@@ -35,6 +36,12 @@ public:
 		} while (number);
 
 		return add(digits + i);
+	}
+
+	void clear()
+	{
+		_used = 0;
+		_text[0] = '\0';
 	}
 
 	const char *text() const { return _text; }
