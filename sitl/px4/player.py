@@ -116,7 +116,8 @@ def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, hop_us:
     hop, so that PX4's windows are those of the recording. Each barometer sample comes with the IMU sample after it.
 
     Each IMU sample is given twice, half an interval apart, and PX4 makes one of the two again. That is for PX4's
-    logger, which is then waited for before the next one (see HilLink), and so misses none.
+    logger, which is then waited for before the next one (see HilLink), and so misses none. After a gap once is enough:
+    PX4 takes a sample that closes a long interval for a whole one.
     """
     with np.errstate(invalid="ignore"):
         good = (np.abs(imu[:, :3]) < _MAX_ACCEL_M_S2).all(axis=1) & (np.abs(imu[:, 3:]) < _MAX_RATE_RAD_S).all(axis=1)
@@ -129,8 +130,10 @@ def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, hop_us:
     step = np.where((step <= 0) | (step > US_PER_S), US_PER_S, step)
     start = int(time[0]) % hop_us + hop_us if len(time) else 0
     moved = start + np.concatenate([[0], np.cumsum(step)])[: len(time)]
-    usual = round(1.5 * float(np.median(step))) if len(step) else 0
-    half = np.minimum(np.concatenate([step[:1], step])[: len(time)], usual) // 2
-    twice = np.stack([moved - half, moved], axis=1).ravel().astype(np.uint64)
+    before = np.concatenate([[US_PER_S], step])[: len(time)]
+    regular = before <= 1.4 * np.median(before)
+    keep = np.stack([regular, np.ones(len(time), np.bool_)], axis=1).ravel()
+    twice = np.stack([moved - before // 2, moved], axis=1).ravel().astype(np.uint64)
     only_second = np.stack([np.full(len(time), np.nan), altitude], axis=1).ravel()
-    return Stream(twice, np.repeat(kept, 2, axis=0), only_second, hop_us), int((~good).sum())
+    stream = Stream(twice[keep], np.repeat(kept, 2, axis=0)[keep], only_second[keep], hop_us)
+    return stream, int((~good).sum())
