@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
         return serve(args)
     if args.out is None:
-        raise SpecError("fly: --out DIR (where the logs go) or --serve URL expected")
+        raise SpecError("--out DIR (where the logs go) or --serve URL expected")
     from px4_tinyml.sitl import fly
 
     paths = fly(

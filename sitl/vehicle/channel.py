@@ -216,10 +216,19 @@ class Channel:
             _log.debug("%r: %s", frame, error)
             return
         if handler is None:
-            count, _ = station.echoes.get(frame.message_id, (0, None))
-            station.echoes[frame.message_id] = (count + 1, message)
+            self._take_in(frame.message_id, message)
         elif self._for_us(message):
             handler(message, frame)
+
+    def _take_in(self, number: int, message: Any) -> None:
+        """A message to echo: like PX4, which publishes it in uORB, with the time it came."""
+        now_us = self._station.state.now_us
+        if hasattr(message, "time_usec"):
+            message.time_usec = now_us
+        else:
+            message.time_boot_ms = now_us // 1000 & 0xFFFFFFFF
+        count, _ = self._station.echoes.get(number, (0, None))
+        self._station.echoes[number] = (count + 1, message)
 
     def _for_us(self, message: Any) -> bool:
         system = getattr(message, "target_system", 0)

@@ -6,6 +6,7 @@ flies on, and a stream that has ended is opened again.
 
 from __future__ import annotations
 
+import errno
 import random
 import time
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ class Wire:
             self._port = self._open()
         except OSError as error:
             if not self._may_come(error):
-                raise LinkError(f"{self.address}: {error.strerror or error}. Is another program using it?") from error
+                in_use = error.errno in (errno.EADDRINUSE, errno.EBUSY)
+                hint = ". Another program has it: end that, or serve elsewhere" if in_use else ""
+                raise LinkError(f"{self.address}: {error.strerror or error}{hint}") from error
 
     def _open(self) -> Port:
         address = self.address

@@ -50,12 +50,23 @@ class Client:
                 messages.append(message)
         return messages
 
-    def command(self, number: int, *params: float, system: int = 1) -> tuple[int, list[str]]:
-        """Send COMMAND_LONG; (MAV_RESULT, texts that came before it)."""
+    def command(self, number: int, *params: float, system: int = 1, tries: int = 1) -> tuple[int, list[str]]:
+        """Send COMMAND_LONG; (MAV_RESULT, texts that came before it). tries: for links that lose frames."""
+        while True:
+            tries -= 1
+            try:
+                return self._command_once(number, params, system, 2.0 if tries else PATIENCE_S)
+            except AssertionError:
+                if tries <= 0:
+                    raise
+
+    def _command_once(
+        self, number: int, params: tuple[float, ...], system: int, seconds: float
+    ) -> tuple[int, list[str]]:
         texts: list[str] = []
         self.link.mav.command_long_send(system, 1, number, 0, *[*params, *[NAN] * (7 - len(params))])
         while True:
-            message = self.wait(["COMMAND_ACK", "STATUSTEXT"])
+            message = self.wait(["COMMAND_ACK", "STATUSTEXT"], seconds=seconds)
             if message.get_type() == "STATUSTEXT":
                 texts.append(message.text)
             elif message.command == number and message.get_srcSystem() == system:
