@@ -39,7 +39,8 @@ _CLOCKS = {2: (8, 12, 1), 27: (0, 8, 1000), 32: (0, 4, 1), 105: (0, 8, 1000), 11
 HIGHRES_IMU, SCALED_IMU2."""
 
 ARDUPILOT_STREAMS = {1: "RAW_SENSORS", 2: "EXTENDED_STATUS", 6: "POSITION"}
-ARDUPILOT_IMU = ("RAW_IMU", "SCALED_IMU2", "SCALED_IMU", "HIGHRES_IMU")
+_ARDUPILOT_IMU = (27, 116, 26, 105)
+"""RAW_IMU, SCALED_IMU2, SCALED_IMU, HIGHRES_IMU: any of them will do."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ def _absence(link: Link, found: Collection[Vehicle], system: int | None, waited_
         return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
     advice = "is the vehicle on, and does it send here?"
     if link.address.kind == "udpout":
-        advice = "does somebody listen there? (PX4 speaks to the first client of a port only; udpin hears what it sends)"
+        advice = (
+            "does somebody listen there? (PX4 speaks to the first client of a port only; udpin hears what it sends)"
+        )
     return f"nothing heard within {waited_s:g} s: {advice}"
 
 
@@ -151,7 +154,7 @@ class _Stream:
     enough_hz: float
     message_id: int = 0
     count: int = 0
-    rate_hz: float = 0.0
+    watched_s: float = 0.0
     tries: int = 0
     refused: bool = False
     next_look: float = 0.0
@@ -225,6 +228,7 @@ class Streams:
         self._queue = list(self._streams.values())
         for stream in self._queue:
             stream.tries, stream.refused, stream.look_s, stream.next_look = 0, False, FIRST_LOOK_S, now + FIRST_LOOK_S
+            stream.count, stream.watched_s = 0, 0.0
         self._asked_at = 0.0
         self._ask()
 
@@ -257,34 +261,31 @@ class Streams:
         self._ask()
 
     def _measure(self, now: float) -> None:
+        """Once a second: rates, and whether enough came of each message since it was last looked at."""
         elapsed_s = now - self._since
-        self._measured = {number: count / elapsed_s for number, count in self._counts.items()}
-        self._counts = {}
-        self._since = now
+        counts, self._counts, self._since = self._counts, {}, now
+        self._measured = {number: count / elapsed_s for number, count in counts.items()}
         for number, stream in self._streams.items():
-            stream.rate_hz = 0.5 * stream.rate_hz + 0.5 * self._measured.get(number, 0.0)
+            alike = _ARDUPILOT_IMU if self.vehicle.autopilot == ARDUPILOT else (number,)
+            stream.count += max(counts.get(n, 0) for n in alike)
+            stream.watched_s += elapsed_s if counts else 0.0  # one that is silent will be asked when it is back
             if now < stream.next_look or stream in self._queue:
                 continue
-            if not self._measured:
-                stream.next_look = now + FIRST_LOOK_S  # it is silent: it will be asked when it is back
-                continue
-            if self._rate_of(stream) >= stream.enough_hz:
-                stream.look_s, stream.next_look = FIRST_LOOK_S, now + 1.0
+            enough = stream.count + 1 >= stream.enough_hz * stream.watched_s
+            rate_hz = stream.count / max(1.0, stream.watched_s)
+            stream.count, stream.watched_s = 0, 0.0
+            if enough:
+                stream.look_s, stream.next_look = FIRST_LOOK_S, now + FIRST_LOOK_S
                 continue
             log.log(
                 logging.WARNING if stream.look_s == FIRST_LOOK_S else logging.DEBUG,
                 "%s: %s comes %.1f times a second, %g asked for: asking again",
-                self.vehicle, stream.name, self._rate_of(stream), stream.wanted_hz,
+                self.vehicle, stream.name, rate_hz, stream.wanted_hz,
             )  # fmt: skip
             stream.tries = 0
             self._queue.append(stream)
             stream.look_s = min(2 * stream.look_s, LAST_LOOK_S)
             stream.next_look = now + stream.look_s
-
-    def _rate_of(self, stream: _Stream) -> float:
-        if self.vehicle.autopilot == ARDUPILOT:
-            return max(self._measured.get(message_id(name), 0.0) for name in ARDUPILOT_IMU)
-        return max(stream.rate_hz, self._measured.get(stream.message_id, 0.0))
 
     def _ask(self) -> None:
         """Send the next request when there is one and the one before is answered or late.
