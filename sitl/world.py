@@ -130,6 +130,11 @@ class World:
         self.rest_height_m = leg_height_m(vehicle) - _SAG_M
         self.rho_kg_m3 = float(fdm["atmosphere/rho-slugs_ft3"]) * 515.378819
 
+    def stand(self) -> None:
+        """Back to the start: on the ground, level, at rest."""
+        self._fdm["ic/phi-rad"] = self._fdm["ic/theta-rad"] = 0.0
+        self._fdm.run_ic()
+
     def step(self, fx: float, fy: float, fz: float, mx: float, my: float, mz: float) -> None:
         """One step under forces (N) and moments (N·m), body FRD."""
         s = self._set

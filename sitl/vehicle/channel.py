@@ -26,7 +26,7 @@ _PARAMETERS_PER_TICK = 10
 _TEXT_SIZE = 50
 _LOG_REQUESTS = ("LOG_REQUEST_LIST", "LOG_REQUEST_DATA", "LOG_REQUEST_END", "LOG_ERASE")
 _MESSAGE_INTERVAL = 244
-_REQUESTED: dict[int, int] = {520: 148, 410: 242, 528: 264}
+_REQUESTED: dict[int, int] = {519: 300, 520: 148, 410: 242, 528: 264}
 """Commands older than MAV_CMD_REQUEST_MESSAGE, and the messages they ask for."""
 _BROADCAST = (519, 520)
 """MAV_CMD_REQUEST_PROTOCOL_VERSION and _AUTOPILOT_CAPABILITIES are answered without a target, too."""

@@ -122,8 +122,8 @@ class Commander:
             return Result.ACCEPTED
         if not forced and not flight.landed:
             return self.refuse(Result.TEMPORARILY_REJECTED, "Arming denied: not landed")
-        if not forced and self.mode in (Mode.LAND, Mode.RETURN):
-            return self.refuse(Result.TEMPORARILY_REJECTED, f"Arming denied: not in {self.mode.name.title()} mode")
+        if flight.tipped:
+            return self.refuse(Result.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
         flight.arm()
         self._idle_s = 0.0
         self._was_armed = True

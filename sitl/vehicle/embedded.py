@@ -164,6 +164,9 @@ class EmbeddedVehicle:
             return
         self._waited_s += 1.0 / OUTER_HZ
         if self._waited_s > _BETWEEN_MISSIONS_S and self.state.flight.landed:
+            if self.state.flight.tipped:
+                self.state.flight.pick_up()
+            self._waited_s = 0.0
             self.commander.switch(Mode.MISSION)
             self.commander.arm()
 
@@ -240,6 +243,8 @@ class EmbeddedVehicle:
         In flight (a test's doing: MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN is refused there) the simulation flies on.
         """
         self.log.close()
+        if self.state.flight.tipped and not self.state.flight.armed:
+            self.state.flight.pick_up()
         if self.stream is not None:
             self.stream[0].stop()
             self.stream = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from px4_tinyml.sitl.autopilot import OUTER_HZ, Guidance
 from px4_tinyml.sitl.flight import TIPPED_RAD, FlightPlan, Simulator, SlowRow
@@ -17,6 +18,7 @@ _SPIN_UP_S = 1.2
 _WIND_M_S2 = 1.0
 """How fast the mean wind follows what is wanted."""
 _WIND_HEIGHT_M = 10.0
+_UPRIGHT_RAD = 0.6
 
 
 class CommandedWeather:
@@ -135,6 +137,15 @@ class LiveFlight(Simulator):
         vehicle = self.plan.vehicle
         top = vehicle.rotor.hover_rad_s * vehicle.thrust_ratio**0.5
         return [min(speed / top, 1.0) for speed in self._rotors.speed]
+
+    @property
+    def tipped(self) -> bool:
+        """Whether it lies on its side."""
+        return math.hypot(self.angles[3], self.angles[4]) > _UPRIGHT_RAD
+
+    def pick_up(self) -> None:
+        """Somebody puts it back on its feet."""
+        self._world.stand()
 
     def arm(self) -> None:
         """Motors on, at idle until flight is wanted."""

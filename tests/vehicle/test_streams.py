@@ -241,3 +241,21 @@ def test_timesync_and_ping(field: Field) -> None:
     assert answer.tc1 / 1e9 == pytest.approx(client.wait("ATTITUDE").time_boot_ms / 1e3, abs=1.0)
     client.link.mav.ping_send(1, 7, 0, 0)
     assert client.wait("PING").seq == 7
+
+
+def test_a_vehicle_on_its_side_is_not_armed_until_a_reboot(field: Field) -> None:
+    client, vehicle = field.pair(speed=5)
+
+    def lay_down() -> None:
+        fdm = vehicle.state.flight._world._fdm
+        fdm["ic/phi-rad"] = 1.5
+        fdm.run_ic()
+
+    vehicle.call(lay_down)
+    client.wait("ATTITUDE", lambda m: m.roll > 0.8)
+    answer, texts = client.command(400, 1.0)
+    assert answer == 1
+    assert any("not upright" in text for text in texts)
+    assert client.command(246, 1.0)[0] == 0
+    client.wait("ATTITUDE", lambda m: abs(m.roll) < 0.1)
+    assert client.command(400, 1.0)[0] == 0
