@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from live_samples import FLIGHTS, RECEIVED_US, Sender, delivered, motion, tlog
 from px4_tinyml.classify.companion import Companion
 from px4_tinyml.classify.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.classify.host_library import HostPipeline
+from px4_tinyml.classify.mavlink_report import MavlinkReport
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.collect.mavlink_stream import BARO_PAUSE_US, MavlinkStream
 from px4_tinyml.collect.tlog import read_tlog
@@ -219,3 +222,25 @@ def test_what_no_sensor_reads_is_left_out() -> None:
     assert len(sink.imu) == 37 and stream.counts.implausible == 4
     assert len(sink.baro) == 38 and stream.counts.implausible_baro == 3
     assert sink.imu[0] == (0, [float(np.float32(v)) for v in sound]) and RECEIVED_US > 0
+
+
+def test_memory_stays_flat(bundle: ModelBundle, library: Path) -> None:
+    """What is held after three boots is held after twelve (a day: bench_live.py); numpy's own caches fill slowly."""
+    rng, sender = np.random.default_rng(1), Sender(1)
+    frames = [frame for _, frame in FLIGHTS["px4"](sender, rng, 20.0, 0)]
+    companion = Companion(HostPipeline(library, bundle.spec), 1, 1)
+    report = MavlinkReport(bundle.spec, lambda message: True)
+    held = []
+    tracemalloc.start()
+    try:
+        for boot in range(12):
+            for at in range(0, len(frames), 9):
+                report.decided(companion.take(frames[at : at + 9]))
+                report.repeat(companion.newest_us)
+                report.heartbeat(20.0 * (boot + at / len(frames)))
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert companion.counts["reset_backwards"] == 11 and report.sent["DEBUG_FLOAT_ARRAY"] > 1000
+    assert held[-1] - held[2] < 20_000, held
