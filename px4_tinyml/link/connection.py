@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 COMPANION = 191
 """MAV_COMP_ID_ONBOARD_COMPUTER."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 2.0
+CLOCK_STEP_US = 5_000_000
 # Waiting does not mend these: another program has the port, or the address is not this machine's.
 _HOPELESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY}
 
@@ -65,7 +66,7 @@ class Link:
         self._unread: list[Frame] = []
         self._start_us = time.time_ns() // 1000 - time.monotonic_ns() // 1000
         self._heard_us = 0
-        self._silence_told = self._signed_told = self._was_open = self._busy = False
+        self._silence_told = self._signed_told = self._clock_told = self._was_open = self._busy = False
         self._retry_s, self._retry_at = FIRST_RETRY_S, 0.0
         self._poll = select.poll()
         self._polled = 0
@@ -137,13 +138,10 @@ class Link:
         deadline = time.monotonic() + timeout_s
         while True:
             port = self._port_now()
-            left_s = deadline - time.monotonic()
             if port is None:
-                time.sleep(max(0.0, min(left_s, self._retry_at - time.monotonic())))
-            else:
-                frames = self._gather(port, left_s)
-                if frames or (self._ready(port, deadline - time.monotonic()) and (frames := self._read(port))):
-                    return frames
+                time.sleep(max(0.0, min(deadline, self._retry_at) - time.monotonic()))
+            elif frames := self._wait_and_read(port, deadline):
+                return frames
             self._tell_silence()
             if time.monotonic() >= deadline:
                 return []
@@ -236,6 +234,16 @@ class Link:
             why = f"there is no {address.device} (there is: {', '.join(available()) or 'no serial device'})"
         return f"{address}: {why}"
 
+    def _wait_and_read(self, port: Port, deadline: float) -> list[Frame]:
+        """Frames, or none when the time is up or what came was something else."""
+        if self._gather_s and self._busy:
+            # On a busy link: sleep once instead of waking up for each frame.
+            time.sleep(max(0.0, min(self._gather_s, deadline - time.monotonic())))
+            frames = self._read(port)
+            if frames or self._port is not port:
+                return frames
+        return self._read(port) if self._ready(port, deadline - time.monotonic()) else []
+
     def _ready(self, port: Port, timeout_s: float) -> bool:
         """Wait for bytes (or for a connection to come up)."""
         wanted = select.POLLIN | (select.POLLOUT if port.wants_to_write else 0)
@@ -243,13 +251,6 @@ class Link:
             self._poll.register(port.fileno(), wanted)
             self._polled = wanted
         return bool(self._poll.poll(max(0.0, timeout_s * 1000.0)))
-
-    def _gather(self, port: Port, timeout_s: float) -> list[Frame]:
-        """On a busy link: sleep once instead of waking up for each frame, then take what has come."""
-        if not (self._gather_s and self._busy):
-            return []
-        time.sleep(max(0.0, min(self._gather_s, timeout_s)))
-        return self._read(port)
 
     def _poll_forget(self) -> None:
         self._poll = select.poll()
@@ -353,6 +354,14 @@ class Link:
             log.warning("%s: heard again after %.1f s", self.address, silence_us / 1e6)
         self._silence_told = False
         self._heard_us = frames[-1].received_us
+        clock_step_us = time.time_ns() // 1000 - self.now_us()
+        if abs(clock_step_us) > CLOCK_STEP_US and not self._clock_told:
+            self._clock_told = True
+            log.warning(
+                "%s: this computer's clock was set by %+.0f s; times go on as they began, so that none is twice",
+                self.address,
+                clock_step_us / 1e6,
+            )
 
     def _tell_silence(self) -> None:
         if self._heard_us and not self._silence_told and self._was_open and self.silent_s > OUTAGE_US / 1e6:

@@ -221,10 +221,13 @@ def test_a_tcp_server_that_is_not_there_yet() -> None:
             receive_until(client, bool)
 
 
-def test_a_cable_that_is_pulled_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("gather_s", [0.0, 0.02])
+def test_a_cable_that_is_pulled_and_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, gather_s: float
+) -> None:
     """Also as another ttyACM, which is said."""
     vehicle = Vehicle()
-    with Link(f"serial:{tmp_path}/ttyACM0:115200") as link:
+    with Link(f"serial:{tmp_path}/ttyACM0:115200", gather_s=gather_s) as link:
         assert "there is no" in link.trouble
         with Pty(tmp_path / "ttyACM0") as cable:
             receive_until(link, lambda frames: _feed(cable, vehicle, link) and bool(frames))
