@@ -131,7 +131,7 @@ def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, hop_us:
     start = int(time[0]) % hop_us + hop_us if len(time) else 0
     moved = start + np.concatenate([[0], np.cumsum(step)])[: len(time)]
     before = np.concatenate([[US_PER_S], step])[: len(time)]
-    regular = before <= 1.4 * np.median(before)
+    regular = before <= 1.4 * (np.median(before) if len(time) else 0.0)
     keep = np.stack([regular, np.ones(len(time), np.bool_)], axis=1).ravel()
     twice = np.stack([moved - before // 2, moved], axis=1).ravel().astype(np.uint64)
     only_second = np.stack([np.full(len(time), np.nan), altitude], axis=1).ravel()

@@ -251,7 +251,7 @@ class Px4:
         """The ULogs it has written, oldest first."""
         return sorted((self.folder / "log").rglob("*.ulg"), key=lambda path: path.stat().st_mtime_ns)
 
-    def stop(self) -> bool:
+    def stop(self, patience_s: float = _STOP_S) -> bool:
         """End PX4; True when it went by itself. Its clock should go on meanwhile, else it is killed after a while."""
         process = self._process
         if process is None:
@@ -260,7 +260,7 @@ class Px4:
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_STOP_S)
+                process.wait(patience_s)
         clean = process.poll() is not None
         # The startup script's shell and its clients are of the same session.
         with contextlib.suppress(ProcessLookupError):
