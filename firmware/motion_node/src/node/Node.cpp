@@ -17,8 +17,9 @@ constexpr uint64_t AUTOPILOT_LOST_US = 3000000;
 /// Changes are kept together: writing may hold the board up.
 constexpr uint64_t KEEP_AFTER_US = 200000;
 constexpr uint64_t SIGNING_KEEP_US = 600000000;
-/// More than passes between two savings, so that signatures after a restart are newer than those before. 10 µs.
-constexpr uint64_t SIGNING_MARGIN = 2 * SIGNING_KEEP_US / 10;
+/// After a restart signatures begin so much later than the time that was kept, in 10 µs. Less than the minute by which a
+/// receiver lets others be behind: it takes the newest time it sees for now. The autopilot's frames tell the rest.
+constexpr uint64_t SIGNING_MARGIN = 30 * 100000;
 
 constexpr int32_t q16(float probability) { return static_cast<int32_t>(probability * 65536.0f + 0.5f); }
 
@@ -41,11 +42,7 @@ void Node::start(uint64_t hardware_id)
 	apply(Parameter::Enter);
 	apply(Parameter::Capture);
 
-	if (_settings.key()) {
-		_settings.set_signing_time(_settings.signing_time() + SIGNING_MARGIN);
-	}
-
-	restart_links();
+	restart_links(SIGNING_MARGIN);
 
 	if (_engine.problem()) {
 		tell(MAV_SEVERITY_CRITICAL, _engine.problem());
@@ -58,10 +55,10 @@ Identity Node::identity() const
 	return {system ? system : _autopilot.known ? _autopilot.system : static_cast<uint8_t>(1), _component};
 }
 
-void Node::restart_links()
+void Node::restart_links(uint64_t margin)
 {
 	for (Link &link : _links) {
-		link.set_key(_settings.key(), _settings.signing_time());
+		link.set_key(_settings.key(), _settings.signing_time() + margin);
 	}
 }
 

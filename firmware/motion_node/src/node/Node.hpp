@@ -93,7 +93,7 @@ private:
 	void keep_settings(uint64_t now_us);
 	void apply(Parameter parameter);
 	void apply_limits();
-	void restart_links();
+	void restart_links(uint64_t margin);
 	void console(char letter);
 	void set_capture(Capture capture);
 	void tell(uint8_t severity, const char *text, uint8_t links = (1u << LINKS) - 1);

@@ -217,7 +217,7 @@ void Node::handle_signing(uint8_t link)
 	_settings.set_signing_time(request.initial_timestamp);
 	_changed_us = _now_us;
 	_told_signing = false;
-	restart_links();
+	restart_links(0);
 	tell(MAV_SEVERITY_NOTICE, any ? "Signing is on" : "Signing is off");
 }
 
