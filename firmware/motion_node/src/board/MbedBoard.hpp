@@ -97,7 +97,14 @@ private:
 	bool _ready{false};
 };
 
-inline uint64_t hardware_id() { return (static_cast<uint64_t>(NRF_FICR->DEVICEID[1]) << 32) | NRF_FICR->DEVICEID[0]; }
+inline uint64_t hardware_id()
+{
+#if defined(TARGET_NRF52840)
+	return (static_cast<uint64_t>(NRF_FICR->DEVICEID[1]) << 32) | NRF_FICR->DEVICEID[0];
+#else
+	return 0;
+#endif
+}
 
 inline void restart_board() { NVIC_SystemReset(); }
 

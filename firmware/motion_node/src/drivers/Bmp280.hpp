@@ -52,8 +52,8 @@ private:
 			return Found::Error;
 		}
 
-		const int32_t raw_pressure = word(data);
-		const int32_t raw_temperature = word(data + 3);
+		const int32_t raw_pressure = twenty_bits(data);
+		const int32_t raw_temperature = twenty_bits(data + 3);
 
 		if (raw_pressure == NOT_MEASURED || raw_temperature == NOT_MEASURED) {
 			return Found::Nothing;
@@ -67,7 +67,10 @@ private:
 
 	static constexpr int32_t NOT_MEASURED = 0x80000;
 
-	static int32_t word(const uint8_t *data) { return (static_cast<int32_t>(data[0]) << 12) | (static_cast<int32_t>(data[1]) << 4) | (data[2] >> 4); }
+	static int32_t twenty_bits(const uint8_t *data)
+	{
+		return (static_cast<int32_t>(data[0]) << 12) | (static_cast<int32_t>(data[1]) << 4) | (data[2] >> 4);
+	}
 
 	/// The data sheet's 3.11.3, with the trimming values dig_T1… and dig_P1… in _trim.
 	int32_t fine_temperature(int32_t raw) const
