@@ -44,7 +44,7 @@ quality: venv
 	done
 	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
 
-# The model that ships in px4_tinyml/pretrained/ and px4_module/, from the same flights: about 12 minutes.
+# The model that ships in px4_tinyml/pretrained/ and px4_module/, from the same flights: about 15 minutes.
 pretrained: venv toolchain
 	$(FLY_QUALITY)
 	$(BIN)/px4-tinyml dataset build/quality/flights --out build/quality/default
