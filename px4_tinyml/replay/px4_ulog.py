@@ -45,7 +45,8 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     """
     log = UlogFile.read(path.read_bytes(), str(path))
     imu = log.topic("sensor_combined")
-    if imu is None or not all(imu.has(name) for name in ("timestamp", "gyro_rad", "accelerometer_m_s2")):
+    vectors = ("gyro_rad", "accelerometer_m_s2")
+    if imu is None or not all(imu.has(name) and imu[name].shape[1:] == (3,) for name in vectors):
         raise LogError(f"{path}: no sensor_combined to play: log with PX4's default profile (SDLOG_PROFILE bit 0)")
     made = host.made
     air = _air_data(log, imu, made)
@@ -112,7 +113,7 @@ def write_ulog(host: Px4Host, played: PlayedUlog, path: Path) -> None:
         if len(published) or name == DECISIONS:
             added.append(Added(host.made.topic(name)[1], published.rows, played.offset[published.event]))
     text = f"px4-tinyml replay, not the vehicle: spec {host.spec.hash[:16]}"
-    data = add_topics(played.log, added, {INFORMATION: text})
+    data = add_topics(played.log, added, {INFORMATION: text}, int(played.offset[0]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

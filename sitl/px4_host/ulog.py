@@ -17,7 +17,7 @@ from px4_tinyml.collect.ulog_file import HEADER_SIZE, Topic, UlogFile
 from px4_tinyml.errors import LogError
 from px4_tinyml.sitl.px4_host.messages import Message
 
-_DEFINITIONS = b"BFIMPQ"
+_FLAGS_SIZE = 40
 _APPENDED_OFFSETS = HEADER_SIZE + 3 + 16
 """Where the flag bits message keeps the offsets of appended data (three of 64 bits)."""
 _NO_ID = 0xFFFF
@@ -34,8 +34,13 @@ class Added:
 
 def message_fields(topic: Topic, message: Message) -> dict[str, NDArray[Any]]:
     """The fields of a logged topic that the message has too, for Script.messages."""
-    names = [f.name for f in message.fields if topic.has(f.name) and topic[f.name].shape[1:] == f.shape]
-    return {name: topic[name] for name in names}
+    dtype = message.dtype()
+    fields = {f.name: topic[f.name] for f in message.fields if topic.has(f.name)}
+    return {
+        name: values
+        for name, values in fields.items()
+        if values.shape[1:] == dtype[name].shape and values.dtype.kind == dtype[name].base.kind
+    }
 
 
 def message_ends(log: UlogFile, topic: Topic) -> NDArray[np.int64]:
@@ -45,13 +50,13 @@ def message_ends(log: UlogFile, topic: Topic) -> NDArray[np.int64]:
     return np.asarray(topic.offset + 3 + size, np.int64)
 
 
-def add_topics(log: UlogFile, added: Sequence[Added], information: dict[str, str]) -> bytes:
+def add_topics(log: UlogFile, added: Sequence[Added], information: dict[str, str], announce_at: int) -> bytes:
     """The file with topics put into it, each as an instance of its own, and text information.
 
-    Whatever was in it stays, byte by byte. A topic that the log has too is written in the log's format of it.
+    announce_at: where a message of the data section begins, before all that is added. Whatever was in the file stays,
+    byte by byte. A topic that the log has too is written in the log's format of it.
     Raises LogError when a format of the log has no room for the topic's fields, or no message id is free.
     """
-    definitions_end = _definitions_end(log.data)
     formats = [b"F" + f"{a.message.name}:{a.message.ulog_format}".encode() for a in added if not _known(log, a.message)]
     texts = [_information(key, text) for key, text in information.items()]
     ids = _free_ids(log, len(added))
@@ -59,24 +64,24 @@ def add_topics(log: UlogFile, added: Sequence[Added], information: dict[str, str
         b"A" + struct.pack("<BH", _free_instance(log, a.message.name), i) + a.message.name.encode()
         for a, i in zip(added, ids, strict=True)
     ]
-    head = b"".join(struct.pack("<H", len(m) - 1) + m for m in (*formats, *texts, *subscriptions))
-    pieces = [(definitions_end, head)]
+    pieces = [(_definitions_start(log.data), _messages(*formats, *texts)), (announce_at, _messages(*subscriptions))]
     for a, ident in zip(added, ids, strict=True):
         rows = _in_format_of(log, a)
         start = struct.pack("<HcH", rows.dtype.itemsize + 2, b"D", ident)
-        pieces += [
-            (max(offset, definitions_end), start + row.tobytes())
-            for offset, row in zip(a.offset.tolist(), rows, strict=True)
-        ]
+        pieces += [(offset, start + row.tobytes()) for offset, row in zip(a.offset.tolist(), rows, strict=True)]
     pieces.sort(key=lambda piece: piece[0])
     return _insert(log.data, pieces)
 
 
-def _definitions_end(data: bytes) -> int:
-    place = HEADER_SIZE
-    while place + 3 <= len(data) and data[place + 2] in _DEFINITIONS:
-        place += 3 + (data[place] | data[place + 1] << 8)
-    return min(place, len(data))
+def _definitions_start(data: bytes) -> int:
+    """After the header and the flags, which come first. (Where the definitions end is not sure in a damaged file.)"""
+    size = struct.unpack_from("<H", data, HEADER_SIZE)[0]
+    flags = data[HEADER_SIZE + 2 : HEADER_SIZE + 3] == b"B" and size >= _FLAGS_SIZE
+    return HEADER_SIZE + 3 + size if flags else HEADER_SIZE
+
+
+def _messages(*kinds_and_bodies: bytes) -> bytes:
+    return b"".join(struct.pack("<H", len(message) - 1) + message for message in kinds_and_bodies)
 
 
 def _known(log: UlogFile, message: Message) -> bool:

@@ -255,11 +255,19 @@ static void timers()
 	px4_host::set_clock(1000000_s); // a jump, not a wait
 	EXPECT(item.runs == 13);
 
+	item.ScheduleDelayed(500000);
+	px4_host::set_clock(7_s); // set back: still half a second to go
+	EXPECT(item.runs == 13);
+	px4_host::set_clock(7_s + 499_ms);
+	EXPECT(item.runs == 13);
+	px4_host::set_clock(7_s + 500_ms);
+	EXPECT(item.runs == 14);
+
 	Item *gone = new Item;
 	gone->ScheduleNow();
 	gone->ScheduleDelayed(1);
 	delete gone;
-	px4_host::set_clock(1000001_s);
+	px4_host::set_clock(8_s);
 }
 
 class Parameters : public ModuleParams

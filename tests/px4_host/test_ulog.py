@@ -106,7 +106,7 @@ def test_written_ulog_is_the_log_and_more(host: Px4Host, tmp_path: Path, out: Pa
     source = make_ulog(tmp_path / "flight.ulg")
     done = played(host, source, out)
     old, new = list(messages(source.read_bytes())), list(messages(out.read_bytes()))
-    added = [(*struct.unpack_from("<BH", body), body[3:].decode()) for kind, body in new if kind == b"A"][:4]
+    added = [(*struct.unpack_from("<BH", body), body[3:].decode()) for kind, body in new if kind == b"A"][-4:]
     assert sorted(name for _, _, name in added) == sorted(OURS)
     ids = {ident for _, ident, _ in added}
     assert ids.isdisjoint(struct.unpack_from("<H", body)[0] for kind, body in old if kind == b"D")
@@ -179,6 +179,30 @@ def test_appended_data_and_unannounced_ids(host: Px4Host, tmp_path: Path, out: P
     assert written.endswith(stray + appended)
     announced = [struct.unpack_from("<H", body, 1)[0] for kind, body in messages(written) if kind == b"A"]
     assert 2 not in announced and len(set(announced)) == 6
+
+
+def test_damaged_logs(host: Px4Host, python: Classifier, tmp_path: Path, out: Path) -> None:
+    """Whatever can be read of a damaged log can be read of the written one, and is decided the same."""
+    whole = make_ulog(tmp_path / "flight.ulg", 12.0).read_bytes()
+    rng = np.random.default_rng(8)
+    source, seen = tmp_path / "damaged.ulg", 0
+    for case in range(24):
+        data = bytearray(whole)
+        if case % 3 == 0:
+            del data[int(rng.integers(len(data))) :]
+        reach = len(data) if case % 3 < 2 else 1500  # the definitions
+        for place in rng.integers(0, reach, rng.integers(1, 40)):
+            data[place] = rng.integers(256)
+        source.write_bytes(data)
+        try:
+            done = played(host, source, out)
+        except LogError:
+            continue
+        seen += 1
+        assert compare(("python", "px4-host"), python.run(done.events), done.result, host.spec).first == ""
+        before, after = UlogFile.read(bytes(data), "damaged"), UlogFile.read(out.read_bytes(), "out")
+        assert before.counts().items() <= after.counts().items()
+    assert seen > 12
 
 
 def test_logs_that_cannot_be_played(host: Px4Host, tmp_path: Path, out: Path) -> None:

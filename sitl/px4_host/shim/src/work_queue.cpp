@@ -116,6 +116,13 @@ hrt_abstime ScheduledWorkItem::next_deadline()
 	return next;
 }
 
+void ScheduledWorkItem::move_deadlines(hrt_abstime earlier_us)
+{
+	for (ScheduledWorkItem *item : timers()) {
+		item->_deadline_us -= std::min(earlier_us, item->_deadline_us);
+	}
+}
+
 void ScheduledWorkItem::fire_due()
 {
 	px4_host::Pause own;
@@ -148,7 +155,12 @@ uint64_t now_us() { return clock_us; }
 
 void set_clock(uint64_t time_us)
 {
-	if (time_us > clock_us + JUMP_US) {
+	if (time_us < clock_us) {
+		// Only the simulated clock runs backwards: what waits waits no longer than it would have.
+		px4::ScheduledWorkItem::move_deadlines(clock_us - time_us);
+		clock_us = time_us;
+
+	} else if (time_us > clock_us + JUMP_US) {
 		clock_us = time_us;
 	}
 

@@ -22,6 +22,9 @@ public:
 	/// When the next timer is due; NEVER when none is set.
 	static hrt_abstime next_deadline();
 
+	/// The clock was set back.
+	static void move_deadlines(hrt_abstime earlier_us);
+
 	/// Schedule what is due by now.
 	static void fire_due();
 
