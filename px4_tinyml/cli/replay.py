@@ -14,7 +14,7 @@ from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
 from px4_tinyml.replay.replay import Replay, Replayed
-from px4_tinyml.replay.targets import TARGETS
+from px4_tinyml.replay.targets import BY_NAME_ONLY, TARGETS
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         "--targets",
         type=lambda text: text.split(","),
         metavar="A,B",
-        help=f"which ones (default: all that can run here of {','.join(TARGETS)})",
+        help=f"which ones of {','.join(TARGETS)} (default: all that can run here, without {','.join(BY_NAME_ONLY)})",
     )
     parser.add_argument(
         "--ulog-out",

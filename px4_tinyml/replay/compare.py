@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from px4_tinyml.classify.decision import DECISION_FIELDS
 from px4_tinyml.classify.pipeline import Classification
 from px4_tinyml.spec import PipelineSpec
-from px4_tinyml.types import Bool
+from px4_tinyml.types import I8, Bool
 from px4_tinyml.units import US_PER_S
 
 
@@ -34,14 +34,13 @@ class Comparison:
 def compare(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec) -> Comparison:
     """Compare window by window, in order. names: how to call the two in the explanation."""
     both = min(len(a), len(b))
-    inputs: Bool = a.inputs[:both] != b.inputs[:both]
-    outputs: Bool = a.outputs[:both] != b.outputs[:both]
+    inputs, outputs = _told(a.inputs, b.inputs, both), _told(a.outputs, b.outputs, both)
     fields = {name: _differs(a.decisions[name][:both], b.decisions[name][:both]) for name in DECISION_FIELDS}
     decisions = np.logical_or.reduce(list(fields.values()))
     differs = inputs.any(axis=1) | outputs.any(axis=1) | decisions
     windows = max(len(a), len(b))
     mismatches = int(differs.sum()) + windows - both
-    if mismatches == 0 and a.counts != b.counts:
+    if mismatches == 0 and _counts_differ(a, b):
         mismatches = 1
     return Comparison(
         windows=windows,
@@ -53,6 +52,17 @@ def compare(names: tuple[str, str], a: Classification, b: Classification, spec: 
     )
 
 
+def _told(a: I8, b: I8, both: int) -> Bool:
+    """Which int8 values differ, of targets that tell them: a node and PX4 report their decisions only."""
+    if a.shape[1] == 0 or b.shape[1] == 0:
+        return np.zeros((both, 0), np.bool_)
+    return np.asarray(a[:both] != b[:both], np.bool_)
+
+
+def _counts_differ(a: Classification, b: Classification) -> list[str]:
+    return [key for key in a.counts if key in b.counts and a.counts[key] != b.counts[key]]
+
+
 def _differs(a: NDArray[np.generic], b: NDArray[np.generic]) -> Bool:
     different = a != b
     return np.asarray(different.any(axis=tuple(range(1, different.ndim))), np.bool_)
@@ -61,20 +71,16 @@ def _differs(a: NDArray[np.generic], b: NDArray[np.generic]) -> Bool:
 def _explain(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, differs: Bool) -> str:
     first, second = names
     if not differs.any():
-        what = [
-            f"{key} {a.counts[key]} in {first}, {b.counts[key]} in {second}"
-            for key in a.counts
-            if a.counts[key] != b.counts[key]
-        ]
+        what = [f"{key} {a.counts[key]} in {first}, {b.counts[key]} in {second}" for key in _counts_differ(a, b)]
         return "the windows both have are the same, but: " + "; ".join(what)
     w = int(np.argmax(differs))
     start_us = [int(side.decisions["start_us"][w]) for side in (a, b)]
     where = f"window {w} ({start_us[0] / US_PER_S:.6f} s)"
     if start_us[0] != start_us[1]:
         return f"{where}: starts at {start_us[0]} µs in {first}, {start_us[1]} µs in {second}"
-    if (a.inputs[w] != b.inputs[w]).any():
+    if _told(a.inputs, b.inputs, w + 1)[w].any():
         return f"{where}: {_input(names, a, b, spec, w)}"
-    if (a.outputs[w] != b.outputs[w]).any():
+    if _told(a.outputs, b.outputs, w + 1)[w].any():
         pairs = f"{first} {a.outputs[w].tolist()}, {second} {b.outputs[w].tolist()}"
         return f"{where}: the inputs are the same, the int8 outputs ({', '.join(spec.labels)}) are not: {pairs}"
     found = [

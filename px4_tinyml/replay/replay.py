@@ -17,7 +17,7 @@ from px4_tinyml.replay.compare import Comparison, compare
 from px4_tinyml.replay.px4 import PAIR, Px4Target
 from px4_tinyml.replay.px4_host import Px4Host
 from px4_tinyml.replay.px4_ulog import play_ulog, write_ulog
-from px4_tinyml.replay.targets import PX4, TARGETS, Runner
+from px4_tinyml.replay.targets import BY_NAME_ONLY, PX4, TARGETS, Runner
 from px4_tinyml.types import FlightLog
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Replay:
         self._px4_host: Px4Host | None = None
         self._px4 = None if px4 is None else Px4Target(bundle, px4)
         self.runners: dict[str, Runner] = {}
-        for name in dict.fromkeys(targets or TARGETS):
+        for name in dict.fromkeys(targets or (name for name in TARGETS if name not in BY_NAME_ONLY)):
             if name == PX4 and self._px4 is not None:
                 continue
             if name == PX4:

@@ -12,6 +12,7 @@ from px4_tinyml.generate.cortex_m import CPUS, build_cortex_m
 from px4_tinyml.generate.host import build_host
 from px4_tinyml.replay.cortex_m import emulator, run_cortex_m
 from px4_tinyml.replay.host import run_host
+from px4_tinyml.replay.node import build_node, run_node
 from px4_tinyml.replay.px4_host import Px4Host
 
 Runner = Callable[[Feed], Classification]
@@ -40,19 +41,30 @@ def _px4_host(bundle: ModelBundle) -> Runner:
     return Px4Host(bundle).run
 
 
+def _node(bundle: ModelBundle) -> Runner:
+    emulator()
+    image = build_node(bundle)
+    return lambda events: run_node(image, events, bundle.spec)
+
+
 TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {
     "python": _python,
     "tflm": _tflm,
     "host": _host,
     "px4-host": _px4_host,
     **{cpu: partial(_cortex_m, cpu=cpu) for cpu in CPUS},
+    "node": _node,
 }
 """Name → what builds a runner for a bundle (once); raises ToolchainError where the target cannot run here.
 
 python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
 px4-host: the PX4 module with its topics, in a stand-in for PX4.
 cortex-m4, cortex-m7: the same C++, compiled for a bare Arm processor that QEMU emulates.
+node: the Arduino sketch there, samples and MAVLink over serial ports, decisions only; see docs/node_emulated.md.
 """
+
+BY_NAME_ONLY = frozenset({"node"})
+"""Targets that take part only when they are named: a byte at a time, a long log takes minutes."""
 
 PX4 = "px4"
 """A PX4 SITL build of the user's. It makes samples of its own of a feed, so it is no runner: see replay/px4.py."""
