@@ -160,6 +160,7 @@ class Recording:
                 path = path.with_name(f"{name}_{number}.tlog")
         self._recorder = Recorder(path, self._session)
         self._first_us = received_us
+        self._told = time.monotonic()
         log.info("%s %s", "going on with" if self._recorder.resumed else "recording to", path)
 
     def _give_up_waiting(self) -> None:

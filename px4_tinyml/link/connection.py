@@ -28,6 +28,8 @@ COMPANION = 191
 """MAV_COMP_ID_ONBOARD_COMPUTER."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 2.0
 CLOCK_STEP_US = 5_000_000
+MAX_FRAMERS = 64
+"""Senders whose half frames are remembered: programs that come and go each leave one."""
 # Waiting does not mend these: another program has the port, or the address is not this machine's.
 _HOPELESS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY}
 
@@ -272,6 +274,8 @@ class Link:
             framer = self._framers.get(chunk.peer)
             if framer is None:
                 framer = self._framers[chunk.peer] = Framer(port.datagrams, self.statistics)
+                if len(self._framers) > MAX_FRAMERS:
+                    del self._framers[next(iter(self._framers))]
             if chunk.dropped:
                 self.statistics.note_kernel_drop(chunk.dropped)
             for frame in framer.feed(chunk.data, now_us - chunk.age_us):

@@ -87,22 +87,25 @@ class Framer:
         self._rest = b""
         self._rest_since_us = 0
         self._bad_until = 0
+        self._final = False
         self._extras = _crc_extras()
 
     def feed(self, data: bytes, received_us: int) -> list[Frame]:
         """Frames completed by these bytes."""
         frames: list[Frame] = []
-        place = 0
-        if self._rest:
-            stale = received_us - self._rest_since_us > STALE_US
-            # A datagram that starts with a good frame does not continue the one before.
-            if stale or (self._datagrams and self._good_inside(data, 0, 1, len(data))):
-                self._give_up(frames)
-            data = self._rest + data
+        place, stale = 0, False
         had_rest = bool(self._rest)
+        if had_rest:
+            # A datagram that starts with a good frame does not continue the one before.
+            if self._datagrams and self._inside(data, 0, 1, len(data)) > 0:
+                self._give_up(frames)
+            stale = received_us - self._rest_since_us > STALE_US
+            data = self._rest + data
         end = len(data)
         while place < end:
             size = self._take(data, place, end, received_us, frames)
+            if size == 0 and stale and place == 0:
+                size = self._take_final(data, 0, received_us, frames)
             if size > 0:
                 self._bad_until = 0
                 place += size
@@ -149,8 +152,11 @@ class Framer:
         if after > end:
             return 0
         if extra is None:
-            if not _frame_may_follow(data, after, end) or self._good_inside(data, place + 1, after, end):
+            inside = self._inside(data, place + 1, after, end)
+            if inside > 0 or not _frame_may_follow(data, after, end):
                 return -1
+            if inside == 0 and not (self._datagrams or self._final):
+                return 0
         else:
             crc = crc_hqx(extra, crc_hqx(data[place + 1 : checked].translate(_MIRROR), 0xFFFF))
             if crc != int.from_bytes(data[checked : checked + 2].translate(_MIRROR), "big"):
@@ -169,16 +175,19 @@ class Framer:
         self._statistics.garbage_bytes += max(0, found - max(place, self._bad_until))
         return found
 
-    def _good_inside(self, data: bytes, place: int, stop: int, end: int) -> bool:
-        """Whether a frame of a known message starts between place and stop. Counts nothing."""
+    def _inside(self, data: bytes, place: int, stop: int, end: int) -> int:
+        """Whether a good frame of a known message starts between place and stop: 1 yes, 0 that is not all there, −1 no.
+
+        Counts nothing.
+        """
         held, self._bad_until = self._bad_until, end
-        found: list[Frame] = []
+        best = -1
         for at in range(place, stop):
-            known = data[at] in (MAGIC_V1, MAGIC_V2) and self._number(data, at, end) in self._extras
-            if known and self._take(data, at, end, 0, found) > 0:
-                break
+            if data[at] in (MAGIC_V1, MAGIC_V2) and self._number(data, at, end) in self._extras:
+                size = self._take(data, at, end, 0, [])
+                best = max(best, min(size, 1))
         self._bad_until = held
-        return bool(found)
+        return best
 
     @staticmethod
     def _number(data: bytes, place: int, end: int) -> int:
@@ -190,16 +199,20 @@ class Framer:
         return data[place + 7] | data[place + 8] << 8 | data[place + 9] << 16
 
     def _give_up(self, frames: list[Frame]) -> None:
-        """The beginning of a frame that will not be finished: look for frames behind its first byte."""
+        """What waits will not be finished: take what is a frame as it stands."""
         data, self._rest = self._rest, b""
         place, end = 0, len(data)
         while place < end:
-            size = self._take(data, place, end, self._rest_since_us, frames) if place else -1
-            if size > 0:
-                place += size
-            else:
-                place = self._skip(data, place, end)
+            size = self._take_final(data, place, self._rest_since_us, frames)
+            place = place + size if size > 0 else self._skip(data, place, end)
         self._bad_until = 0
+
+    def _take_final(self, data: bytes, place: int, received_us: int, frames: list[Frame]) -> int:
+        """The same when nothing more is waited for: size of the frame, −1 for none."""
+        self._final = True
+        size = self._take(data, place, len(data), received_us, frames)
+        self._final = False
+        return size or -1
 
 
 def _frame_may_follow(data: bytes, place: int, end: int) -> bool:

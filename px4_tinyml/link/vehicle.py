@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 ARDUPILOT = 3
 NO_AUTOPILOT = 8
 ONBOARD_CONTROLLER = 18
+IMU_NODE = 40
+"""MAV_TYPE_IMU: a sensor node. An autopilot beside it would be heard within ALONE_S."""
+ALONE_S = 3.0
 LOOK_ROUND_S = 1.3
 """After the first vehicle: heartbeats come once a second, so another one is heard by then."""
 HEARTBEAT, COMMAND_ACK = 0, 77
@@ -378,12 +381,13 @@ class Fleet:
         self._beat = HeartbeatClock(link)
         self.others: dict[int, Vehicle] = {}
         """Vehicles that are here and were not asked for."""
+        self._nodes: dict[int, tuple[float, Vehicle]] = {}
 
     def watch(self, frames: list[Frame]) -> list[Vehicle]:
         """Give it all that is received; the vehicles that are new among them."""
         self._beat.tick()
         new = []
-        for vehicle in autopilots(frames):
+        for vehicle in (*autopilots(frames), *self._lone_nodes(frames)):
             if self._system not in (None, vehicle.system):
                 self.others[vehicle.system] = vehicle
             elif vehicle.system not in self.streams:
@@ -392,6 +396,15 @@ class Fleet:
         for streams in self.streams.values():
             streams.watch(frames)
         return new
+
+    def _lone_nodes(self, frames: list[Frame]) -> list[Vehicle]:
+        """Sensor nodes (docs/node.md) that are here without an autopilot, as on their own USB port."""
+        for frame in frames:
+            if frame.message_id == HEARTBEAT and frame.system not in self._nodes and frame.message.type == IMU_NODE:
+                node = Vehicle(frame.system, frame.component, NO_AUTOPILOT, IMU_NODE)
+                self._nodes[frame.system] = time.monotonic(), node
+        patient = time.monotonic() - ALONE_S
+        return [node for since, node in self._nodes.values() if since < patient and node.system not in self.streams]
 
     def release(self) -> None:
         """Back to the vehicles' own rates."""

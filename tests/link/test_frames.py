@@ -122,6 +122,18 @@ def test_messages_nobody_knows_are_frames() -> None:
     assert statistics.garbage_bytes == 0
 
 
+def test_messages_nobody_knows_with_a_magic_in_them() -> None:
+    """What could be the beginning of a frame inside is waited for on a stream, never on datagrams, never for ever."""
+    heartbeat = Vehicle().heartbeat()
+    unknown = unknown_frame(b"12" + heartbeat[:15])
+    assert [f.message_id for f in Framer(True).feed(unknown, 0)] == [UNKNOWN]
+    framer = Framer(False)
+    assert framer.feed(unknown, 0) == []
+    assert [f.message_id for f in framer.feed(Vehicle().attitude(), 10)] == [UNKNOWN, 30]
+    assert framer.feed(unknown, 20) == []
+    assert [f.message_id for f in framer.feed(heartbeat[:4], 30 + STALE_US)] == [UNKNOWN]
+
+
 def test_the_beginning_of_a_frame_that_is_none_is_given_up() -> None:
     """A lone magic must not hold heartbeats of a slow link back for minutes."""
     vehicle = Vehicle()
@@ -132,6 +144,14 @@ def test_the_beginning_of_a_frame_that_is_none_is_given_up() -> None:
     frames = framer.feed(vehicle.heartbeat(), STALE_US + 2)
     assert [frame.sequence for frame in frames] == [0, 1]
     assert statistics.garbage_bytes == 10
+
+
+def test_the_rest_of_a_frame_may_come_late() -> None:
+    """This program was kept from running between two reads: the frame they cut is whole."""
+    frame = Vehicle().attitude()
+    framer = Framer()
+    assert framer.feed(frame[:20], 0) == []
+    assert [f.data for f in framer.feed(frame[20:], 100 * STALE_US)] == [frame]
 
 
 def test_a_datagram_that_begins_well_does_not_continue_the_one_before() -> None:
