@@ -46,4 +46,4 @@ def add_truth(log: Path, out: Path, plan: FlightPlan, rows: Sequence[SlowRow]) -
         to["length_u"] = to["length_v"] = length_uv
         to["gust_n"], to["gust_e"], to["gust_d"] = row.gust_n, row.gust_e, row.gust_d
     place = imu.offset[np.searchsorted(logged_us, truth["timestamp"])]
-    out.write_bytes(add_topics(ulog, [Added(message, truth, place)], information))
+    out.write_bytes(add_topics(ulog, [Added(message, truth, place)], information, int(imu.offset[0])))
