@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.004
-"""Frames are taken together for so long: a third of the wake-ups, and still told within 10 ms."""
+GATHER_S = 0.006
+"""On a busy link frames are taken together for so long: fewer wake-ups, and still told within 10 ms."""
 STEP_S = 0.1
 STATUS_S = 1.0
 EVERY_SAMPLE_HZ = 400.0
@@ -30,6 +30,8 @@ EVERY_SAMPLE_HZ = 400.0
 are means as in a log. Of fewer, propeller vibration aliases into the band of turbulence."""
 LEAST_HZ = 50.0
 HIGHRES_IMU_SIZE = 75
+ARDUPILOT = 3
+"""MAV_AUTOPILOT_ARDUPILOTMEGA."""
 SLOW_S = 10.0
 """An IMU that stays too slow for this long is warned about."""
 
@@ -124,7 +126,7 @@ class Live:
             UncertainKeeper(args.keep_dir, spec, bundle.sha256, sender, limit_mb=args.keep_mb) if args.keep else None
         )
         self._recorder: Recorder | None = None
-        rate_hz = args.rate or imu_rate_hz(link.address)
+        rate_hz = args.rate or max(imu_rate_hz(link.address, vehicle), spec.rate_hz)
         self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
         self._streams = request_streams(
             link, vehicle, rate_hz, heartbeat=not args.report, enough_hz=min(rate_hz, self._needed_hz)
@@ -272,8 +274,13 @@ class Live:
         log.info("%s: %s%s", self._vehicle, told, f" ({spoilt})" if spoilt else "")
 
 
-def imu_rate_hz(address: LinkAddress) -> float:
-    """IMU messages a second to ask for: all there are, or what half of a serial link has room for."""
+def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:
+    """IMU messages a second to ask for: all there are, or what half of a serial link has room for.
+
+    ArduPilot's RAW_IMU is low-pass filtered (INS_ACCEL_FILTER, 20 Hz): the least will do.
+    """
+    if vehicle.autopilot == ARDUPILOT:
+        return LEAST_HZ
     if address.kind != "serial":
         return EVERY_SAMPLE_HZ
     return min(EVERY_SAMPLE_HZ, max(LEAST_HZ, 0.5 * address.baud / 10 / HIGHRES_IMU_SIZE))

@@ -227,7 +227,7 @@ def test_what_no_sensor_reads_is_left_out() -> None:
 def test_memory_stays_flat(bundle: ModelBundle, library: Path) -> None:
     """What is held after three boots is held after twelve (a day: bench_live.py); numpy's own caches fill slowly."""
     rng, sender = np.random.default_rng(1), Sender(1)
-    frames = [frame for _, frame in FLIGHTS["px4"](sender, rng, 20.0, 0)]
+    frames = [frame for _, frame in FLIGHTS["px4"](sender, rng, 10.0, 0)]
     companion = Companion(HostPipeline(library, bundle.spec), 1, 1)
     report = MavlinkReport(bundle.spec, lambda message: True)
     held = []
@@ -237,10 +237,10 @@ def test_memory_stays_flat(bundle: ModelBundle, library: Path) -> None:
             for at in range(0, len(frames), 9):
                 report.decided(companion.take(frames[at : at + 9]))
                 report.repeat(companion.newest_us)
-                report.heartbeat(20.0 * (boot + at / len(frames)))
+                report.heartbeat(10.0 * (boot + at / len(frames)))
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert companion.counts["reset_backwards"] == 11 and report.sent["DEBUG_FLOAT_ARRAY"] > 1000
+    assert companion.counts["reset_backwards"] == 11 and report.sent["DEBUG_FLOAT_ARRAY"] > 500
     assert held[-1] - held[2] < 20_000, held
