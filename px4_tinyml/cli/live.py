@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
         "x86-64 only); numpy needs neither and takes ten times the work. All give the same bits; auto is host, else "
         "tflm.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`, or pretrained")
     parser.add_argument("url", metavar="URL", help="where the vehicle is")
     parser.add_argument("--report", action="store_true", help="tell the vehicle by MAVLink (docs/live.md)")
     parser.add_argument("--json", action="store_true", help="print JSON lines (docs/live.md)")
