@@ -19,7 +19,8 @@ from px4_tinyml.errors import LinkError
 ACCEL, GYRO, MAG, BARO = 0x7, 0x38, 0x1C0, 0x1A00
 """Groups of HIL_SENSOR.fields_updated; PX4 takes a group only when all of its bits are set."""
 _FREE_RUN_S = 0.0025
-_PATIENCE_S = 0.25
+_PATIENCE_S = 2.0
+"""A loaded computer may take its time; where PX4 does not mean to answer, this is lost once."""
 _STALL_S = 20.0
 _ARMED = 128
 
