@@ -32,6 +32,8 @@ LEAST_HZ = 50.0
 HIGHRES_IMU_SIZE = 75
 ARDUPILOT = 3
 """MAV_AUTOPILOT_ARDUPILOTMEGA."""
+ALIASING_SAMPLES = 3
+"""HIGHRES_IMU messages a slot, of fewer than that some are missing."""
 SLOW_S = 10.0
 """An IMU that stays too slow for this long is warned about."""
 
@@ -203,21 +205,27 @@ class Live:
         self._view.tick()
 
     def _warn_if_slow(self, now: float, imu_hz: float) -> None:
-        """Say once why no window is classified."""
-        if imu_hz >= self._needed_hz or not self._link.connected:
+        """Say once why no window is classified, or why decisions may be wrong."""
+        counts = self._companion.stream
+        enough_hz = ALIASING_SAMPLES * self._spec.rate_hz if counts.imu["HIGHRES_IMU"] else self._needed_hz
+        if imu_hz >= enough_hz or not self._link.connected:
             self._slow_since = None
             return
         if self._slow_since is None:
             self._slow_since = now
         elif now - self._slow_since >= SLOW_S and not self._slow_told:
             self._slow_told = True
-            why = ""
-            if self._companion.stream.raw_counts:
-                why = ". It sends RAW_IMU, which only ArduPilot gives in known units"
-            log.warning(
-                "%s: %.1f IMU samples a second, the bundle needs %.0f: windows with many gaps are not classified%s",
-                self._vehicle, imu_hz, self._needed_hz, why,
-            )  # fmt: skip
+            if imu_hz < self._needed_hz:
+                why = ". It sends RAW_IMU, which only ArduPilot gives in known units" if counts.raw_counts else ""
+                log.warning(
+                    "%s: %.1f IMU samples a second, the bundle needs %.0f: windows with many gaps are not classified%s",
+                    self._vehicle, imu_hz, self._needed_hz, why,
+                )  # fmt: skip
+            else:
+                log.warning(
+                    "%s: %.0f HIGHRES_IMU a second are not all its samples: propeller vibration may read as turbulence: "
+                    "use a faster link, or a bundle trained on such logs (docs/live.md)", self._vehicle, imu_hz,
+                )  # fmt: skip
 
     def _status(self, imu_hz: float, baro_hz: float) -> dict[str, Any]:
         counts, statistics = self._companion.stream, self._link.statistics
