@@ -223,7 +223,7 @@ class Live:
                 )  # fmt: skip
             else:
                 log.warning(
-                    "%s: %.0f HIGHRES_IMU a second are not all its samples: propeller vibration may read as turbulence: "
+                    "%s: %.0f HIGHRES_IMU a second are not all its samples: vibration may read as turbulence: "
                     "use a faster link, or a bundle trained on such logs (docs/live.md)", self._vehicle, imu_hz,
                 )  # fmt: skip
 

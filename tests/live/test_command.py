@@ -160,7 +160,7 @@ def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle
             "IMU samples a second, the bundle needs 41: windows with many gaps are not classified",
             "no complete window",
         ),
-        (60, "HIGHRES_IMU a second are not all its samples: propeller vibration may read as turbulence", "uncertain"),
+        (60, "HIGHRES_IMU a second are not all its samples: vibration may read as turbulence", "uncertain"),
     ],
 )
 def test_an_imu_that_is_too_slow_is_said(folder: Path, rate_hz: int, said: str, end: str) -> None:
