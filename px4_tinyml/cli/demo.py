@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the steps, saying what each one found."""
     from px4_tinyml.cli.dataset import print_summary
+    from px4_tinyml.cli.generate import reference, wheel_arena_bytes
     from px4_tinyml.cli.replay import as_json, print_table
     from px4_tinyml.cli.workflow import print_metrics, train_bundle
     from px4_tinyml.collect import read_log
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.errors import ParityError
     from px4_tinyml.generate.host import generate_host
+    from px4_tinyml.generate.px4 import generate_px4
     from px4_tinyml.replay.replay import Replay
     from px4_tinyml.report import write_report
     from px4_tinyml.sitl import fly
@@ -59,11 +61,12 @@ def run(args: argparse.Namespace) -> int:
     bundle = train_bundle(dataset, out / "bundle", TrainOptions(seed=args.seed, epochs=EPOCHS))
     print_metrics(bundle.manifest["metrics"])
 
-    heading(4, "C++ for this computer")
+    heading(4, "C++: for this computer, and a module for PX4")
     generate_host(bundle, out / "host")
-    print(f"CMake project: {out / 'host'}")
+    generate_px4(bundle, out / "px4", reference(bundle), wheel_arena_bytes(bundle))
+    print(f"CMake project: {out / 'host'}\nPX4 module:    {out / 'px4'} (its README says how to build it)")
 
-    heading(5, "the test flights replayed through Python, TFLite Micro and C++")
+    heading(5, "the test flights replayed through Python, TFLite Micro, C++ and the PX4 module")
     replay = Replay(bundle)
     test = {flight["source"] for flight in dataset.flights if flight["part"] == "test"}
     flights = [flight for path in logs if path.name in test for flight in read_log(path)]
