@@ -39,6 +39,7 @@ def bundle() -> ModelBundle:
     """The conv model behind the preset imu6. It has random weights and never says more than 0.3."""
     spec = dataclasses.replace(
         PRESETS["imu6"],
+        labels=("level", "turbulence", "climb", "descend"),  # the model says the second and third most
         offset=(0.1, -0.2, -9.8, 0.0, 0.01, 0.0),
         inv_scale=(0.4, 0.4, 0.3, 2.0, 2.0, 3.0),
         decision=DecisionSpec(enter=0.285, leave=0.28),
