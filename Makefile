@@ -6,8 +6,9 @@ EXTRAS := train,tflm,sim,live,test,dev
 STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc)
 
-# Compiler and emulator for Cortex-M, as Debian and Ubuntu call them.
-TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
+# Compilers and emulators for Cortex-M and AVR, as Debian and Ubuntu call them.
+TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm \
+	arduino-builder arduino-core-avr arduino-ctags gcc-avr avr-libc simavr
 
 .PHONY: demo test venv toolchain lint bench quality pretrained clean
 .DEFAULT_GOAL := demo

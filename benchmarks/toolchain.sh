@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs the Debian packages given, unless the Cortex-M compiler and the emulator already work.
+# Installs the Debian packages given, unless the compilers and emulators (Cortex-M, AVR) already work.
 works() {
-	command -v qemu-system-arm >/dev/null &&
+	command -v qemu-system-arm >/dev/null && command -v arduino-builder >/dev/null &&
+		command -v avr-g++ >/dev/null && command -v simavr >/dev/null &&
 		echo 'int main() {}' | arm-none-eabi-g++ --specs=nosys.specs -x c++ -include stdint.h - -o /dev/null 2>/dev/null
 }
 
@@ -18,4 +19,4 @@ fi
 if [ "$as_root" != false ] && command -v apt-get >/dev/null; then
 	$as_root apt-get update -qq && $as_root apt-get install -qq -y --no-install-recommends "$@"
 fi
-works || echo "Cortex-M tests will be skipped. Install: apt-get install $*" >&2
+works || echo "Tests for microcontrollers will be skipped. Install: apt-get install $*" >&2

@@ -43,7 +43,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_module_and_tree_is_in_the_wheel(clean: Path) -> None:
     (package,) = (clean / "lib").glob("python*/site-packages/px4_tinyml")
-    for name, inside in (("px4_tinyml", "."), ("sitl", "sitl"), ("px4_module", "_targets/px4_module")):
+    trees = (("px4_module", "_targets/px4_module"), ("firmware", "_targets/firmware"))
+    for name, inside in (("px4_tinyml", "."), ("sitl", "sitl"), *trees):
         assert not files_of(REPOSITORY / name) - files_of(package / inside)
 
 
