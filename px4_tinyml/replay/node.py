@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from pathlib import Path
@@ -69,7 +70,7 @@ class Listener(threading.Thread):
     def lost(self) -> int:
         """Messages missing between the others, by their sequence numbers."""
         numbers = [message.get_seq() for message in self.messages]
-        return sum((b - a - 1) % 256 for a, b in zip(numbers, numbers[1:], strict=False))
+        return sum((b - a - 1) % 256 for a, b in itertools.pairwise(numbers))
 
 
 def status_request() -> bytes:
