@@ -21,7 +21,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from node_talk import missing  # noqa: E402
 
-
 MODELS = HERE.parents[1] / "benchmarks" / "models"
 
 
