@@ -55,7 +55,7 @@ class VectorClock:
 
     def due(self, end_us: int, now_us: int) -> bool:
         """True when it is time. end_us: of the decision; now_us: the newest sample's time."""
-        if not self._period_us or now_us > end_us + self._window_us:
+        if not self._period_us or not 0 <= now_us - end_us <= self._window_us:  # negative: the clock ran backwards
             return False
         if self._last_us is not None and 0 <= now_us - self._last_us < self._period_us:
             return False

@@ -41,6 +41,9 @@ def test_clock_jumps(host: Px4Host, python: Classifier, by_s: float, cause: str 
     resets = {name: count for name, count in result.counts.items() if name.startswith("reset_") and count}
     assert resets == ({f"reset_{cause}": 1} if cause else {}) and len(result) > 30
     assert status_counts(record.printed())["reset_lost"] == 0
+    reports = record.topics["debug_vect"]  # a decision lasts as long as a window, and not at all when time jumps back
+    age_us = reports.clock_us.astype(np.int64) - reports["timestamp"].astype(np.int64)
+    assert len(reports) > 40 and age_us.min() >= 0 and age_us.max() <= 2_560_000
 
 
 def test_sensor_stops_and_comes_back(host: Px4Host, python: Classifier) -> None:

@@ -36,7 +36,7 @@ def records(spec: PipelineSpec, rate_hz: int, count: int = 3000) -> NDArray[np.v
     decision["confidence_q16"] = rng.integers(0, 65537, count)
     decision["probability"][:, : len(spec.labels)] = rng.integers(0, 256, (count, len(spec.labels)))
     decision["label_count"] = len(spec.labels)
-    decision["end_us"] = now - rng.choice([0, 600_000, 2_500_000, 4_000_000], count)
+    decision["end_us"] = now - rng.choice([0, 600_000, 2_500_000, 4_000_000, -15_000_000], count)
     made["now_us"], made["rate_hz"] = now, rate_hz
     made["inference_us"] = rng.integers(0, 5000, count)
     return made
@@ -63,6 +63,7 @@ def test_the_module_tells_what_the_companion_tells(
     texts = set(told["text"].tolist())
     assert texts == ({0, 1, 2} if "turbulence" in spec.labels else {0})
     assert told["due"].any() == (rate_hz > 0)
+    assert not told["due"][made["now_us"] < made["decision"]["end_us"]].any()  # decided before the clock ran backwards
 
 
 def decide(

@@ -95,7 +95,8 @@ public:
 	/// True when it is time; rate 0 is never.
 	bool due(const Decision &decision, uint64_t now_us, uint32_t rate_hz)
 	{
-		if (rate_hz == 0 || now_us > decision.end_us + WINDOW_US) {
+		// Before the decision: the clock ran backwards since.
+		if (rate_hz == 0 || now_us < decision.end_us || now_us - decision.end_us > WINDOW_US) {
 			return false;
 		}
 
