@@ -180,9 +180,8 @@ def _state(r: _Recorder) -> None:
         "vehicle_status", time, armed_time=np.where(armed, armed_us, 0),
         arming_state=np.where(armed, topics.ARMING_STATE_ARMED, topics.ARMING_STATE_DISARMED),
         nav_state=topics.NAVIGATION_STATE_AUTO_MISSION, nav_state_user_intention=topics.NAVIGATION_STATE_AUTO_MISSION,
-        nav_state_display=topics.NAVIGATION_STATE_AUTO_MISSION, vehicle_type=topics.VEHICLE_TYPE_ROTARY_WING,
-        system_type=topics.MAV_TYPE_QUADROTOR, system_id=1, component_id=1, pre_flight_checks_pass=1,
-        power_input_valid=1,
+        vehicle_type=topics.VEHICLE_TYPE_ROTARY_WING, system_type=topics.MAV_TYPE_QUADROTOR, system_id=1,
+        component_id=1, pre_flight_checks_pass=1, power_input_valid=1,
     )  # fmt: skip
     time, s = r.rows(10.0)
     share = np.zeros((len(time), 12))

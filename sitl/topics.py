@@ -45,17 +45,16 @@ FORMATS: dict[str, str] = {
     ),
     "vehicle_status": (
         "uint64_t timestamp;uint64_t armed_time;uint64_t takeoff_time;uint64_t nav_state_timestamp;"
-        "uint32_t valid_nav_states_mask;uint32_t can_set_nav_states_mask;uint8_t arming_state;"
-        "uint8_t latest_arming_reason;uint8_t latest_disarming_reason;uint8_t nav_state_user_intention;"
-        "uint8_t nav_state;uint8_t executor_in_charge;uint8_t nav_state_display;uint8_t hil_state;"
+        "uint32_t valid_nav_states_mask;uint32_t can_set_nav_states_mask;uint16_t failure_detector_status;"
+        "uint8_t arming_state;uint8_t latest_arming_reason;uint8_t latest_disarming_reason;"
+        "uint8_t nav_state_user_intention;uint8_t nav_state;uint8_t executor_in_charge;uint8_t hil_state;"
         "uint8_t vehicle_type;bool failsafe;bool failsafe_and_user_took_over;uint8_t failsafe_defer_state;"
         "bool gcs_connection_lost;uint8_t gcs_connection_lost_counter;bool high_latency_data_link_lost;"
         "bool is_vtol;bool is_vtol_tailsitter;bool in_transition_mode;bool in_transition_to_fw;"
         "uint8_t system_type;uint8_t system_id;uint8_t component_id;bool safety_button_available;"
         "bool safety_off;bool power_input_valid;bool usb_connected;bool open_drone_id_system_present;"
         "bool open_drone_id_system_healthy;bool parachute_system_present;bool parachute_system_healthy;"
-        "bool traffic_avoidance_system_present;bool rc_calibration_in_progress;bool calibration_enabled;"
-        "bool pre_flight_checks_pass;uint8_t[6] _padding0;"
+        "bool rc_calibration_in_progress;bool calibration_enabled;bool pre_flight_checks_pass;uint8_t[6] _padding0;"
     ),
     "wind": (
         "uint64_t timestamp;uint64_t timestamp_sample;float windspeed_north;float windspeed_east;"

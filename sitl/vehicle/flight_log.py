@@ -239,7 +239,7 @@ class FlightLog:
                 self._at_now(
                     "vehicle_status", armed_time=state.armed_us, takeoff_time=state.takeoff_us,
                     arming_state=topics.ARMING_STATE_ARMED if armed else topics.ARMING_STATE_DISARMED,
-                    nav_state=mode, nav_state_user_intention=mode, nav_state_display=mode,
+                    nav_state=mode, nav_state_user_intention=mode,
                     vehicle_type=topics.VEHICLE_TYPE_ROTARY_WING, system_type=topics.MAV_TYPE_QUADROTOR,
                     system_id=state.system_id, component_id=1, pre_flight_checks_pass=1, power_input_valid=1,
                 )
