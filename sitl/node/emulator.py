@@ -25,7 +25,7 @@ COUNTING = ("-icount", "shift=6")
 """The emulator's time is 64 ns an instruction. So it is also a little faster: one thread, no contention."""
 TICKS_AN_INSTRUCTION = 1.6
 START = b"MOTNFEED"
-WORK = struct.Struct("<5Q")
+WORK = struct.Struct("<6Q")
 TIMEOUT_S = 60.0
 CHUNK = 256
 """Records on their way to the board before it has said that it took them."""
@@ -41,6 +41,7 @@ class Work:
     idle_instructions: float
     idle_loops: int
     longest_instructions: float
+    stack_bytes: int
 
 
 class EmulatedNode:
@@ -123,9 +124,9 @@ class EmulatedNode:
         with self._lock:
             self._write(b"c")
             self._await(b"c")
-            busy, busy_loops, idle, idle_loops, longest = WORK.unpack(self._read(WORK.size))
+            busy, busy_loops, idle, idle_loops, longest, stack = WORK.unpack(self._read(WORK.size))
         per = TICKS_AN_INSTRUCTION
-        return Work(busy / per, busy_loops, idle / per, idle_loops, longest / per)
+        return Work(busy / per, busy_loops, idle / per, idle_loops, longest / per, stack)
 
     @property
     def running(self) -> bool:

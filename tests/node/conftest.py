@@ -46,7 +46,7 @@ def pretrained() -> ModelBundle:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where what is built is kept for all processes of a test run."""
+    """Where what only tests build is kept for all processes of a run."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "emulated-node"
 
@@ -55,13 +55,13 @@ Build = Callable[[ModelBundle], Path]
 
 
 @pytest.fixture(scope="session")
-def build(cache: Path) -> Build:
-    """A bundle's node as an image."""
+def build() -> Build:
+    """A bundle's node as an image, kept in the user's cache like what `replay` builds."""
 
     def make(bundle: ModelBundle) -> Path:
         try:
             emulator()
-            return build_node(bundle, cache)
+            return build_node(bundle)
         except ToolchainError as error:
             if "not installed" in str(error):
                 missing(str(error))

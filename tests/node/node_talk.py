@@ -26,22 +26,18 @@ def missing(words: str) -> None:
     pytest.skip(words)
 
 
-def motion(seconds: float, seed: int = 1, rate_hz: int = 25, start_us: int = 10_000_000) -> Feed:
-    """IMU only: calm and shaken by turns, ten seconds each, so that decisions change."""
+def motion(seconds: float, seed: int = 1, rate_hz: int = 25, start_us: int = 10_000_000, baro_hz: int = 0) -> Feed:
+    """Calm and shaken by turns, ten seconds each, so that decisions change; a slow climb for the barometer."""
     rng = np.random.default_rng(seed)
     count = round(seconds * rate_hz)
     time_us = (start_us + (np.arange(count) + 0.5) * 1_000_000 / rate_hz).astype(np.uint64)
     shaken = (np.arange(count) // (10 * rate_hz)) % 2
     noise: Any = rng.normal(0, 1, (count, 6)) * np.array([1, 1, 2, 0.5, 0.5, 0.3])
     imu = np.array([0, 0, -9.81, 0, 0, 0]) + noise * (0.1 + 2 * shaken[:, None])
-    nothing = np.zeros(0)
-    return Feed(
-        time_us,
-        imu.astype(np.float32),
-        nothing.astype(np.uint64),
-        nothing.astype(np.float32),
-        np.zeros(count, np.int64),
-    )
+    baro_us = (start_us + np.arange(round(seconds * baro_hz)) * 1_000_000 / max(baro_hz, 1)).astype(np.uint64)
+    altitude = 100 + 0.3 * np.arange(len(baro_us)) / max(baro_hz, 1) + rng.normal(0, 0.1, len(baro_us))
+    before = np.searchsorted(baro_us, time_us, side="right")
+    return Feed(time_us, imu.astype(np.float32), baro_us, altitude.astype(np.float32), before)
 
 
 def records_of(feed: Feed) -> Records:

@@ -27,6 +27,7 @@ struct Work {
 	uint64_t idle_ticks;  ///< of loops that found nothing to do
 	uint64_t idle_loops;
 	uint64_t longest_ticks;
+	uint64_t stack_bytes; ///< the most that was ever used
 };
 
 class SampleFeed

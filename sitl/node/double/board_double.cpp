@@ -19,6 +19,8 @@ namespace node_double
 
 SampleFeed feed;
 
+uint32_t stack_used();
+
 static constexpr char START[] = "MOTNFEED";
 static constexpr size_t START_SIZE = sizeof(START) - 1;
 
@@ -96,14 +98,29 @@ void SampleFeed::done(uint8_t kind)
 	port.write(&kind, 1);
 
 	if (kind == 'c') {
+		work.stack_bytes = stack_used();
 		port.write(reinterpret_cast<const uint8_t *>(&work), sizeof(work));
 	}
 }
 
 } // namespace node_double
 
+extern "C" uint32_t noinit_end, stack_top;
+
 namespace
 {
+
+constexpr uint32_t PAINT = 0xdeadbeef;
+
+/// Everything between the variables and what is used of the stack already.
+void paint_stack()
+{
+	const uint32_t *const used = static_cast<uint32_t *>(__builtin_frame_address(0)) - 16;
+
+	for (volatile uint32_t *word = &noinit_end; word < used; ++word) {
+		*word = PAINT;
+	}
+}
 
 /// CMSDK timer 0, which counts down 25 million times a second of the emulator's time.
 volatile uint32_t *const timer = reinterpret_cast<volatile uint32_t *>(0x40000000);
@@ -138,8 +155,20 @@ void wait_for_a_byte()
 
 } // namespace
 
+uint32_t node_double::stack_used()
+{
+	const volatile uint32_t *word = &noinit_end;
+
+	while (*word == PAINT) {
+		++word;
+	}
+
+	return static_cast<uint32_t>(&stack_top - word) * sizeof(uint32_t);
+}
+
 int main()
 {
+	paint_stack();
 	timer[2] = 0xffffffff;
 	timer[1] = 0xffffffff;
 	timer[0] = 1;
