@@ -37,7 +37,7 @@ def live(url: str, folder: Path, seconds: float) -> dict[str, float]:
 
 def _record(url: str, folder: Path, seconds: float, gather_s: float) -> dict[str, float]:
     from px4_tinyml.link.record import Recorder
-    from px4_tinyml.link.vehicle import Fleet
+    from px4_tinyml.link.streams import Fleet
 
     with Link(url, gather_s=gather_s) as link, Recorder(folder / f"{gather_s}.tlog") as recorder:
         fleet = Fleet(link, 50.0)

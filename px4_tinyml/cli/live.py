@@ -14,7 +14,6 @@ from px4_tinyml.errors import LogError, SpecError
 if TYPE_CHECKING:
     from px4_tinyml.classify.streaming import Decided, StreamPipeline
     from px4_tinyml.convert.bundle import ModelBundle
-    from px4_tinyml.link.address import LinkAddress
     from px4_tinyml.link.connection import Frame, Link
     from px4_tinyml.link.record import Recorder
     from px4_tinyml.link.vehicle import Vehicle
@@ -25,13 +24,6 @@ GATHER_S = 0.006
 """On a busy link frames are taken together for so long: fewer wake-ups, and still told within 10 ms."""
 STEP_S = 0.1
 STATUS_S = 1.0
-EVERY_SAMPLE_HZ = 400.0
-"""More than an autopilot integrates its IMU at (200 to 250 Hz, IMU_INTEG_RATE up to 400): every sample comes, and slots
-are means as in a log. Of fewer, propeller vibration aliases into the band of turbulence."""
-LEAST_HZ = 50.0
-HIGHRES_IMU_SIZE = 75
-ARDUPILOT = 3
-"""MAV_AUTOPILOT_ARDUPILOTMEGA."""
 ALIASING_SAMPLES = 3
 """HIGHRES_IMU messages a slot, of fewer than that some are missing."""
 SLOW_S = 10.0
@@ -114,7 +106,7 @@ class Live:
         from px4_tinyml.classify.keep import UncertainKeeper
         from px4_tinyml.classify.mavlink_report import MavlinkReport
         from px4_tinyml.cli.live_view import JsonView, TextView
-        from px4_tinyml.link.vehicle import request_streams
+        from px4_tinyml.link.streams import Streams, imu_rate_hz
 
         spec = bundle.spec
         sender = (vehicle.system, vehicle.component)
@@ -130,9 +122,7 @@ class Live:
         self._recorder: Recorder | None = None
         rate_hz = args.rate or max(imu_rate_hz(link.address, vehicle), spec.rate_hz)
         self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
-        self._streams = request_streams(
-            link, vehicle, rate_hz, heartbeat=not args.report, enough_hz=min(rate_hz, self._needed_hz)
-        )
+        self._streams = Streams(link, vehicle, rate_hz, heartbeat=not args.report)
         self._view: JsonView | TextView = (JsonView if args.json else TextView)(spec)
         self._seconds: Counter[str] = Counter()
         self._first_us = 0
@@ -179,13 +169,13 @@ class Live:
 
     def _record(self, frames: list[Frame]) -> None:
         """To the disk; when that fails the classifier goes on."""
-        from px4_tinyml.link.record import Recorder
+        from px4_tinyml.link.record import Recorder, new_recording
 
         if self._args.record is None:
             return
         try:
             if self._recorder is None:
-                self._recorder = Recorder(_new_path(self._args.record, frames[0].received_us), self._facts)
+                self._recorder = Recorder(new_recording(self._args.record, frames[0].received_us), self._facts)
                 log.info("recording to %s", self._recorder.path)
             self._recorder.write(frames)
         except LogError as error:
@@ -282,27 +272,5 @@ class Live:
         log.info("%s: %s%s", self._vehicle, told, f" ({spoilt})" if spoilt else "")
 
 
-def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:
-    """IMU messages a second to ask for: all there are, or what half of a serial link has room for.
-
-    ArduPilot's RAW_IMU is low-pass filtered (INS_ACCEL_FILTER, 20 Hz): the least will do.
-    """
-    if vehicle.autopilot == ARDUPILOT:
-        return LEAST_HZ
-    if address.kind != "serial":
-        return EVERY_SAMPLE_HZ
-    return min(EVERY_SAMPLE_HZ, max(LEAST_HZ, 0.5 * address.baud / 10 / HIGHRES_IMU_SIZE))
-
-
 def _newest_source(counts: Counter[str]) -> str | None:
     return counts.most_common(1)[0][0] if counts else None
-
-
-def _new_path(folder: Path, received_us: int) -> Path:
-    """A .tlog that is not there yet: the time of the first message (UTC)."""
-    name = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(received_us / 1e6))
-    path, number = folder / f"{name}.tlog", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}_{number}.tlog"
-    return path

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from px4_tinyml.link.connection import Frame, Link
     from px4_tinyml.link.record import Recorder
     from px4_tinyml.link.ulog_stream import UlogStream
-    from px4_tinyml.link.vehicle import Fleet
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop by itself after this long")
     parser.add_argument("--system", type=int, metavar="N", help="ask only the vehicle with this system id")
-    parser.add_argument("--rate", type=float, default=50.0, metavar="HZ", help="IMU messages a second (%(default)g)")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: every sample)")
     parser.add_argument("--wait", type=float, default=30.0, metavar="S", help="give up without a vehicle (%(default)g)")
     parser.add_argument("--ulog", action="store_true", help="also stream the vehicle's own full-rate log (PX4)")
     parser.add_argument("--signing-key", type=Path, metavar="FILE", help="MAVLink 2 signing")
@@ -103,10 +102,10 @@ class Recording:
     """One run: link, file, vehicles, and what the terminal shows."""
 
     def __init__(self, link: Link, args: argparse.Namespace) -> None:
-        from px4_tinyml.link.vehicle import Fleet
+        from px4_tinyml.link.streams import Fleet
 
         self._link, self._args = link, args
-        self._fleet: Fleet = Fleet(link, args.rate, args.system)
+        self._fleet = Fleet(link, args.rate, args.system)
         self._recorder: Recorder | None = None
         self._ulogs: list[UlogStream] = []
         self._first_us = self._last_us = 0
@@ -147,17 +146,12 @@ class Recording:
             ulog.watch(frames)
 
     def _begin(self, received_us: int) -> None:
-        """Open the file: its name is the time of the first message (UTC)."""
-        from px4_tinyml.link.record import Recorder
+        """Open the file."""
+        from px4_tinyml.link.record import Recorder, new_recording
 
         path = self._args.out
         if path.suffix != ".tlog":
-            name = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(received_us / 1e6))
-            path = path / f"{name}.tlog"
-            number = 1
-            while path.exists():
-                number += 1
-                path = path.with_name(f"{name}_{number}.tlog")
+            path = new_recording(path, received_us)
         self._recorder = Recorder(path, self._session)
         self._first_us = received_us
         self._told = time.monotonic()

@@ -25,6 +25,16 @@ MAX_TORN = 4 << 20
 _TAIL = 1 << 16
 
 
+def new_recording(folder: Path, received_us: int) -> Path:
+    """A .tlog that is not there yet: its name is the time of the first message (UTC)."""
+    name = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(received_us / 1e6))
+    path, number = folder / f"{name}.tlog", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}_{number}.tlog"
+    return path
+
+
 class Recorder:
     """Appends frames to a .tlog; one that is there goes on behind its last whole record. A context manager.
 

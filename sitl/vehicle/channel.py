@@ -20,9 +20,9 @@ from px4_tinyml.sitl.vehicle.state import VehicleState
 from px4_tinyml.sitl.vehicle.streams import ECHO_HZ, ECHOED, HEARTBEAT, STREAMS, LinkMode, Memory
 from px4_tinyml.sitl.vehicle.wire import Wire
 
-TICK_US = 5_000
-"""The fastest stream is one message a tick: 200 Hz, as fast as PX4 integrates its IMU."""
-_PARAMETERS_PER_TICK = 10
+TICK_US = 2_500
+"""The fastest stream is one message a tick, less than any IMU's sampling interval: none of its samples is passed over."""
+_PARAMETERS_PER_TICK = 5
 _TEXT_SIZE = 50
 _LOG_REQUESTS = ("LOG_REQUEST_LIST", "LOG_REQUEST_DATA", "LOG_REQUEST_END", "LOG_ERASE")
 _MESSAGE_INTERVAL = 244

@@ -23,8 +23,8 @@ LOGGING_DATA_SIZE = 249
 NO_MESSAGE_STARTS = 255
 """first_message_offset of a packet in which no ULog message begins."""
 ACK_TIMEOUT_S, ACK_MAX_TRIES = 0.05, 50
-_ENTRIES_PER_TICK = 10
-_PACKETS_PER_TICK = 12
+_ENTRIES_PER_TICK = 5
+_PACKETS_PER_TICK = 6
 _ALL = 0xFFFF
 
 

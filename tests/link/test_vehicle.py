@@ -12,8 +12,11 @@ import pytest
 from link_senders import ARDUPILOT, PX4, UdpSender, Vehicle, mavlink, receive_until
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.vehicle import Fleet, Streams, choose, request_streams
+from px4_tinyml.link.streams import FIRST_LOOK_S, Fleet, Streams, imu_rate_hz
+from px4_tinyml.link.vehicle import Vehicle as Known
+from px4_tinyml.link.vehicle import choose
 
 HIGHRES_IMU, LOCAL_POSITION_NED, EXTENDED_SYS_STATE, RAW_IMU = 105, 32, 245, 27
 
@@ -31,6 +34,7 @@ class SimpleVehicle(threading.Thread):
         self.requests: list[tuple[int, float]] = []
         self.rates: dict[int, float] = {}
         self.quiet = False
+        self.limit_hz = 1000.0
         self._boot = time.monotonic() - 100.0
         self._over = threading.Event()
         self._socket = UdpSender(port)
@@ -92,7 +96,7 @@ class SimpleVehicle(threading.Thread):
             return
         if self.result == 0:
             if message.param2 > 0:
-                self.rates[int(message.param1)] = 1e6 / message.param2
+                self.rates[int(message.param1)] = min(1e6 / message.param2, self.limit_hz)
             else:
                 self.rates.pop(int(message.param1), None)
         if self.silent:
@@ -155,7 +159,7 @@ def test_why_there_is_no_vehicle(udp: Link, sender: UdpSender, datagrams: list[b
 
 
 def test_streams_come_at_the_rates_asked_for(udp: Link, px4: SimpleVehicle) -> None:
-    streams = request_streams(udp, choose(udp), 80.0)
+    streams = Streams(udp, choose(udp), 80.0)
     watch_until(streams, lambda: imu_rate(streams) > 70)
     watch_until(streams, lambda: streams.rates.get("LOCAL_POSITION_NED", 0) > 8)
     assert px4.rates == {HIGHRES_IMU: 80.0, LOCAL_POSITION_NED: 10.0, EXTENDED_SYS_STATE: 2.0}
@@ -169,28 +173,28 @@ def test_streams_come_at_the_rates_asked_for(udp: Link, px4: SimpleVehicle) -> N
 
 def test_requests_that_are_lost_are_sent_again(udp: Link, px4: SimpleVehicle) -> None:
     px4.deaf, px4.silent = 2, 1
-    streams = request_streams(udp, choose(udp))
+    streams = Streams(udp, choose(udp), 50.0)
     watch_until(streams, lambda: len(px4.rates) == 3)
     assert [number for number, _ in px4.requests] == [HIGHRES_IMU] * 3 + [LOCAL_POSITION_NED, EXTENDED_SYS_STATE]
 
 
 def test_a_refusal_is_told_once(udp: Link, px4: SimpleVehicle, caplog: pytest.LogCaptureFixture) -> None:
     px4.result = 2
-    streams = request_streams(udp, choose(udp))
+    streams = Streams(udp, choose(udp), 50.0)
     watch_until(streams, lambda: len(px4.requests) >= 3)
     watch_until(streams, lambda: len([r for r in caplog.records if "refuses to send" in r.message]) == 3)
     assert "refuses to send HIGHRES_IMU" in caplog.text
 
 
 def test_too_low_a_rate_is_asked_for_again(udp: Link, px4: SimpleVehicle) -> None:
-    streams = request_streams(udp, choose(udp))
+    streams = Streams(udp, choose(udp), 50.0)
     watch_until(streams, lambda: imu_rate(streams) > 40)
     px4.rates[HIGHRES_IMU] = 5.0  # another program set it
     watch_until(streams, lambda: px4.rates[HIGHRES_IMU] == 50.0)
 
 
 def test_a_reboot_is_noticed_and_everything_asked_for_again(udp: Link, px4: SimpleVehicle) -> None:
-    streams = request_streams(udp, choose(udp))
+    streams = Streams(udp, choose(udp), 50.0)
     watch_until(streams, lambda: imu_rate(streams) > 40)
     px4.quiet = True
     watch_until(streams, lambda: imu_rate(streams) == 0)
@@ -207,7 +211,7 @@ def test_time_that_wraps_is_no_reboot(udp: Link, sender: UdpSender) -> None:
     """time_boot_ms has 32 bits: 49.7 days."""
     vehicle = Vehicle()
     sender.send(vehicle.heartbeat())
-    streams = request_streams(udp, choose(udp), heartbeat=False)
+    streams = Streams(udp, choose(udp), 50.0, heartbeat=False)
     for ms in (2**32 - 2000, 2**32 - 1000, 2**32 - 1200, 100, 50, 1000):  # some late, too
         sender.send(vehicle.pack(mavlink.MAVLink_local_position_ned_message(ms, 0, 0, 0, 0, 0, 0)))
     streams.watch(receive_until(udp, lambda frames: len(frames) >= 7))
@@ -219,11 +223,36 @@ def test_time_that_wraps_is_no_reboot(udp: Link, sender: UdpSender) -> None:
 
 def test_ardupilot_is_asked_its_way(udp: Link) -> None:
     with SimpleVehicle(udp.local_port, 1, ARDUPILOT) as vehicle:
-        streams = request_streams(udp, choose(udp), 25.0)
+        streams = Streams(udp, choose(udp), 25.0)
         watch_until(streams, lambda: streams.rates.get("RAW_IMU", 0) > 20)
         assert dict(vehicle.requests)[-mavlink.MAV_DATA_STREAM_RAW_SENSORS] == 25
         watch_until(streams, lambda: streams.rates.get("RAW_IMU", 0) > 20)
         assert len(vehicle.requests) == 3  # and not again while it comes
+
+
+@pytest.mark.parametrize(
+    ("url", "autopilot", "rate_hz"),
+    [
+        ("udpin:0.0.0.0:14540", PX4, 400.0),
+        ("serial:/dev/ttyACM0:57600", PX4, 400.0),
+        ("serial:/dev/ttyS1:57600", PX4, 50.0),
+        ("serial:/dev/ttyUSB0:230400", PX4, 153.6),
+        ("serial:/dev/ttyUSB0:921600", PX4, 400.0),
+        ("tcp:127.0.0.1:5760", ARDUPILOT, 50.0),
+    ],
+)
+def test_every_sample_is_asked_for_where_there_is_room(url: str, autopilot: int, rate_hz: float) -> None:
+    """Of PX4's IMU; ArduPilot's messages are filtered."""
+    assert imu_rate_hz(LinkAddress.parse(url), Known(1, 1, autopilot, 2)) == pytest.approx(rate_hz)
+
+
+def test_an_imu_slower_than_asked_for_is_left_alone_while_all_of_it_comes(udp: Link, px4: SimpleVehicle) -> None:
+    px4.limit_hz = 188.0  # the slowest in public logs
+    fleet = Fleet(udp)
+    deadline = time.monotonic() + FIRST_LOOK_S + 2.5
+    while time.monotonic() < deadline:
+        fleet.watch(udp.receive(0.05))
+    assert px4.requests == [(HIGHRES_IMU, 2500.0), (LOCAL_POSITION_NED, 1e5), (EXTENDED_SYS_STATE, 5e5)]
 
 
 def test_a_fleet_asks_those_that_appear(udp: Link, caplog: pytest.LogCaptureFixture) -> None:
