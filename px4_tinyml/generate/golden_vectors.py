@@ -32,7 +32,7 @@ MAX_VECTORS = 4
 NUMBERS_PER_LINE = 28
 
 MIXTURE = np.dtype([("first", "u1"), ("second", "u1"), ("weight", "u1"), ("noise", "u1"), ("seed", "<u4")])
-"""64 − weight parts of one vector, weight of another, and seeded noise; as core/SelfTest.hpp mixes them."""
+"""64 − weight parts of one vector, weight of another, and seeded noise; as core/Mixture.hpp mixes them."""
 PARTS = 64
 MIXTURES = 32
 CANDIDATES = 512

@@ -15,7 +15,7 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.px4_checkout import NEWEST, OLDEST, TFLM, Checkout, Px4Board, message_topics
 from px4_tinyml.generate.write import MODULE
 
-DEFAULT_BOARD = "px4_fmu-v6x_default"
+DEFAULT_BOARD = "px4_fmu-v6c_default"
 COMMAND = "motion_classifier"
 PROBLEM, WARNING = "problem", "warning"
 CODE_BYTES = 18_900

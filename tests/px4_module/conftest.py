@@ -86,8 +86,13 @@ class Compiler:
         self._folder = folder
         self._made: dict[tuple[object, ...], Path] = {}
 
-    def __call__(self, tree: Path, source: str, compiler: str = "g++", model: bool = True) -> Path:
-        """Program of a source beside this file. model: with the sources of the tree's model."""
+    def __call__(
+        self, tree: Path, source: str, compiler: str = "g++", model: bool = True, sanitized: bool = True
+    ) -> Path:
+        """Program of a source beside this file. model: with the sources of the tree's model.
+
+        sanitized: else it is compiled as fast as can be.
+        """
         if not shutil.which(compiler):
             if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
                 pytest.fail(f"{compiler} is not here")
@@ -95,7 +100,7 @@ class Compiler:
         folder = tree / MODULE / "model"
         sources = [HERE / source, *(sorted(folder.glob("[CG]*.cpp")) if model else [])]
         # Clang's sanitizers are a package of their own; PX4 tells it not to mind constants that are not used.
-        extra = ("-Wno-unused-const-variable",) if "clang" in compiler else SANITIZE
+        extra = ("-Wno-unused-const-variable",) if "clang" in compiler else SANITIZE if sanitized else ("-O0",)
         objects = [self._build(tree, compiler, (*extra, "-c"), [path]) for path in sources]
         return self._build(tree, compiler, extra, objects)
 

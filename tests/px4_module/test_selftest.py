@@ -69,5 +69,5 @@ def test_a_difference_is_found(
     text, changes = re.subn(pattern, replacement, path.read_text(), count=1, flags=re.DOTALL)
     assert changes == 1
     path.write_text(text)
-    code, said = run(compiled(folder, "selftest.cpp"))
+    code, said = run(compiled(folder, "selftest.cpp", sanitized=False))
     assert code == 1 and found in said
