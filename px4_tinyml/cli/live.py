@@ -72,15 +72,16 @@ def run(args: argparse.Namespace) -> int:
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     bundle = ModelBundle.load(args.bundle)
     pipeline, engine = open_pipeline(bundle, args.engine)
-    with Link(args.url, signing=key, gather_s=GATHER_S) as link, stop_requests() as stopped:
+    with Link(args.url, signing=key, gather_s=GATHER_S) as link:
         vehicle = choose(link, args.system, args.wait)
         log.info("%s: %s; engine %s, spec %s", link.address, vehicle, engine, bundle.spec.short_hash)
-        live = Live(args, link, vehicle, bundle, pipeline, engine)
-        try:
-            while not stopped() and not live.over:
-                live.step()
-        finally:
-            live.close()
+        with stop_requests() as stopped:  # not before: there is nothing to close well while it waits for a vehicle
+            live = Live(args, link, vehicle, bundle, pipeline, engine)
+            try:
+                while not stopped() and not live.over:
+                    live.step()
+            finally:
+                live.close()
     return 1 if live.failed else 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
+import queue
 import shutil
 import sys
+import threading
 import time
 from typing import Any
 
@@ -17,6 +21,10 @@ from px4_tinyml.spec import PipelineSpec
 
 BAR = 20
 REDRAW_S = 0.2
+WAITING_LINES = 1000
+"""JSON lines kept for a reader that is slow: some minutes."""
+END_S = 1.0
+"""How long a reader may take over the last of them."""
 
 
 def class_name(decision: np.void, spec: PipelineSpec) -> str:
@@ -25,11 +33,49 @@ def class_name(decision: np.void, spec: PipelineSpec) -> str:
     return "uncertain" if index == UNCERTAIN else spec.labels[index]
 
 
+class _Lines:
+    """Lines to standard output by a thread of its own: a reader that is slow, or stuck, keeps nothing waiting."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._waiting: queue.Queue[bytes] = queue.Queue(WAITING_LINES)
+        self._ending = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._work, name="json", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> None:
+        """BrokenPipeError when the reader has gone."""
+        if self._error is not None:
+            raise self._error
+        try:
+            self._waiting.put_nowait(line.encode() + b"\n")
+        except queue.Full:
+            self.dropped += 1
+
+    def end(self) -> None:
+        """Wait a little until all is read."""
+        self._ending = True
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(b"")
+        self._thread.join(END_S)
+
+    def _work(self) -> None:
+        try:
+            while not (self._ending and self._waiting.empty()):
+                rest = memoryview(self._waiting.get())
+                while rest:
+                    rest = rest[os.write(sys.stdout.fileno(), rest) :]
+        except OSError as error:
+            self._error = error
+
+
 class JsonView:
     """One JSON object a line on standard output, each with a "type"; the keys are stable."""
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._spec = spec
+        self._lines = _Lines()
 
     def start(self, facts: dict[str, Any]) -> None:
         self._print("start", facts)
@@ -49,16 +95,17 @@ class JsonView:
         })  # fmt: skip
 
     def status(self, facts: dict[str, Any]) -> None:
-        self._print("status", facts)
+        self._print("status", {**facts, "lines_dropped": self._lines.dropped})
 
     def tick(self) -> None:
         pass
 
     def end(self, facts: dict[str, Any]) -> None:
-        self._print("end", facts)
+        self._print("end", {**facts, "lines_dropped": self._lines.dropped})
+        self._lines.end()
 
     def _print(self, kind: str, values: dict[str, Any]) -> None:
-        print(json.dumps({"type": kind, **values}, ensure_ascii=False), flush=True)
+        self._lines.put(json.dumps({"type": kind, **values}, ensure_ascii=False))
 
 
 class TextView:

@@ -32,19 +32,33 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-class Command:
-    """A running `px4-tinyml live …`; ended with the `with` block whatever happens."""
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
-    def __init__(self, *arguments: object) -> None:
+
+class Command:
+    """A running `px4-tinyml live …`; ended with the `with` block whatever happens.
+
+    before: a line of Python to run first. stdout: another place for its output than the list out.
+    """
+
+    def __init__(self, *arguments: object, before: str = "", stdout: int = subprocess.PIPE) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", RUN, "live", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", f"{before}\n{RUN}", "live", *map(str, arguments)],
+            stdout=stdout, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.out: list[str] = []
         self.err: list[str] = []
         self._readers = [
             threading.Thread(target=self._read, args=(stream, lines), daemon=True)
             for stream, lines in ((self._process.stdout, self.out), (self._process.stderr, self.err))
+            if stream is not None
         ]
         for reader in self._readers:
             reader.start()

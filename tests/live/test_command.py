@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_process import Command, UdpVehicle, folder_of, free_port
+from live_process import Command, UdpVehicle, folder_of, free_port, is_free
 from live_samples import Sender, delivered, px4_flight
 
 from px4_tinyml.classify.pipeline import Classification, Classifier
@@ -152,6 +153,41 @@ def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle
     assert sum("nothing more is recorded" in line for line in live.err) == 1
 
 
+def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
+    """Nobody reads --json: the report goes on; what found no room is counted, and the rest comes whole."""
+    rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
+    frames = delivered(list(px4_flight(sender, rng, 16.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
+    out, into = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    few = "import px4_tinyml.cli.live_view as view; view.WAITING_LINES = 20"
+    options = (folder, f"udpin:127.0.0.1:{port}", "--report", "--json")
+    with out, into:
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+        with Command(*options, before=few, stdout=into.fileno()) as live, UdpVehicle(port) as vehicle:
+            into.close()
+            vehicle.introduce([sender.heartbeat()], live, "engine host")
+            vehicle.play(frames, speed=4.0)
+            reports = sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received)
+            assert reports > 100
+            live.interrupt()
+            lines = [json.loads(line) for line in out]
+            assert live.end() == 0, live.err
+    decisions = [line for line in lines if line["type"] == "decision"]
+    assert 5 < len(decisions) < reports
+    assert not any(line["type"] == "end" for line in lines) or lines[-1]["lines_dropped"] >= reports - len(decisions)
+
+
+def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
+    port = free_port()
+    with Command(folder, f"udpin:127.0.0.1:{port}", "--wait", 60) as live:
+        while is_free(port):
+            assert live.running, live.err
+            time.sleep(0.05)
+        began = time.monotonic()
+        live.interrupt()
+        assert live.end() == 130
+    assert time.monotonic() - began < 10.0 and live.err[-1] == "interrupted"
+
+
 @pytest.mark.parametrize(
     ("rate_hz", "said", "end"),
     [
@@ -165,7 +201,9 @@ def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle
 )
 def test_an_imu_that_is_too_slow_is_said(folder: Path, rate_hz: int, said: str, end: str) -> None:
     sender, port = Sender(1), free_port()
-    with Command(folder, f"udpin:127.0.0.1:{port}", "--seconds", 15) as live, UdpVehicle(port) as vehicle:
+    patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
+    options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6)
+    with Command(*options, before=patience) as live, UdpVehicle(port) as vehicle:
         vehicle.introduce([sender.heartbeat()], live, "engine host")
         began, sent = time.monotonic(), 0
         while live.running:
