@@ -17,13 +17,14 @@ from px4_tinyml.collect import read_log
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import feed
 from px4_tinyml.link.connection import Frame, Link
+from px4_tinyml.sitl.vehicle.embedded import EmbeddedVehicle
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "px4_tinyml" / "pretrained"
 SPEED = 3.0
 ONSET_S, HOP_S = 3.0, 0.64
-EDR, RAMP_S, TURBULENT_EDR = 0.4, 1.0, 0.2
+EDR, TURBULENT_EDR = 0.4, 0.2
 TURBULENCE = 3
-DECODED = ("DEBUG_FLOAT_ARRAY", "DEBUG_VECT", "STATUSTEXT", "PARAM_VALUE")
+DECODED = ("DEBUG_FLOAT_ARRAY", "DEBUG_VECT", "STATUSTEXT")
 
 
 class Ground:
@@ -68,26 +69,40 @@ class Ground:
 
         self.wait(calm_for_long, 120.0)
 
-    def set_turbulence(self, edr: float) -> None:
-        self.link.send(self.mavlink.MAVLink_param_set_message(1, 1, b"SIM_TURB_EDR", edr, 9))
-        self.wait(lambda m: m.get_type() == "PARAM_VALUE" and m.param_id == "SIM_TURB_EDR", 5.0)
-
 
 def from_companion(message: Any, kind: str) -> bool:
     return message.get_type() == kind and (message.get_srcSystem(), message.get_srcComponent()) == (1, 191)
 
 
-def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
-    """Twice in one flight, from where the air counts as turbulent. A decision may wait a hop for its window."""
-    from px4_tinyml.sitl.vehicle.embedded import EmbeddedVehicle
+def set_turbulence(vehicle: EmbeddedVehicle, edr: float) -> int:
+    """When the air will be halfway there, µs of the vehicle's clock: by then it counts as turbulent."""
 
+    def command() -> int:
+        parameters = vehicle.state.parameters
+        assert not parameters.set("SIM_TURB_EDR", edr, 9)
+        vehicle.set_air()
+        return vehicle.state.now_us + round(parameters["SIM_TURB_RAMP"] * 1e6 * TURBULENT_EDR / EDR)
+
+    began_us: int = vehicle.call(command)
+    return began_us
+
+
+def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
+    """Twice in one flight, from where the air counts as turbulent to the end of the window that says so.
+
+    Windows are 2.56 s long and begin every 0.64 s, and two must agree: of two onsets one must be told within 3 s, the
+    other may wait for one window more (docs/live.md has the share). Times are the vehicle's: how busy this computer is
+    is not in them; what it adds in flight is latency_us, measured by benchmarks/bench_live.py.
+    """
     ports = free_port(), free_port()
     options = ("--report", "--json", "--record", tmp_path / "rec")
     onsets_s, texts = [], []
     with (
         contextlib.closing(Ground(ports[1])) as ground,
         Command(PRETRAINED, f"udpin:127.0.0.1:{ports[0]}", *options) as live,
-        EmbeddedVehicle([f"udpout:127.0.0.1:{port}" for port in ports], seed=7, speed=SPEED, mission="hover"),
+        EmbeddedVehicle(
+            [f"udpout:127.0.0.1:{port}" for port in ports], seed=7, speed=SPEED, mission="hover"
+        ) as vehicle,
     ):
         ground.going = lambda: live.running
 
@@ -97,12 +112,10 @@ def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
 
         for _ in range(2):
             ground.wait_for_calm(decisions=34)  # long enough that a text may be sent again
-            ground.set_turbulence(EDR)
-            began_s = ground.now_s + RAMP_S * TURBULENT_EDR / EDR
-            ground.wait(told, 20.0)
-            onsets_s.append(ground.now_s - began_s)
+            began_us = set_turbulence(vehicle, EDR)
+            onsets_s.append((ground.wait(told, 20.0).time_usec - began_us) / 1e6)
             ground.wait(lambda m: from_companion(m, "DEBUG_VECT") and m.x == TURBULENCE and m.z > 0.5, 10.0)
-            ground.set_turbulence(0.0)
+            set_turbulence(vehicle, 0.0)
         live.interrupt()
         assert live.end() == 0, live.err
     assert min(onsets_s) <= ONSET_S and max(onsets_s) <= ONSET_S + HOP_S, onsets_s
