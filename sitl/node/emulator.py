@@ -60,26 +60,25 @@ class EmulatedNode:
             raise ToolchainError(f"{EMULATOR} is not installed: `make toolchain`, or apt-get install {PACKAGE}")
         self._end = contextlib.ExitStack()
         self._lock = threading.Lock()
-        self._feed, feed_fd = self._pair()
-        ports, fds = [*_port("feed", feed_fd)], [feed_fd]
         self.telemetry: socket.socket | None = None
         self.usb: socket.socket | None = None
-        if pty:
-            ports += ["-serial", "pty"]
-        else:
-            self.telemetry, fd = self._pair()
-            ports, fds = [*ports, *_port("telemetry", fd)], [*fds, fd]
-        if usb:
-            self.usb, fd = self._pair()
-            ports, fds = [*ports, *_port("usb", fd)], [*fds, fd]
-        semihosting = ("-semihosting-config", "enable=on,target=native")
-        options = [*("-display", "none", "-monitor", "none"), *semihosting, *COUNTING, *ports]
-        command = [emulator, "-M", MACHINE, *options, "-kernel", str(image.resolve())]
-        self._process = self._start(command, fds)
-        self._end.callback(self._stop)
-        self.telemetry_path = self._pty_path() if pty else ""
-        self._await(b"r")
-        self._feed.sendall(START)
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as failed:
+            failed.callback(self.close)
+            ports: list[str] = []
+            self._feed = self._pair(ports, theirs)
+            if pty:
+                ports += ["-serial", "pty"]
+            else:
+                self.telemetry = self._pair(ports, theirs)
+            if usb:
+                self.usb = self._pair(ports, theirs)
+            self._process = self._start(emulator, ports, image)
+            theirs.close()  # so that the end of the emulator is the end of the connections
+            self._end.callback(self._stop)
+            self.telemetry_path = self._pty_path() if pty else ""
+            self._await(b"r")
+            self._feed.sendall(START)
+            failed.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -129,17 +128,28 @@ class EmulatedNode:
         return Work(busy / per, busy_loops, idle / per, idle_loops, longest / per, stack)
 
     @property
+    def pid(self) -> int:
+        """Of the emulator."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """False when the emulator has ended: the node has crashed."""
         return self._process.poll() is None
 
-    def _pair(self) -> tuple[socket.socket, int]:
-        ours, theirs = socket.socketpair()
+    def _pair(self, ports: list[str], theirs: contextlib.ExitStack) -> socket.socket:
+        """Another serial port of the board's, connected to a socket of ours."""
+        ours, other = socket.socketpair()
         self._end.callback(ours.close)
-        self._end.callback(theirs.close)
-        return ours, theirs.fileno()
+        theirs.callback(other.close)
+        name = f"port{len(ports)}"
+        ports += ["-chardev", f"socket,id={name},fd={other.fileno()}", "-serial", f"chardev:{name}"]
+        return ours
 
-    def _start(self, command: Sequence[str], fds: Sequence[int]) -> subprocess.Popen[str]:
+    def _start(self, emulator: str, ports: Sequence[str], image: Path) -> subprocess.Popen[str]:
+        silent = ("-display", "none", "-monitor", "none", "-semihosting-config", "enable=on,target=native")
+        command = [emulator, "-M", MACHINE, *silent, *COUNTING, *ports, "-kernel", str(image.resolve())]
+        fds = [int(word.rpartition("=")[2]) for word in ports if word.startswith("socket,")]
         return subprocess.Popen(
             command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -178,16 +188,18 @@ class EmulatedNode:
             ready, _, _ = select.select([self._feed], [], [], TIMEOUT_S)
             if not ready:
                 raise ToolchainError(f"the emulated node has not taken its samples for {TIMEOUT_S:g} s: it hangs")
-            data += (part := self._feed.recv(size - len(data)))
+            try:
+                part = self._feed.recv(size - len(data))
+            except ConnectionError as error:
+                raise self._ended() from error
             if not part:
                 raise self._ended()
+            data += part
         return data
 
     def _ended(self) -> ToolchainError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2.0)
         self._process.kill()
         code = self._process.wait()
         return ToolchainError(f"the emulated node has ended ({code}): {self._words().read().strip()}")
-
-
-def _port(name: str, fd: int) -> list[str]:
-    return ["-chardev", f"socket,id={name},fd={fd}", "-serial", f"chardev:{name}"]

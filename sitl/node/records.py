@@ -28,8 +28,9 @@ class Records:
         return len(self.end)
 
     def part(self, first: int, last: int) -> bytes:
-        """Records first … last − 1."""
-        return self.data[int(self.end[first - 1]) if first else 0 : int(self.end[last - 1]) if last else 0]
+        """Records first … last − 1, as far as there are so many."""
+        start, end = (int(self.end[n - 1]) if n else 0 for n in (first, min(last, len(self))))
+        return self.data[start:end]
 
 
 def sample_records(

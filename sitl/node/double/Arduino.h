@@ -25,19 +25,31 @@ public:
 
 	explicit operator bool() const { return true; }
 
-	/// Whether it will ask for an interrupt before there is anything to do.
-	bool quiet() const { return (reg(STATE) & (FULL | RECEIVED)) == 0; }
+	/// Whether anything was to be sent, taken or not, since this was last asked.
+	bool had_to_send()
+	{
+		const bool had = _had_to_send;
+		_had_to_send = false;
+		return had;
+	}
+
 	void clear_interrupt() { reg(INTERRUPT) = 2; }
 
 	int available() const { return reg(STATE) & RECEIVED ? 1 : 0; }
 	int read() { return available() ? static_cast<int>(reg(DATA) & 0xff) : -1; }
 
 	/// As much as a real board's buffer has; write() takes less when the other side does not.
-	int availableForWrite() const { return reg(STATE) & FULL ? 0 : 64; }
+	int availableForWrite()
+	{
+		const bool full = reg(STATE) & FULL;
+		_had_to_send = _had_to_send || full;
+		return full ? 0 : 64;
+	}
 
 	size_t write(const uint8_t *data, size_t size)
 	{
 		size_t written = 0;
+		_had_to_send = true;
 
 		while (written < size && !(reg(STATE) & FULL)) {
 			reg(DATA) = data[written++];
@@ -53,6 +65,7 @@ private:
 	volatile uint32_t &reg(Register offset) const { return *reinterpret_cast<volatile uint32_t *>(_base + offset); }
 
 	uint32_t _base;
+	bool _had_to_send{false};
 };
 
 extern SerialDouble Serial1; ///< TELEM: the emulator's second serial port
