@@ -40,7 +40,7 @@ def _record(url: str, folder: Path, seconds: float, gather_s: float) -> dict[str
     from px4_tinyml.link.streams import Fleet
 
     with Link(url, gather_s=gather_s) as link, Recorder(folder / f"{gather_s}.tlog") as recorder:
-        fleet = Fleet(link, 50.0)
+        fleet = Fleet(link)
 
         def step() -> int:
             frames = link.receive(0.25)
