@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,10 +135,11 @@ def _build(made: Harness, form: str, options: Sequence[str], link_options: Seque
     return build_once("px4-host", key, make) / COMMAND
 
 
-def add_feed(script: Script, events: Feed) -> None:
+def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None = None) -> None:
     """Publish a feed's samples as sensor_combined and vehicle_air_data, in its order.
 
-    The clock is the IMU's; a barometer sample comes between the IMU's that are around it.
+    The clock is the IMU's; a barometer sample comes between the IMU's that are around it. baro_fields: other values
+    in vehicle_air_data.
     """
     count = len(events.imu)
     delivered = int(events.baro_before[-1]) if count else 0
@@ -159,6 +161,7 @@ def add_feed(script: Script, events: Feed) -> None:
             "timestamp": events.baro_time_us[:delivered],
             "timestamp_sample": events.baro_time_us[:delivered],
             "baro_alt_meter": events.baro_altitude_m[:delivered],
+            **(baro_fields or {}),
         },
     )
     # Barometer first: the stable order of equal positions.

@@ -11,11 +11,12 @@ from px4_host_flight import Flight, cut
 
 from px4_tinyml.classify.decision import Flag
 from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed, delivered_before
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.replay.compare import compare
-from px4_tinyml.replay.px4_host import Px4Host, px4_tree, status_counts
+from px4_tinyml.replay.px4_host import Px4Host, add_feed, px4_tree, status_counts
 from px4_tinyml.sitl.px4_host.script import Script
 
 CPP = "src/modules/motion_classifier/MotionClassifier.cpp"
@@ -44,6 +45,16 @@ def test_clock_jumps(host: Px4Host, python: Classifier, by_s: float, cause: str 
     reports = record.topics["debug_vect"]  # a decision lasts as long as a window, and not at all when time jumps back
     age_us = reports.clock_us.astype(np.int64) - reports["timestamp"].astype(np.int64)
     assert len(reports) > 40 and age_us.min() >= 0 and age_us.max() <= 2_560_000
+
+
+def test_the_clock_reaches_its_end(host: Px4Host) -> None:
+    """As damaged logs have it."""
+    script = Script(host.made)
+    script.command(2**63, "start")
+    for clock_us in (2**64 - 1_000_000, 2**64 - 1):
+        script.wait(clock_us)
+    script.command(2**64 - 1, "stop")
+    assert [result.code for result in host.do(script).results] == [0, 0]
 
 
 def test_sensor_stops_and_comes_back(host: Px4Host, python: Classifier) -> None:
@@ -113,6 +124,32 @@ def test_barometer_lost_and_found(host: Px4Host, python: Classifier) -> None:
     stale = result.decisions["flags"] & Flag.BARO_STALE != 0
     assert stale.any() and not stale[0] and not stale[-1]
     assert (record.decisions["flags"] & 1).sum() == stale.sum() and 3 in result.decisions["class_index"][stale]
+
+
+@pytest.mark.parametrize("sample_us", [0, 1, 100_000_000])
+def test_barometer_that_does_not_know_its_time(host: Px4Host, python: Classifier, sample_us: int) -> None:
+    """timestamp_sample is not filled in, long ago, or in the future: the message's own time is taken."""
+    events = hover(20.0)
+    script = Script(host.made)
+    script.command(int(events.imu_time_us[0]), "start")
+    add_feed(script, events, {"timestamp_sample": sample_us})
+    result, _ = host.finish(script, int(events.imu_time_us[-1]))
+    assert compare(("python", "px4-host"), python.run(events), result, host.spec).first == ""
+    assert len(result) > 20 and not (result.decisions["flags"][3:] & Flag.BARO_STALE).any()
+
+
+def test_gyroscope_without_accelerometer(host: Px4Host, python: Classifier) -> None:
+    """sensor_combined says when there is no acceleration in it: such a sample is passed over."""
+    events = hover(20.0)
+    flight = Flight(host)
+    flight.feed(cut(events, 0, 2000))
+    at = np.array([flight.now_us + 1000], np.uint64)
+    alone = {"timestamp": at, "accelerometer_m_s2": np.nan, "accelerometer_timestamp_relative": INVALID_RELATIVE_TIME}
+    flight.script.publish((flight.script.messages("sensor_combined", at, alone), np.zeros(1, np.int64)))
+    flight.feed(cut(events, 2000, len(events.imu)))
+    result, record = flight.end()
+    assert compare(("python", "px4-host"), python.run(events), result, host.spec).first == "" and len(result) > 20
+    assert status_counts(record.printed())["reset_lost"] == 0
 
 
 def test_work_item_runs_late(host: Px4Host, python: Classifier, bundle: ModelBundle) -> None:

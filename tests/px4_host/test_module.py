@@ -18,7 +18,7 @@ from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.classify.streaming import Decided
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.replay.compare import compare
-from px4_tinyml.replay.px4_host import Px4Host, px4_tree
+from px4_tinyml.replay.px4_host import Px4Host, px4_tree, status_counts
 from px4_tinyml.sitl.px4_host.script import Script
 from px4_tinyml.spec import DecisionSpec
 
@@ -153,7 +153,9 @@ def test_impossible_thresholds_are_refused(host: Px4Host, python: Classifier) ->
     flight = Flight(host)
     flight.feed(cut(events, 0, 2000))
     flight.script.parameter(flight.now_us, "MCLS_LEAVE", 0.99)
-    flight.feed(cut(events, 2000, len(events.imu)))
+    flight.feed(cut(events, 2000, 4000))
+    flight.script.parameter(flight.now_us, "MCLS_RATE_OUT", 5)  # the same thresholds again: nothing to say
+    flight.feed(cut(events, 4000, len(events.imu)))
     result, record = flight.end()
     assert compare(NAMES, python.run(flight.events), result, host.spec).first == ""
     refused = [text for text in record.topics["mavlink_log"]["text"].tolist() if b"impossible" in text]
@@ -170,8 +172,13 @@ def test_disabled_and_enabled_in_flight(host: Px4Host, python: Classifier) -> No
     flight.script.command(flight.now_us, "status")
     idle = flight.script.count - 1
     flight.script.parameter(flight.now_us, "MCLS_EN", 1)
-    flight.feed(cut(events, 5000, 8000))
+    flight.feed(cut(events, 5000, 5300))
+    flight.script.command(flight.now_us, "status")
+    woken = flight.script.count - 1
+    flight.feed(cut(events, 5300, 8000))
     result, record = flight.end()
+    assert "no decision yet" in record.printed(woken)  # nor any reset: what was heard before is another time's
+    assert sum(n for name, n in status_counts(record.printed(flight.script.count - 2)).items() if "reset" in name) == 0
     end_us = result.decisions["end_us"]
     on = int(np.flatnonzero(end_us > flight.events.imu_time_us[5000])[0])
     assert not ((end_us > off_us) & (end_us <= flight.events.imu_time_us[5000])).any()
@@ -199,6 +206,15 @@ def test_disabled_from_the_start(host: Px4Host) -> None:
     flight.feed(hover(10.0))
     result, record = flight.end()
     assert len(result) == 0 and record.runs < 25  # twice a second
+
+
+def test_disabled_it_is_not_called(host: Px4Host) -> None:
+    events = hover(12.0)
+    flight = Flight(host)
+    flight.feed(cut(events, 0, 300))
+    flight.script.parameter(flight.now_us, "MCLS_EN", 0)
+    flight.feed(cut(events, 300, 2300))
+    assert 300 < flight.end()[1].runs < 300 + 30 + 60  # IMU, barometer, and twice a second
 
 
 def test_selftest(host: Px4Host, python: Classifier) -> None:

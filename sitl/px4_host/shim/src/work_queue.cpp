@@ -137,6 +137,10 @@ void ScheduledWorkItem::fire_due()
 			item->_deadline_us += item->_interval_us;
 			item->_deadline_us = std::max(item->_deadline_us, clock_us + 1); // none is made up for
 
+			if (item->_deadline_us <= clock_us) {
+				item->_deadline_us = NEVER; // 64 bits are over
+			}
+
 		} else {
 			forget(timers(), item);
 			item->_deadline_us = NEVER;
