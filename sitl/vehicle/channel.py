@@ -21,7 +21,7 @@ from px4_tinyml.sitl.vehicle.streams import ECHO_HZ, ECHOED, HEARTBEAT, STREAMS,
 from px4_tinyml.sitl.vehicle.wire import Wire
 
 TICK_US = 2_500
-"""The fastest stream is one message a tick, less than any IMU's sampling interval: none of its samples is passed over."""
+"""The fastest stream is one message a tick, which is less than any IMU's sampling interval: every sample goes out."""
 _PARAMETERS_PER_TICK = 5
 _TEXT_SIZE = 50
 _LOG_REQUESTS = ("LOG_REQUEST_LIST", "LOG_REQUEST_DATA", "LOG_REQUEST_END", "LOG_ERASE")

@@ -32,7 +32,8 @@ def generated(name: str) -> dict[str, str]:
 def test_resolver_has_the_models_operators_and_no_other(name: str) -> None:
     files = generated(name)
     assert files == generated(name)
-    added = re.findall(r"resolver\.(\w+)\(MOTION_(?:GENERAL_)?REGISTRATION\((\d+), tflite::(\w+)\(\)\)\)", files["TflmModel.cpp"])
+    call = r"resolver\.(\w+)\(MOTION_(?:GENERAL_)?REGISTRATION\((\d+), tflite::(\w+)\(\)\)\)"
+    added = re.findall(call, files["TflmModel.cpp"])
     graph = read_model((MODELS / f"{name}.tflite").read_bytes())
     assert [(method, registration) for method, _, registration in added] == [
         OPERATORS[operator] for operator in sorted({o.name for o in graph.operators})
