@@ -1,0 +1,103 @@
+"""Classify the captures of a data set that were held out of training, in the emulated sensor node.
+
+    python examples/node_held_out.py DATASET BUNDLE CAPTURES.csv...
+
+Builds the sketch for the bundle, runs it on a Cortex-M4F in QEMU, lets its sensors see the held-out captures one after
+the other, and reads its MAVLink. docs/tutorial_arduino.md is the whole story. Exit code 3 when a decision of the node
+is not Python's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.collect import read_log
+from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.dataset.preprocess import Feed, feed
+from px4_tinyml.errors import Px4TinymlError
+from px4_tinyml.replay.compare import compare
+from px4_tinyml.replay.node import build_node, run_node
+from px4_tinyml.types import FlightLog
+from px4_tinyml.units import US_PER_S
+
+
+def held_out(dataset: Path, paths: list[Path]) -> list[FlightLog]:
+    """The captures that the data set's test part has, found by their content and number."""
+    document = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
+    wanted = {
+        (flight["sha256"], flight["source"].rpartition("#")[2])
+        for flight in document["flights"]
+        if flight["part"] == "test"
+    }
+    captures = [capture for path in paths for capture in read_log(path)]
+    return [c for c in captures if (c.sha256, c.source.rpartition("#")[2]) in wanted]
+
+
+def one_after_the_other(captures: list[FlightLog], bundle: ModelBundle) -> Feed:
+    """As somebody would make them: with a pause between, in which the window is forgotten."""
+    spec = bundle.spec
+    pause_us = 2 * spec.hop * US_PER_S  # whole hops: each capture stays one window
+    feeds = [feed(capture, spec) for capture in captures]
+    start_us = [spec.slot_start_us(spec.slot_of(int(f.imu_time_us[1]))) for f in feeds]
+    times = [
+        f.imu_time_us.astype(np.int64) - start + (number + 1) * pause_us
+        for number, (f, start) in enumerate(zip(feeds, start_us, strict=True))
+    ]
+    nothing = np.zeros(0)
+    return Feed(
+        np.concatenate(times).astype(np.uint64),
+        np.concatenate([f.imu for f in feeds]),
+        nothing.astype(np.uint64),
+        nothing.astype(np.float32),
+        np.zeros(sum(map(len, times)), np.int64),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("captures", type=Path, nargs="+")
+    args = parser.parse_args()
+    bundle = ModelBundle.load(args.bundle)
+    spec = bundle.spec
+    captures = held_out(args.dataset, args.captures)
+    if not captures:
+        print("none of these captures was held out of the data set", file=sys.stderr)
+        return 2
+    events = one_after_the_other(captures, bundle)
+    expected = Classifier.of(spec, bundle.model).run(events)
+    told = run_node(build_node(bundle), events, spec)
+    difference = compare(("python", "node"), expected, told, spec)
+
+    labels = [capture.labels[0].label for capture in captures]
+    names = [*spec.labels, "uncertain"]
+    width = max(map(len, names))
+    print(f"{len(captures)} captures held out; rows: what they are, columns: what the node said\n")
+    print(" " * width, *(f"{name:>{width}}" for name in names))
+    for label in spec.labels:
+        said = told.decisions["class_index"][[i for i, each in enumerate(labels) if each == label]]
+        counts = [int((said == index).sum()) for index in (*range(len(spec.labels)), -1)]
+        print(f"{label:{width}}", *(f"{count or '.':>{width}}" for count in counts))
+    index = told.decisions["class_index"]
+    right = sum(name == label for name, label in zip(map(names.__getitem__, index), labels, strict=True))
+    likeliest = told.decisions["probability"].argmax(axis=1)
+    likely = sum(names[best] == label for best, label in zip(likeliest, labels, strict=True))
+    print(f"\nright: {right}, uncertain: {int((index < 0).sum())}, of {len(captures)}; likeliest class right: {likely}")
+    print(f"different from Python: {difference.mismatches}")
+    if difference.first:
+        print(difference.first)
+    return 3 if difference.mismatches else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Px4TinymlError as error:
+        sys.exit(f"{error}")
