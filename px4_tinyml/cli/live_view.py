@@ -57,7 +57,7 @@ class _Lines:
         """Wait a little until all is read."""
         self._ending = True
         with contextlib.suppress(queue.Full):
-            self._waiting.put_nowait(b"")
+            self._waiting.put_nowait(b"")  # the thread may be waiting for a line
         self._thread.join(END_S)
 
     def _work(self) -> None:

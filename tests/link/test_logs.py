@@ -20,6 +20,7 @@ from link_senders import UdpSender, Vehicle, free_port, mavlink
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.ulog_file import MAGIC
 from px4_tinyml.errors import LinkError, LogError
+from px4_tinyml.link import log_files, ulog_stream
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.log_files import LogClient, LogEntry
 from px4_tinyml.link.ulog_stream import UlogAssembler, UlogStream
@@ -193,7 +194,8 @@ def test_a_folder_that_cannot_be_written(client: LogClient, tmp_path: Path) -> N
         client.download(entry, tmp_path / "file" / "log")
 
 
-def test_nobody_lists_logs(udp: Link) -> None:
+def test_nobody_lists_logs(udp: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_files, "LIST_IDLE_S", 0.3)
     with LogVehicle(udp.local_port, {}), pytest.raises(LinkError, match="sends no list of logs"):
         LogClient(udp, choose(udp, 1)).list()
 
@@ -289,7 +291,7 @@ def px4_tinyml(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> None:
     """Record with its own log streamed, then list and download: all readable, nothing lost, no sample passed over."""
     url = f"udpin:127.0.0.1:{served}"
-    done = px4_tinyml("record", url, "--out", tmp_path, "--seconds", 5, "--ulog", "--json")
+    done = px4_tinyml("record", url, "--out", tmp_path, "--seconds", 4, "--ulog", "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["statistics"]["senders"][0]["lost"] == 0
@@ -302,16 +304,16 @@ def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> N
     assert np.array_equal(*(times[(times >= first) & (times <= last)] for times in (sent, logged)))
     assert len(logged) > 1000
 
-    done = px4_tinyml("logs", "list", url, "--json")
+    done = px4_tinyml("logs", "list", url, "--system", 1, "--json")
     assert done.returncode == 0, done.stderr
     (entry,) = json.loads(done.stdout)
-    done = px4_tinyml("logs", "get", url, "--last", "--out", tmp_path / "logs")
+    done = px4_tinyml("logs", "get", url, "--last", "--system", 1, "--out", tmp_path / "logs")
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
     (original,) = (tmp_path / "vehicle").glob("*.ulg")
     assert original.read_bytes().startswith(path.read_bytes())
     assert path.stat().st_size >= entry["bytes"]
-    done = px4_tinyml("logs", "get", url, 17, "--out", tmp_path)
+    done = px4_tinyml("logs", "get", url, 17, "--system", 1, "--out", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no log 17 on the vehicle; there is: 0" in done.stderr
 
@@ -336,7 +338,10 @@ def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
     assert len(flight.gaps) >= stream.dropouts // 2 > 0
 
 
-def test_a_vehicle_that_does_not_stream(udp: Link, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_a_vehicle_that_does_not_stream(
+    udp: Link, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ulog_stream, "RETRY_S", 0.2)
     with LogVehicle(udp.local_port, {}):
         stream = UlogStream(udp, choose(udp, 1), tmp_path / "none")
         deadline = time.monotonic() + 10

@@ -12,9 +12,10 @@ import pytest
 from link_senders import ARDUPILOT, PX4, UdpSender, Vehicle, mavlink, receive_until
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.link import streams as link_streams
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.streams import FIRST_LOOK_S, Fleet, Streams, imu_rate_hz
+from px4_tinyml.link.streams import Fleet, Streams, imu_rate_hz
 from px4_tinyml.link.vehicle import Vehicle as Known
 from px4_tinyml.link.vehicle import choose
 
@@ -186,7 +187,13 @@ def test_a_refusal_is_told_once(udp: Link, px4: SimpleVehicle, caplog: pytest.Lo
     assert "refuses to send HIGHRES_IMU" in caplog.text
 
 
-def test_too_low_a_rate_is_asked_for_again(udp: Link, px4: SimpleVehicle) -> None:
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes is looked at earlier than in earnest."""
+    monkeypatch.setattr(link_streams, "FIRST_LOOK_S", 1.5)
+
+
+def test_too_low_a_rate_is_asked_for_again(udp: Link, px4: SimpleVehicle, soon: None) -> None:
     streams = Streams(udp, choose(udp), 50.0)
     watch_until(streams, lambda: imu_rate(streams) > 40)
     px4.rates[HIGHRES_IMU] = 5.0  # another program set it
@@ -246,10 +253,12 @@ def test_every_sample_is_asked_for_where_there_is_room(url: str, autopilot: int,
     assert imu_rate_hz(LinkAddress.parse(url), Known(1, 1, autopilot, 2)) == pytest.approx(rate_hz)
 
 
-def test_an_imu_slower_than_asked_for_is_left_alone_while_all_of_it_comes(udp: Link, px4: SimpleVehicle) -> None:
+def test_an_imu_slower_than_asked_for_is_left_alone_while_all_of_it_comes(
+    udp: Link, px4: SimpleVehicle, soon: None
+) -> None:
     px4.limit_hz = 188.0  # the slowest in public logs
     fleet = Fleet(udp)
-    deadline = time.monotonic() + FIRST_LOOK_S + 2.5
+    deadline = time.monotonic() + link_streams.FIRST_LOOK_S + 2.5
     while time.monotonic() < deadline:
         fleet.watch(udp.receive(0.05))
     assert px4.requests == [(HIGHRES_IMU, 2500.0), (LOCAL_POSITION_NED, 1e5), (EXTENDED_SYS_STATE, 5e5)]
