@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop by itself after this long")
     parser.add_argument("--system", type=int, metavar="N", help="ask only the vehicle with this system id")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: every sample)")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: all that fit)")
     parser.add_argument("--wait", type=float, default=30.0, metavar="S", help="give up without a vehicle (%(default)g)")
     parser.add_argument("--ulog", action="store_true", help="also stream the vehicle's own full-rate log (PX4)")
     parser.add_argument("--signing-key", type=Path, metavar="FILE", help="MAVLink 2 signing")
