@@ -31,7 +31,7 @@ from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock
 from px4_tinyml.paths import pretrained_bundle
 from px4_tinyml.replay.node import NODE_COMPONENT, build_node, clock_shift_us
-from px4_tinyml.sitl.node.emulator import EmulatedNode
+from px4_tinyml.sitl.node.emulator import PTY_NOTICED_S, EmulatedNode
 from px4_tinyml.sitl.node.records import Records, sample_records
 
 BAUD = 57600
@@ -113,6 +113,7 @@ def with_px4(build: Path, node: EmulatedNode, records: Records, bundle: ModelBun
         session.px4.require(
             *("mavlink", "start", "-d", node.telemetry_path, "-b", str(BAUD), "-m", "minimal", "-f")
         )  # fmt: skip
+        time.sleep(PTY_NOTICED_S)
         with Link(f"udpin:127.0.0.1:{GCS_PORT}", system=255) as link, playing(node, records, speed) as thread:
             told = listen(link, bundle.spec.labels, thread, "ground station")
         print("flight controller, `listener debug_array`:")
@@ -133,10 +134,12 @@ def main() -> int:
     with EmulatedNode(build_node(bundle), pty=True) as node:
         if args.px4:
             return with_px4(args.px4, node, records, bundle, args.speed)
-        with playing(node, records, args.speed) as thread:
-            if args.serve:
+        if args.serve:
+            with playing(node, records, args.speed) as thread:
                 return serve(node, thread)
-            with Link(f"serial:{node.telemetry_path}:{BAUD}") as link:
+        with Link(f"serial:{node.telemetry_path}:{BAUD}") as link:
+            time.sleep(PTY_NOTICED_S)
+            with playing(node, records, args.speed) as thread:
                 return 0 if listen(link, bundle.spec.labels, thread, "companion") else 1
 
 

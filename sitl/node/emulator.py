@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -29,6 +31,9 @@ WORK = struct.Struct("<6Q")
 TIMEOUT_S = 60.0
 CHUNK = 256
 """Records on their way to the board before it has said that it took them."""
+PTY_NOTICED_S = 1.5
+"""Once a second the emulator looks whether somebody has opened its pty; what it sends before is lost."""
+_PR_SET_PDEATHSIG = 1
 PTY = re.compile(r"redirected to (\S+)")
 
 
@@ -151,8 +156,9 @@ class EmulatedNode:
         command = [emulator, "-M", MACHINE, *silent, *COUNTING, *ports, "-kernel", str(image.resolve())]
         fds = [int(word.rpartition("=")[2]) for word in ports if word.startswith("socket,")]
         return subprocess.Popen(
-            command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            pass_fds=fds, preexec_fn=_die_with_parent,
+        )  # fmt: skip
 
     def _stop(self) -> None:
         self._process.kill()
@@ -203,3 +209,9 @@ class EmulatedNode:
         self._process.kill()
         code = self._process.wait()
         return ToolchainError(f"the emulated node has ended ({code}): {self._words().read().strip()}")
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: when this Python is killed without a chance to clean up, the emulator goes with it (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +63,30 @@ def test_an_end_is_told(image: Path) -> None:
         with pytest.raises(ToolchainError, match="has ended \\(-9\\)"):
             node.play(records_of(motion(60.0)))
         assert not node.running
+
+
+def test_it_ends_with_who_started_it(image: Path) -> None:
+    """Also when that is killed and cannot clean up."""
+    code = "import sys, time, pathlib; from px4_tinyml.sitl.node.emulator import EmulatedNode\n"
+    code += f"node = EmulatedNode(pathlib.Path({str(image)!r})); print(node.pid, flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    emulator = int(process.stdout.readline())
+    assert Path(f"/proc/{emulator}").exists()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and running(emulator):
+        time.sleep(0.05)
+    assert not running(emulator)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_what_is_no_image_is_told(tmp_path: Path) -> None:
