@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import socket
 import stat
 from pathlib import Path
@@ -92,8 +93,18 @@ def test_px4_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> No
             assert not px4.stop(patience_s=0.3)
     finally:
         instance.close()
-    for pid in pids:
-        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    end = time.monotonic() + 10.0  # the kernel ends a killed process when its turn comes
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(map(alive, pids))
+
+
+def alive(pid: int) -> bool:
+    """Neither gone nor a zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize("name", list(airframes()))
