@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 import socket
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
