@@ -86,7 +86,7 @@ def test_flash_and_ram(build: Build, pretrained: ModelBundle) -> None:
 
 def test_the_processor_idles(build: Build, pretrained: ModelBundle) -> None:
     """Instructions of all loops with a sample in them, MAVLink included, of those the Nano has in the time."""
-    seconds = 20.0
+    seconds = 12.0
     with EmulatedNode(build(pretrained)) as node:
         node.play(records_of(motion(seconds, rate_hz=IMU_HZ, baro_hz=BARO_HZ)))
         work = node.work()
