@@ -40,8 +40,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("url", metavar="URL", help="where the vehicle is")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the recording, or a .tlog to go on with"
-    )
+        "--out", type=Path, required=True, metavar="DIR",
+        help="folder for the recording, or a .tlog to go on with, or a .csv for an Arduino's captures",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, metavar="S", help="stop by itself after this long")
     parser.add_argument("--system", type=int, metavar="N", help="ask only the vehicle with this system id")
     parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: all that fit)")
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     ):  # fmt: skip
         if value is not None and not low <= value <= high:
             raise SpecError(f"{name} {value:g}: {low:g} to {high:g} expected")
+    if args.out.suffix == ".csv":
+        return _record_captures(args)
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     make_folder(args.out.parent if args.out.suffix == ".tlog" else args.out)
     # A log stream is acknowledged packet by packet: each wait would be one for the vehicle, too.
@@ -77,6 +80,19 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(recording.facts(), indent=2, ensure_ascii=False))
         recording.tell_result()
+    return 0 if complete else 130
+
+
+def _record_captures(args: argparse.Namespace) -> int:
+    """The tutorial's captures, without MAVLink."""
+    from px4_tinyml.link.address import LinkAddress
+    from px4_tinyml.link.csv_capture import record_captures
+
+    with stop_requests() as stopped:
+        complete, counts = record_captures(LinkAddress.parse(args.url), args.out, args.seconds, stopped)
+    if args.json:
+        print(json.dumps(counts, indent=2, ensure_ascii=False))
+    log.info("%(csv)s: %(captures)d captures, %(incomplete)d incomplete, %(damaged_rows)d damaged rows", counts)
     return 0 if complete else 130
 
 

@@ -92,7 +92,8 @@ def _absence(link: Link, found: Collection[Vehicle], system: int | None, waited_
     if refused:
         return f"{refused} messages that are not signed with our key: is it the vehicle's?"
     if statistics.garbage_bytes or statistics.bad_crc:
-        advice = "another baud rate?" if link.address.kind == "serial" else "is it MAVLink?"
+        serial = link.address.kind == "serial"
+        advice = "another baud rate? (an Arduino's captures: --out NAME.csv)" if serial else "is it MAVLink?"
         return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
     advice = "is the vehicle on, and does it send here?"
     if link.address.kind == "udpout":

@@ -1,0 +1,126 @@
+"""The Arduino tutorial's captures from a serial port: 119 rows of text each, no MAVLink (docs/node.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from px4_tinyml.collect.arduino_csv import HEADER, ROWS
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.address import LinkAddress
+from px4_tinyml.link.appender import make_folder
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+LONGEST_LINE = 200
+ASK_AGAIN_S = 2.0
+"""Many boards start anew when their port is opened, and hear nothing for a while."""
+QUIET_S = 1.0
+"""Rows of a capture come 119 a second: when none came for this long, its end was lost."""
+
+
+class CaptureText:
+    """Text as it comes → whole captures. Rows have no numbers: one that is lost or damaged shows in their count."""
+
+    def __init__(self) -> None:
+        self.captures = self.incomplete = self.damaged_rows = 0
+        self.heard = False
+        """The board sends captures: its header or a row was seen."""
+        self._line = b""
+        self._rows: list[bytes] = []
+
+    def take(self, data: bytes) -> list[bytes]:
+        """Captures that ended, each its rows and the blank line after them."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        self._line = self._line[-LONGEST_LINE:]
+        return [capture for line in lines if (capture := self._take_line(line.strip()))]
+
+    def end(self) -> bytes:
+        """Whatever was begun is over: a whole capture or nothing."""
+        rows, self._rows = self._rows, []
+        if len(rows) != ROWS:
+            self.incomplete += bool(rows)
+            return b""
+        self.captures += 1
+        return b"\n".join([*rows, b"", b""])
+
+    def _take_line(self, line: bytes) -> bytes:
+        if not line:
+            return self.end()
+        if line == ",".join(HEADER).encode():
+            self.heard = True
+            return self.end()
+        if _is_row(line):
+            self.heard = True
+            self._rows.append(line)
+        else:
+            self.damaged_rows += 1
+        return b""
+
+
+def _is_row(line: bytes) -> bool:
+    fields = line.split(b",")
+    try:
+        return len(fields) == len(HEADER) and all(math.isfinite(float(field)) for field in fields)
+    except ValueError:
+        return False
+
+
+def record_captures(
+    address: LinkAddress, path: Path, seconds: float | None, stopped: Callable[[], bool]
+) -> tuple[bool, dict[str, Any]]:
+    """Append captures to a CSV until the time is up or stopped() says so: whether it was the time, and what came.
+
+    A node is told to send them ("csv") and to stop ("off"); the tutorial's own sketch sends them anyway. Only whole
+    captures are written, each at once. LinkError when the port cannot be opened or goes away; OSError from the file.
+    """
+    import serial
+
+    if address.kind != "serial":
+        raise LinkError(f"{address}: captures come from a serial port, as serial:/dev/ttyACM0")
+    make_folder(path.parent)
+    text = CaptureText()
+    try:
+        with serial.Serial(address.device, address.baud, timeout=POLL_S, write_timeout=1, exclusive=True) as port:
+            whole = _listen(port, text, path, seconds, stopped)
+            with contextlib.suppress(serial.SerialException):
+                port.write(b"off\n")
+    except serial.SerialException as error:
+        raise LinkError(f"{address}: {error}; what was written to {path} is whole") from error
+    counts = {"captures": text.captures, "incomplete": text.incomplete, "damaged_rows": text.damaged_rows}
+    return whole, {"csv": str(path), **counts}
+
+
+def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, stopped: Callable[[], bool]) -> bool:
+    import serial
+
+    begin = heard = time.monotonic()
+    asked = -ASK_AGAIN_S
+    with path.open("ab") as file:
+        if file.tell() == 0:
+            file.write(",".join(HEADER).encode() + b"\n")
+        while not stopped():
+            now = time.monotonic()
+            if not text.heard and now - asked >= ASK_AGAIN_S:
+                asked = now
+                with contextlib.suppress(serial.SerialTimeoutException):
+                    port.write(b"csv\n")
+            data = port.read(max(1, port.in_waiting))
+            ended = text.take(data)
+            if data:
+                heard = now
+            elif now - heard > QUIET_S:
+                ended.append(text.end())
+            for capture in filter(None, ended):
+                file.write(capture)
+                file.flush()
+                log.info("%s: capture %d", path, text.captures)
+            if seconds and now - begin >= seconds:
+                return True
+    return seconds is None
