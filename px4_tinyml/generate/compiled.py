@@ -151,6 +151,11 @@ def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespac
 #define MOTION_LAYER(position)
 #endif
 
+// A layer has its whole shape here; what its kernel does not need of it, clang++ calls unused.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wunused-const-variable"
+#endif
+
 {_open(namespace)}
 
 namespace

@@ -111,7 +111,7 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
                 asked = now
                 with contextlib.suppress(serial.SerialTimeoutException):
                     port.write(b"csv\n")
-            data = port.read(max(1, port.in_waiting))
+            data = _read(port)
             ended = text.take(data)
             if data:
                 heard = now
@@ -124,3 +124,13 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
             if seconds and now - begin >= seconds:
                 return True
     return seconds is None
+
+
+def _read(port: Any) -> bytes:
+    import serial
+
+    try:
+        data: bytes = port.read(max(1, port.in_waiting))
+    except OSError as error:  # what in_waiting says of a port that is gone
+        raise serial.SerialException(str(error)) from error
+    return data

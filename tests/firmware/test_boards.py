@@ -17,6 +17,7 @@ from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.arduino import SKETCH, arduino_files
 from px4_tinyml.generate.cortex_m import COMPILER, CPUS, PACKAGES
 from px4_tinyml.generate.write import write_tree
+from px4_tinyml.sitl.node.sources import DOUBLE
 from px4_tinyml.spec import PRESETS, DecisionSpec
 
 HERE = Path(__file__).resolve().parent
@@ -127,3 +128,16 @@ def test_what_it_takes_of_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
     print(f"Cortex-M4F: {text + data} bytes of flash, {data + bss} of RAM")
     assert text + data < 0.05 * NANO_FLASH
     assert data + bss < 0.1 * NANO_RAM
+
+
+def test_the_clock_goes_on_when_micros_wraps_and_never_back(tmp_path: Path, sketch: Path, gxx: list[str]) -> None:
+    """micros() by a test double: 71 minutes, a step back of 8 us such as some cores make, four hours more."""
+    program = tmp_path / "clock"
+    paths = ("-isystem", str(DOUBLE), "-I", str(sketch / "src"))
+    flags = ("-std=c++14", "-Wall", "-Wextra", "-Werror")
+    subprocess.run([*gxx, *flags, *paths, str(HERE / "board_clock.cpp"), "-o", str(program)], check=True)
+    true_us = [5, 1000, 2**31, 2**32 - 1, 2**32 + 3, 2**32 + 1000, 2**32 + 992, 2**32 + 1001, 3 * 2**31]
+    true_us += [2**33 + 60_000_000 * minute for minute in range(0, 240, 70)]
+    lines = "".join(f"{time % 2**32}\n" for time in true_us)
+    done = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True, timeout=20)
+    assert [int(line) for line in done.stdout.split()] == np.maximum.accumulate(true_us).tolist()

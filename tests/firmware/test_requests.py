@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -196,7 +197,7 @@ def test_a_whole_number_is_set_in_either_encoding(node: PcNode, value: float, ki
     "name, value",
     [
         ("MN_RATE", as_bytes(51)), ("MN_RATE", as_bytes(-1)), ("MN_RATE", 2.5), ("MN_RATE", math.nan),
-        ("MN_RATE", math.inf), ("MN_ROT", as_bytes(41)), ("MN_COMPID", as_bytes(0)), ("MN_COMPID", as_bytes(256)),
+        ("MN_RATE", math.inf), ("MN_ROT", as_bytes(41)), ("MN_COMPID", as_bytes(1)), ("MN_COMPID", as_bytes(256)),
         ("MN_ENTER", 1.0), ("MN_ENTER", -2.0), ("MN_ENTER", math.nan), ("MN_LEAVE", -math.inf), ("MN_MSG", as_bytes(8)),
     ],
 )  # fmt: skip
@@ -224,6 +225,8 @@ def test_version(node: PcNode, bundle: ModelBundle) -> None:
     assert version.capabilities == wanted
     assert bytes(version.flight_custom_version).hex() == bundle.spec.short_hash
     assert version.uid == 0x1122334455667788
+    major, minor, patch, _ = version.flight_sw_version.to_bytes(4, "big")
+    assert f"{major}.{minor}.{patch}" == metadata.version("px4-tinyml")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ import pytest
 from px4_tinyml.cli.main import main
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.arduino_csv import ROWS
-from px4_tinyml.link.csv_capture import CaptureText
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.address import LinkAddress
+from px4_tinyml.link.csv_capture import CaptureText, record_captures
 
 HEADER = b"aX,aY,aZ,gX,gY,gZ\r\n"
 
@@ -105,3 +107,20 @@ def test_only_a_serial_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "serial" in capsys.readouterr().err
     assert main(["record", "serial:/dev/ttyNONE7", "--out", str(tmp_path / "x.csv")]) == 1
     assert "ttyNONE7" in capsys.readouterr().err
+
+
+def test_a_board_unplugged_between_two_reads(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    address = LinkAddress.parse(os.ttyname(slave))
+    os.close(slave)
+    calls = []
+
+    def stopped() -> bool:
+        calls.append(None)
+        if len(calls) == 2:
+            os.close(master)
+        return len(calls) > 20
+
+    with pytest.raises(LinkError, match="is whole"):
+        record_captures(address, tmp_path / "nano_vert.csv", None, stopped)

@@ -99,8 +99,8 @@ class Compiler:
             pytest.skip(f"{compiler} is not here")
         folder = tree / MODULE / "model"
         sources = [HERE / source, *(sorted(folder.glob("[CG]*.cpp")) if model else [])]
-        # Clang's sanitizers are a package of their own; PX4 tells it not to mind constants that are not used.
-        extra = ("-Wno-unused-const-variable",) if "clang" in compiler else SANITIZE if sanitized else ("-O0",)
+        # Clang's sanitizers are a package of their own.
+        extra = () if "clang" in compiler else SANITIZE if sanitized else ("-O0",)
         objects = [self._build(tree, compiler, (*extra, "-c"), [path]) for path in sources]
         return self._build(tree, compiler, extra, objects)
 

@@ -24,16 +24,15 @@ namespace node
 /// µs since the start, without the wrap of micros(). To be called at least every 71 minutes.
 inline uint64_t board_time_us()
 {
-	static uint32_t last = 0;
-	static uint64_t wrapped = 0;
-	const uint32_t now = static_cast<uint32_t>(micros());
+	static uint64_t time_us = 0;
+	const uint32_t passed = static_cast<uint32_t>(micros()) - static_cast<uint32_t>(time_us);
 
-	if (now < last) {
-		wrapped += 1ULL << 32;
+	// Some cores' micros() steps back by a little now and then: that is no wrap.
+	if (passed < UINT32_MAX - 1000000) {
+		time_us += passed;
 	}
 
-	last = now;
-	return wrapped + now;
+	return time_us;
 }
 
 inline uint32_t board_clock_us() { return static_cast<uint32_t>(micros()); }

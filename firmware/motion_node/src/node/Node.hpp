@@ -32,7 +32,7 @@ static constexpr uint8_t TELEMETRY = 0; ///< the autopilot's link
 static constexpr uint8_t USB = 1;       ///< somebody at the board
 static constexpr uint8_t LINKS = 2;
 
-static constexpr uint32_t VERSION = 0x00010000; ///< 0.1.0, as AUTOPILOT_VERSION has it without its last byte
+static constexpr uint32_t VERSION = 0x000100; ///< 0.1.0, a byte each; AUTOPILOT_VERSION has the kind of release behind it
 
 class Node
 {

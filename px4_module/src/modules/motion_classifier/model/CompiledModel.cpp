@@ -44,6 +44,11 @@
 #define MOTION_LAYER(position)
 #endif
 
+// A layer has its whole shape here; what its kernel does not need of it, clang++ calls unused.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wunused-const-variable"
+#endif
+
 namespace motion
 {
 namespace model
