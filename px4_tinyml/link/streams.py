@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.collect.mavlink_stream import ARDUPILOT
 from px4_tinyml.collect.tlog_file import message_id
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.connection import Link
@@ -16,7 +17,6 @@ from px4_tinyml.link.frames import Frame
 from px4_tinyml.link.statistics import SenderStatistics
 from px4_tinyml.link.vehicle import (
     ACCEPTED,
-    ARDUPILOT,
     COMMAND_ACK,
     HEARTBEAT,
     IN_PROGRESS,

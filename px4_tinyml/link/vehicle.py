@@ -11,8 +11,6 @@ from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.frames import Frame
 
-ARDUPILOT = 3
-"""MAV_AUTOPILOT_ARDUPILOTMEGA."""
 NO_AUTOPILOT = 8
 ONBOARD_CONTROLLER = 18
 LOOK_ROUND_S = 1.3

@@ -6,7 +6,7 @@ import math
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench_program(build, sketch: Path) -> Path:  # type: ignore[no-untyped-def]
+def bench_program(build: Callable[[Path, Path, list[str]], Path], sketch: Path) -> Path:
     return build(sketch, HERE / "driver_bench.cpp", ["node/Rotation.cpp", "node/Samples.cpp"])
 
 

@@ -231,15 +231,20 @@ def test_px4_that_dies_in_flight_is_told(px4_build: Px4Build, tmp_path: Path, mo
     assert px4_processes(px4_build) <= before
 
 
+def start_flying(build: Px4Build, out: Path) -> subprocess.Popen[bytes]:
+    """`fly --px4` in a process of its own, once its PX4 runs."""
+    before = px4_processes(build)
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--out", str(out), "--flights", "1"]
+    process = subprocess.Popen([*command, "--px4", str(build.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60.0
+    while px4_processes(build) <= before and time.monotonic() < until:
+        time.sleep(0.2)
+    return process
+
+
 def test_interrupted_command_leaves_nothing(px4_build: Px4Build, tmp_path: Path) -> None:
     before = px4_processes(px4_build)
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--out", str(tmp_path), "--flights", "1"]
-    process = subprocess.Popen(
-        [*command, "--px4", str(px4_build.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    until = time.monotonic() + 60.0
-    while px4_processes(px4_build) <= before and time.monotonic() < until:
-        time.sleep(0.2)
+    process = start_flying(px4_build, tmp_path)
     time.sleep(3.0)
     process.send_signal(signal.SIGINT)
     assert process.wait(30.0) == 130
@@ -249,13 +254,7 @@ def test_interrupted_command_leaves_nothing(px4_build: Px4Build, tmp_path: Path)
 def test_killed_command_leaves_nothing(px4_build: Px4Build, tmp_path: Path) -> None:
     """Python killed without a chance to clean up: PX4 goes with it."""
     before = px4_processes(px4_build)
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--out", str(tmp_path), "--flights", "1"]
-    process = subprocess.Popen(
-        [*command, "--px4", str(px4_build.folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    until = time.monotonic() + 60.0
-    while px4_processes(px4_build) <= before and time.monotonic() < until:
-        time.sleep(0.2)
+    process = start_flying(px4_build, tmp_path)
     process.kill()
     process.wait(10.0)
     until = time.monotonic() + 10.0

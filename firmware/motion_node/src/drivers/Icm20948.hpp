@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ICM-20948 (TDK InvenSense, DS-000189): 225 Hz, ±16 g, ±2000 °/s. Axes as marked on its board: X forward, Y left, Z up.
+// ICM-20948 (TDK InvenSense, DS-000189): 225 Hz, ±16 g, ±2000 °/s.
 
 #pragma once
 
-#include "ImuDriver.hpp"
+#include "InvenSenseImu.hpp"
 
 namespace node
 {
 
-class Icm20948 final : public ImuDriver
+class Icm20948 final : public InvenSenseImu
 {
 public:
-	static constexpr uint8_t ADDRESS = 0x68;
+	using InvenSenseImu::ADDRESS;
 
 	explicit Icm20948(I2cBus &bus, uint8_t address = ADDRESS)
-		: ImuDriver(100000, 1000000 / 225, {STANDARD_GRAVITY_M_S2 / 2048.0f, RAD_PER_DEG / 16.4f}), _device(bus, address)
+		: InvenSenseImu(bus, address, 1000000 / 225)
 	{
 	}
 
@@ -53,37 +53,8 @@ private:
 
 	Found read(int16_t accel[3], int16_t gyro[3]) override
 	{
-		uint8_t status;
-		uint8_t data[12];
-
-		if (!_device.read(INT_STATUS_1, &status, 1)) {
-			return Found::Error;
-		}
-
-		if (!(status & 0x01)) {
-			return Found::Nothing;
-		}
-
-		if (!_device.read(ACCEL_XOUT_H, data, sizeof(data))) {
-			return Found::Error;
-		}
-
-		for (uint32_t i = 0; i < 3; ++i) {
-			accel[i] = big_endian(data + 2 * i);
-			gyro[i] = big_endian(data + 6 + 2 * i);
-		}
-
-		return Found::Sample;
+		return read_sample<12>(INT_STATUS_1, ACCEL_XOUT_H, 6, accel, gyro);
 	}
-
-	void to_frd(const int16_t counts[3], float unit, float frd[3]) const override
-	{
-		frd[0] = static_cast<float>(counts[0]) * unit;
-		frd[1] = -static_cast<float>(counts[1]) * unit;
-		frd[2] = -static_cast<float>(counts[2]) * unit;
-	}
-
-	I2cDevice _device;
 };
 
 } // namespace node

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MPU-6050 (InvenSense, RM-MPU-6000A-00): 200 Hz, ±16 g, ±2000 °/s. Boards are marked with its axes: X forward is meant
-// to be the board's front, Y its left, Z up.
+// MPU-6050 (InvenSense, RM-MPU-6000A-00): 200 Hz, ±16 g, ±2000 °/s.
 
 #pragma once
 
-#include "ImuDriver.hpp"
+#include "InvenSenseImu.hpp"
 
 namespace node
 {
 
-class Mpu6050 final : public ImuDriver
+class Mpu6050 final : public InvenSenseImu
 {
 public:
-	static constexpr uint8_t ADDRESS = 0x68;
+	using InvenSenseImu::ADDRESS;
 
 	explicit Mpu6050(I2cBus &bus, uint8_t address = ADDRESS)
-		: ImuDriver(100000, 1000000 / 200, {STANDARD_GRAVITY_M_S2 / 2048.0f, RAD_PER_DEG / 16.4f}), _device(bus, address)
+		: InvenSenseImu(bus, address, 1000000 / 200)
 	{
 	}
 
@@ -45,37 +44,8 @@ private:
 
 	Found read(int16_t accel[3], int16_t gyro[3]) override
 	{
-		uint8_t status;
-		uint8_t data[14]; // accelerations, temperature, rates
-
-		if (!_device.read(INT_STATUS, &status, 1)) {
-			return Found::Error;
-		}
-
-		if (!(status & 0x01)) {
-			return Found::Nothing;
-		}
-
-		if (!_device.read(ACCEL_XOUT_H, data, sizeof(data))) {
-			return Found::Error;
-		}
-
-		for (uint32_t i = 0; i < 3; ++i) {
-			accel[i] = big_endian(data + 2 * i);
-			gyro[i] = big_endian(data + 8 + 2 * i);
-		}
-
-		return Found::Sample;
+		return read_sample<14>(INT_STATUS, ACCEL_XOUT_H, 8, accel, gyro); // the temperature is between them
 	}
-
-	void to_frd(const int16_t counts[3], float unit, float frd[3]) const override
-	{
-		frd[0] = static_cast<float>(counts[0]) * unit;
-		frd[1] = -static_cast<float>(counts[1]) * unit;
-		frd[2] = -static_cast<float>(counts[2]) * unit;
-	}
-
-	I2cDevice _device;
 };
 
 } // namespace node
