@@ -286,8 +286,10 @@ class Link:
                         self._tell_signed(frame)
                 elif not self._believe(frame, sender, self._signing):
                     continue
-                sender.note(frame.sequence, frame.received_us, len(frame.data))
-                if frame.message_id not in known:
+                checked = frame.message_id in known
+                # A datagram has a checksum of its own, a serial line has none.
+                sender.note(frame.sequence, frame.received_us, len(frame.data), checked or port.datagrams)
+                if not checked:
                     self.statistics.note_unknown(sender, frame.message_id)
                 believed.append(frame)
                 routes[frame.system] = chunk.peer

@@ -13,6 +13,8 @@ OUTAGE_US = 3_000_000
 """A silence this long (and of more than two frames) is an outage."""
 PAUSE_STEPS = 3
 """A number this little ahead after a silence: the sender paused (or the wire kept its frames), it did not lose 256."""
+NEAR = 16
+"""A frame that cannot be checked is believed when the next one is at most this far ahead of it."""
 RESTART_RUN = 16
 """So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
 _RATE_US = 1_000_000
@@ -29,6 +31,8 @@ class SenderStatistics:
     Eight bits cannot count a long silence: there the sender's rate says how many times 256 were lost as well.
     Of a component whose messages another one forwards in part (PX4 does so), what was not forwarded looks lost, too.
     bytes are whole frames. unsigned, bad_signature and replayed frames were not believed: they are in no other count.
+    unknown: frames of messages nobody here knows. On a line without checksums of its own such a frame may be a damaged
+    one: it is in the other counts once its number lies between those before and after it.
     """
 
     frames: int = 0
@@ -57,9 +61,28 @@ class SenderStatistics:
     _gap: int = field(default=0, repr=False)  # the largest number lost together lately
     _gap_us: int = field(default=0, repr=False)
     _late: list[tuple[int, bool]] = field(default_factory=list, repr=False)  # late ones in a row: number, duplicate?
+    _unchecked: tuple[int, int, int] | None = field(default=None, repr=False)  # number, time and size
 
-    def note(self, sequence: int, received_us: int, size: int) -> None:
-        """Count a believed frame."""
+    def note(self, sequence: int, received_us: int, size: int, checked: bool = True) -> None:
+        """Count a believed frame. Not checked (its number may be damaged): when the next one agrees with it."""
+        if self._unchecked:
+            self._settle(sequence)
+        if checked:
+            self._count(sequence, received_us, size)
+        else:
+            self._unchecked = sequence, received_us, size
+
+    def _settle(self, following: int) -> None:
+        """Count the unchecked frame when its number fits between the newest and the one that follows."""
+        assert self._unchecked
+        unchecked, self._unchecked = self._unchecked, None
+        left = (following - unchecked[0]) & 0xFF
+        ahead = (unchecked[0] - self._sequence) & 0xFF
+        begins = self._sequence < 0 or self._reconnected
+        if 0 < left <= NEAR and (0 < ahead < WINDOW or begins):
+            self._count(*unchecked)
+
+    def _count(self, sequence: int, received_us: int, size: int) -> None:
         self.frames += 1
         self.bytes += size
         ahead = (sequence - self._sequence) & 0xFF

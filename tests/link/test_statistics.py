@@ -121,6 +121,36 @@ def test_everything_at_once(seed: int) -> None:
     assert outcome(s) == (3000 - len(seen), twice, late)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_unchecked_frames_with_damaged_numbers_change_no_count(seed: int) -> None:
+    """20 % lost, 10 % of what comes cannot be checked, and a tenth of that has one bit of its number flipped."""
+    rng = random.Random(seed)
+    s = SenderStatistics()
+    checked, damaged, last = 0, 0, 0
+    for n in range(20_000):
+        if n and rng.random() < 0.2:
+            continue
+        sound = n == 0 or rng.random() > 0.1
+        flip = 0 if sound or rng.random() > 0.1 else 1 << rng.randrange(8)
+        s.note(n % 256 ^ flip, n * STEP_US, 20, checked=sound)
+        checked, damaged, last = checked + sound, damaged + bool(flip), n if sound else last
+    assert damaged > 100
+    assert s.frames + s.lost == last + 1 and (s.duplicates, s.reordered) == (0, 0)
+    assert s.frames > checked + 8 * damaged, "sound ones are believed"
+
+
+def test_a_sender_of_unchecked_frames_only() -> None:
+    s = SenderStatistics()
+    for n in range(1000):
+        if n % 10 != 5:
+            s.note(n % 256, n * STEP_US, 20, checked=False)
+    assert (s.frames, *outcome(s)) == (899, 100, 0, 0), "the newest waits for the next one"
+    s.reconnect()
+    for n in range(1000, 1050):
+        s.note(n % 256, n * STEP_US, 20, checked=False)
+    assert (s.frames, *outcome(s)) == (949, 100, 0, 0)
+
+
 def test_json_is_plain_and_a_copy() -> None:
     statistics = LinkStatistics()
     counted(steady(0, 3), statistics.sender(1, 1))
