@@ -1,6 +1,6 @@
-"""`make pretrained`, last step: a bundle becomes the one that ships with the package, and px4_module/ is made for it.
+"""`make pretrained`, last step: a bundle becomes one that ships with the package; px4_module/ is made for `pretrained`.
 
-    python benchmarks/pretrained.py BUNDLE
+    python benchmarks/pretrained.py NAME BUNDLE
 
 Kept of the bundle: the models, the golden vectors, and a manifest without the rows for every single flight. Added: what
 the classifier takes on a Cortex-M4F, measured as `px4-tinyml bench` does.
@@ -16,23 +16,27 @@ from px4_tinyml.bench.measure import measure, subject
 from px4_tinyml.cli.generate import reference, wheel_arena_bytes
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.px4 import generate_px4
-from px4_tinyml.paths import pretrained_bundle, target_root
+from px4_tinyml.paths import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
 
 CPU = "cortex-m4"
 PER_FLIGHT = ("by_flight", "flights")
 
 
 def main() -> None:
-    """Write px4_tinyml/pretrained/ and px4_module/."""
+    """Write px4_tinyml/pretrained/ and px4_module/, or px4_tinyml/pretrained_50hz/."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", choices=(PRETRAINED, PRETRAINED_50HZ), metavar="NAME")
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    bundle = slim(ModelBundle.load(parser.parse_args().bundle))
-    bundle.save(pretrained_bundle())
-    bundle = bundle.with_manifest(cost=cost(pretrained_bundle()))
-    bundle.save(pretrained_bundle())
-    size = sum(path.stat().st_size for path in pretrained_bundle().iterdir())
-    written = generate_px4(bundle, target_root("px4_module"), reference(bundle), wheel_arena_bytes(bundle))
-    print(f"spec {bundle.spec.short_hash}: {size // 1024} KiB of bundle, {len(written)} files of px4_module written")
+    args = parser.parse_args()
+    bundle, folder = slim(ModelBundle.load(args.bundle)), pretrained_bundle(args.name)
+    bundle.save(folder)
+    bundle = bundle.with_manifest(cost=cost(folder))
+    bundle.save(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    print(f"{args.name}: spec {bundle.spec.short_hash}, {size // 1024} KiB")
+    if args.name == PRETRAINED:
+        written = generate_px4(bundle, target_root("px4_module"), reference(bundle), wheel_arena_bytes(bundle))
+        print(f"{len(written)} files of px4_module written")
 
 
 def slim(bundle: ModelBundle) -> ModelBundle:

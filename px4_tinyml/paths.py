@@ -16,11 +16,16 @@ def target_root(name: str) -> Path:
     raise ToolchainError(f"{name}/ was not found beside {package}: reinstall px4-tinyml")
 
 
+PRETRAINED, PRETRAINED_50HZ = "pretrained", "pretrained-50hz"
+"""Bundles that ship with the package, trained on simulated quadrotors (`make pretrained`); the second one for links
+that carry only 50 IMU samples a second."""
+
+
 def bundle_folder(name: Path) -> Path:
-    """Where a bundle is: "pretrained", unless there is such a folder, is the one that ships with the package."""
-    return pretrained_bundle() if name == Path("pretrained") and not name.exists() else name
+    """Where a bundle is: the name of one that ships with the package means that one, unless there is such a folder."""
+    return pretrained_bundle(str(name)) if str(name) in (PRETRAINED, PRETRAINED_50HZ) and not name.exists() else name
 
 
-def pretrained_bundle() -> Path:
-    """Folder of the bundle that ships with the package: trained on simulated quadrotors (`make pretrained`)."""
-    return Path(__file__).resolve().parent / "pretrained"
+def pretrained_bundle(name: str = PRETRAINED) -> Path:
+    """Folder of a bundle that ships with the package."""
+    return Path(__file__).resolve().parent / name.replace("-", "_")

@@ -14,8 +14,10 @@ from typing import Any
 
 from px4_tinyml.classify.decision import ONE_Q16
 from px4_tinyml.classify.pipeline import Classification, Classifier
+from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import feed
+from px4_tinyml.dataset.thin import ADVICE, is_thinned
 from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.spec import PipelineSpec
 
@@ -30,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
         description="Classify every window of logs: decisions as CSV or JSON, and a line per log with the seconds "
         "each class took.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="write there instead of standard output")
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
@@ -79,6 +81,9 @@ def classify_logs(
             unusable.append({"log": str(path), "error": str(error)})
             continue
         for flight in flights:
+            imu_source, imu_hz = str(flight.info.get("imu_source")), flight.imu.rate_hz
+            if not bundle.for_thinned and is_thinned(imu_source, imu_hz, bundle.spec):
+                log.warning("%s: %.0f HIGHRES_IMU a second %s", flight.source, imu_hz, ADVICE)
             done = classifier.run(feed(flight, bundle.spec))
             log.info("%s: %s", flight.source, summary(done, bundle.spec))
             yield flight.source, done

@@ -27,6 +27,13 @@ def add_parser(subparsers: Any) -> None:
     spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="spec without a file")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="spans: file,start_s,end_s,label")
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
+    parser.add_argument(
+        "--thinned",
+        type=float,
+        metavar="HZ",
+        help="take every log a second time as a telemetry link would have carried it: HIGHRES_IMU at this rate, "
+        "samples passed over without a filter. For a bundle that is to classify such links (docs/live.md)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
     parser.set_defaults(run=run)
 
@@ -40,9 +47,11 @@ def run(args: argparse.Namespace) -> int:
     spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
     if spec.fitted:
         raise SpecError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
+    if args.thinned is not None and not 0 < args.thinned <= spec.rate_hz:
+        raise SpecError(f"--thinned {args.thinned:g}: expected a rate up to the spec's, {spec.rate_hz} Hz")
     check_out(args.out)  # before everything is read
     rows = read_spans(args.labels) if args.labels else []
-    about = build(collect(find_logs(args.logs), spec, rows, args.columns), spec, args.out, args.seed)
+    about = build(collect(find_logs(args.logs), spec, rows, args.columns, args.thinned), spec, args.out, args.seed)
     print_summary(about)
     print(f"data set: {args.out} (spec {spec.short_hash})")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import SpecError
 from px4_tinyml.generate.arduino import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
@@ -38,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
         help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a "
         "CMake project for this computer; cortex-m: for QEMU",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--engine",

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.dataset.thin import ADVICE, is_thinned
 from px4_tinyml.errors import LogError, SpecError
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ GATHER_S = 0.006
 """On a busy link frames are taken together for so long: fewer wake-ups, and still told within 10 ms."""
 STEP_S = 0.1
 STATUS_S = 1.0
-ALIASING_SAMPLES = 3
-"""HIGHRES_IMU messages a slot, of fewer than that some are missing."""
 SLOW_S = 10.0
 """An IMU that stays too slow for this long is warned about."""
 
@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         "x86-64 only); numpy needs neither and takes ten times the work. All give the same bits; auto is host, else "
         "tflm.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`, or pretrained")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("url", metavar="URL", help="where the vehicle is")
     parser.add_argument("--report", action="store_true", help="tell the vehicle by MAVLink (docs/live.md)")
     parser.add_argument("--json", action="store_true", help="print JSON lines (docs/live.md)")
@@ -122,6 +122,7 @@ class Live:
         )
         self._recorder: Recorder | None = None
         rate_hz = args.rate or max(imu_rate_hz(link.address, vehicle), spec.rate_hz)
+        self._for_thinned = bundle.for_thinned
         self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
         self._streams = Streams(link, vehicle, rate_hz, heartbeat=not args.report)
         self._view: JsonView | TextView = (JsonView if args.json else TextView)(spec)
@@ -198,8 +199,8 @@ class Live:
     def _warn_if_slow(self, now: float, imu_hz: float) -> None:
         """Say once why no window is classified, or why decisions may be wrong."""
         counts = self._companion.stream
-        enough_hz = ALIASING_SAMPLES * self._spec.rate_hz if counts.imu["HIGHRES_IMU"] else self._needed_hz
-        if imu_hz >= enough_hz or not self._link.connected:
+        aliases = not self._for_thinned and is_thinned(_newest_source(counts.imu) or "", imu_hz, self._spec)
+        if not (aliases or imu_hz < self._needed_hz) or not self._link.connected:
             self._slow_since = None
             return
         if self._slow_since is None:
@@ -213,10 +214,7 @@ class Live:
                     self._vehicle, imu_hz, self._needed_hz, why,
                 )  # fmt: skip
             else:
-                log.warning(
-                    "%s: %.0f HIGHRES_IMU a second are not all its samples: vibration may read as turbulence: "
-                    "use a faster link, or a bundle trained on such logs (docs/live.md)", self._vehicle, imu_hz,
-                )  # fmt: skip
+                log.warning("%s: %.0f HIGHRES_IMU a second %s", self._vehicle, imu_hz, ADVICE)
 
     def _status(self, imu_hz: float, baro_hz: float) -> dict[str, Any]:
         counts, statistics = self._companion.stream, self._link.statistics

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
@@ -29,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
         description="Run logs and the bundle's golden vectors through several targets and compare every int8 input, "
         "every int8 output and every decision. Exit code 3 when anything differs.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `px4-tinyml train`")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
     parser.add_argument(
         "--targets",

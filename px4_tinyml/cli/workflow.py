@@ -141,6 +141,7 @@ def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions
         "dataset": {
             "spec_hash": dataset.spec.hash,
             "split_by": dataset.about["split_by"],
+            "thinned_hz": dataset.about.get("thinned_hz"),
             "counts": dataset.about["counts"],
             "flights": flights,
         },

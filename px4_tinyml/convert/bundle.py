@@ -84,9 +84,14 @@ class ModelBundle:
             arrays: dict[str, Any] = dict(self.golden)
             np.savez(file, **arrays)
 
+    @property
+    def for_thinned(self) -> bool:
+        """Whether it was trained for links that pass IMU samples over, too (dataset/thin.py)."""
+        return bool(self.manifest.get("training", {}).get("dataset", {}).get("thinned_hz"))
+
     @classmethod
     def load(cls, folder: Path) -> ModelBundle:
-        """Read a bundle and check that its parts belong together. folder: also "pretrained" (paths.bundle_folder)."""
+        """Read a bundle and check that its parts belong together. folder: also a name of paths.bundle_folder's."""
         folder = bundle_folder(folder)
         manifest_path = folder / MANIFEST_FILE
         try:

@@ -32,6 +32,7 @@ from px4_tinyml.dataset.autolabel import (
 from px4_tinyml.dataset.spans import SpanRow, file_and_part, rows_for, spans_for
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FLIGHTS_FOLDER, FlightWindows, write_flight
+from px4_tinyml.dataset.thin import thinned
 from px4_tinyml.errors import DatasetError, LogError
 from px4_tinyml.progress import progress
 from px4_tinyml.spec import PipelineSpec
@@ -40,8 +41,12 @@ from px4_tinyml.types import F32, U64, FlightLog, LabelSpan
 
 @dataclass
 class Prepared:
-    """One flight ready to be stored. counts: all its complete windows by label or by the reason for having none."""
+    """One flight ready to be stored. counts: all its complete windows by label or by the reason for having none.
 
+    flight: the same for all recordings that must stay in one part of the split.
+    """
+
+    flight: str
     log: FlightLog
     windows: FlightWindows
     counts: Mapping[str, int]
@@ -54,9 +59,10 @@ class Collected:
 
     flights: list[Prepared] = field(default_factory=list)
     unusable: list[dict[str, str]] = field(default_factory=list)
+    thinned_hz: float | None = None
 
 
-def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = ()) -> Prepared:
+def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (), flight: str = "") -> Prepared:
     """Windows of one flight with their labels."""
     stream = preprocess.slots(preprocess.feed(log, spec), spec)
     raw = preprocess.windows(stream, spec)
@@ -68,7 +74,7 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
     keep = y >= BETWEEN
     end = raw.end_row[keep]
     altitude = np.where(stream.stale, np.float32(np.nan), stream.altitude_m)
-    flight = FlightWindows(
+    windows = FlightWindows(
         x=raw.x[keep],
         y=y[keep],
         start_us=raw.start_us[keep],
@@ -77,7 +83,7 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
         velocity_down_m_s=_reference_at(log, "velocity_down_m_s", middle[end]),
         edr_m23_s=_reference_at(log, "edr_m23_s", middle[end]),
     )
-    return Prepared(log, flight, label_counts(y, spec), stream.resets)
+    return Prepared(flight or log.source, log, windows, label_counts(y, spec), stream.resets)
 
 
 def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
@@ -88,10 +94,19 @@ def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
     return np.where(fresh, getattr(log.reference, name)[row], np.float32(np.nan))
 
 
-def collect(paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_map: Path | None = None) -> Collected:
-    """Read and prepare every log; a log that cannot be used is noted, not fatal."""
+def collect(
+    paths: list[Path],
+    spec: PipelineSpec,
+    rows: list[SpanRow],
+    column_map: Path | None = None,
+    thinned_hz: float | None = None,
+) -> Collected:
+    """Read and prepare every log, with thinned_hz a second time as a link of that rate would have carried it.
+
+    A log that cannot be used is noted, not fatal.
+    """
     check_labels(spec)
-    result = Collected()
+    result = Collected(thinned_hz=thinned_hz)
     seen: dict[str, str] = {}
     used_rows: set[int] = set()
     for path in progress(paths, "reading logs", unit="log"):
@@ -103,17 +118,22 @@ def collect(paths: list[Path], spec: PipelineSpec, rows: list[SpanRow], column_m
             continue
         for log in logs:
             part = log.source.removeprefix(str(path))
-            twin = seen.setdefault(f"{log.sha256}{part}", log.source)
+            key = f"{log.sha256}{part}"
+            twin = seen.setdefault(key, log.source)
             if twin != log.source:
                 result.unusable.append({"source": log.source, "why": f"the same file as {twin}"})
                 continue
             named = rows_for(log.source, rows)
             used_rows.update(row.line for row in named)
-            flight = prepare(log, spec, spans_for(log, named))
-            if (flight.windows.y >= 0).any():
-                result.flights.append(flight)
-            else:
+            spans = spans_for(log, named)
+            flight = prepare(log, spec, spans, key)
+            if not (flight.windows.y >= 0).any():
                 result.unusable.append({"source": log.source, "why": _why_nothing(flight, spec)})
+                continue
+            result.flights.append(flight)
+            as_sent = thinned(log, thinned_hz) if thinned_hz else None
+            if as_sent:
+                result.flights.append(prepare(as_sent, spec, spans, key))
     unused = [row for row in rows if row.line not in used_rows]
     if unused:
         raise DatasetError(
@@ -160,7 +180,7 @@ def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dic
         why = "; ".join(f"{u['source']}: {u['why']}" for u in collected.unusable[:3])
         raise DatasetError(f"no labelled window in any log ({why})")
     counts = np.array([[(f.windows.y == c).sum() for c in range(len(spec.labels))] for f in flights])
-    parts, split_by = split([f.log.vehicle for f in flights], counts, seed)
+    parts, split_by = split([f.log.vehicle for f in flights], [f.flight for f in flights], counts, seed)
     names = unique_names([f.log.source for f in flights])
     check_leakage(parts, names, [f.windows.x for f in flights])
 
@@ -181,6 +201,7 @@ def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dic
             "labels": list(spec.labels),
             "seed": seed,
             "split_by": split_by,
+            "thinned_hz": collected.thinned_hz,
             "counts": _totals(entries, spec),
             "flights": entries,
             "unusable": collected.unusable,

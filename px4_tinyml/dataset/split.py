@@ -18,16 +18,18 @@ AIRFRAMES_FOR_A_SPLIT = 5
 DRAWS = 400
 
 
-def split(vehicles: Sequence[str], class_counts: NDArray[np.int64], seed: int) -> tuple[list[str], str]:
-    """Part of each flight, and what was kept together ("airframe" or "flight").
+def split(
+    vehicles: Sequence[str], flights: Sequence[str], class_counts: NDArray[np.int64], seed: int
+) -> tuple[list[str], str]:
+    """Part of each recording, and what was kept together ("airframe" or "flight").
 
-    vehicles[F]: airframe key of each flight; class_counts[F,L]: its windows by label. Of many seeded draws
-    the one is taken whose class shares come nearest to 60 / 20 / 20, and which leaves no class out of a part
-    if that can be had.
+    vehicles[R], flights[R]: airframe and flight of each recording; class_counts[R,L]: its windows by label. Of many
+    seeded draws the one is taken whose class shares come nearest to 60 / 20 / 20, and which leaves no class out of a
+    part if that can be had.
     """
     airframes = sorted(set(vehicles))
     by = "airframe" if len(airframes) >= AIRFRAMES_FOR_A_SPLIT else "flight"
-    keys = list(vehicles) if by == "airframe" else [str(i) for i in range(len(vehicles))]
+    keys = list(vehicles if by == "airframe" else flights)
     groups = sorted(set(keys), key=keys.index)
     if len(groups) < len(PARTS):
         raise DatasetError(

@@ -146,26 +146,26 @@ def test_bad_spans_files_say_where(tmp_path: Path, text: str, message: str) -> N
 
 def test_split_keeps_airframes_together_and_covers_classes() -> None:
     rng = np.random.default_rng(0)
-    vehicles = [f"frame{i % 8}" for i in range(40)]
+    vehicles, flights = [f"frame{i % 8}" for i in range(40)], [str(i) for i in range(40)]
     counts = rng.integers(1, 50, (40, 4))
     for seed in range(5):
-        parts, by = split(vehicles, counts, seed)
+        parts, by = split(vehicles, flights, counts, seed)
         assert by == "airframe" and set(parts) == set(PARTS)
         assert len({(v, p) for v, p in zip(vehicles, parts, strict=True)}) == 8
-        assert split(vehicles, counts, seed)[0] == parts
+        assert split(vehicles, flights, counts, seed)[0] == parts
 
 
 def test_split_by_flight_puts_a_rare_class_everywhere_if_it_can() -> None:
     counts = np.full((9, 2), 20)
     counts[:, 1] = 0
     counts[[0, 4, 8], 1] = 5
-    parts, by = split(["one"] * 9, counts, 3)
+    parts, by = split(["one"] * 9, list("abcdefghi"), counts, 3)
     assert by == "flight" and {parts[0], parts[4], parts[8]} == set(PARTS)
 
 
 def test_too_few_flights_is_an_error() -> None:
     with pytest.raises(DatasetError, match="at least 3 needed"):
-        split(["a", "b"], np.ones((2, 4), np.int64), 0)
+        split(["a", "b"], ["1", "2"], np.ones((2, 4), np.int64), 0)
 
 
 def test_leakage_is_found() -> None:

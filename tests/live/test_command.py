@@ -20,6 +20,7 @@ from live_process import Command, UdpVehicle, folder_of, free_port, is_free
 from live_samples import Sender, delivered, px4_flight
 
 from px4_tinyml.classify.pipeline import Classification, Classifier
+from px4_tinyml.cli.main import main
 from px4_tinyml.collect import read_log
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import feed
@@ -189,20 +190,28 @@ def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "said", "end"),
+    ("rate_hz", "thinned_hz", "said", "end"),
     [
         (
             10,
+            None,
             "IMU samples a second, the bundle needs 41: windows with many gaps are not classified",
             "no complete window",
         ),
-        (60, "HIGHRES_IMU a second are not all its samples: vibration may read as turbulence", "uncertain"),
+        (60, None, "HIGHRES_IMU a second are not all its samples: vibration may read as turbulence", "uncertain"),
+        (60, 50, None, "uncertain"),
     ],
 )
-def test_an_imu_that_is_too_slow_is_said(folder: Path, rate_hz: int, said: str, end: str) -> None:
+def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
+    bundle: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    rate_hz: int, thinned_hz: float | None, said: str | None, end: str,
+) -> None:  # fmt: skip
+    """By `live`, and by `classify` of what `live` recorded."""
+    folder = tmp_path / "bundle"
+    bundle.with_manifest(training={"dataset": {"thinned_hz": thinned_hz}}).save(folder)
     sender, port = Sender(1), free_port()
     patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
-    options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6)
+    options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6, "--record", tmp_path / "rec")
     with Command(*options, before=patience) as live, UdpVehicle(port) as vehicle:
         vehicle.introduce([sender.heartbeat()], live, "engine host")
         began, sent = time.monotonic(), 0
@@ -212,9 +221,11 @@ def test_an_imu_that_is_too_slow_is_said(folder: Path, rate_hz: int, said: str, 
                 sent += 1
             time.sleep(0.01)
         assert live.end() == 0
-    assert sum(said in line for line in live.err) == 1, live.err
-    assert sum("WARNING" in line and "IMU" in line for line in live.err if "asking again" not in line) == 1
+    warnings = [line for line in live.err if "WARNING" in line and "IMU" in line and "asking again" not in line]
+    assert len(warnings) == (said is not None) and (said or "") in "".join(warnings), live.err
     assert end in live.err[-1]
+    assert main(["classify", str(folder), str(tmp_path / "rec"), "--out", str(tmp_path / "decisions.csv")]) == 0
+    assert ("vibration may read as turbulence" in caplog.text) == (thinned_hz is None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.generate.px4 import message_classes, px4_arena, px4_files
 from px4_tinyml.generate.write import MODULE
-from px4_tinyml.paths import pretrained_bundle, target_root
+from px4_tinyml.paths import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
 from px4_tinyml.spec import PipelineSpec
 
 LOGGER_LINE = 80
@@ -33,17 +33,21 @@ def test_the_repository_holds_what_is_generated_of_the_pretrained_bundle() -> No
     assert [name for name in made if kept[name] != made[name]] == [], "run `make pretrained`, or generate px4 again"
 
 
-def test_the_pretrained_bundle_is_whole_and_small() -> None:
-    assert check_golden(ModelBundle.load(pretrained_bundle())) >= 4
-    assert sum(p.stat().st_size for p in pretrained_bundle().iterdir()) < 200_000
+@pytest.mark.parametrize("name", [PRETRAINED, PRETRAINED_50HZ])
+def test_a_pretrained_bundle_is_whole_and_small(name: str) -> None:
+    bundle = ModelBundle.load(pretrained_bundle(name))
+    assert check_golden(bundle) >= 4
+    assert sum(p.stat().st_size for p in pretrained_bundle(name).iterdir()) < 200_000
+    assert bundle.for_thinned == (name == PRETRAINED_50HZ)
 
 
-def test_the_pretrained_bundle_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [PRETRAINED, PRETRAINED_50HZ])
+def test_a_pretrained_bundle_has_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ModelBundle.load(Path("pretrained")).sha256 == ModelBundle.load(pretrained_bundle()).sha256
-    (tmp_path / "pretrained").mkdir()
+    assert ModelBundle.load(Path(name)).sha256 == ModelBundle.load(pretrained_bundle(name)).sha256
+    (tmp_path / name).mkdir()
     with pytest.raises(ConversionError, match="not a model bundle"):  # a folder of that name is meant, if there is one
-        ModelBundle.load(Path("pretrained"))
+        ModelBundle.load(Path(name))
 
 
 def test_the_arena_has_room_for_another_version() -> None:
