@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toolchains import need_cortex_m
 
 from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.cortex_m import COMPILER, tool
-from px4_tinyml.replay.cortex_m import emulator
 from px4_tinyml.spec import PRESETS, DecisionSpec
 
 MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
@@ -22,15 +19,9 @@ MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 @pytest.fixture(autouse=True)
 def toolchain(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips without the toolchain (fails where it is required); images go to this run's folder, once for all tests."""
+    """Images go to this run's folder, once for all tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    try:
-        tool(COMPILER)
-        emulator()
-    except ToolchainError as error:
-        if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    need_cortex_m()
 
 
 def hostile_feed(seed: int, seconds: float) -> Feed:

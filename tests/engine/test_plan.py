@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-pytest.importorskip("tflite_micro", reason="its schema classes write the models")
-
 from px4_tinyml.convert.graph import Graph, Tensor
 from px4_tinyml.convert.lower import lower
 from px4_tinyml.convert.plan import ALIGNMENT, Plan, plan_memory

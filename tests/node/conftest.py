@@ -9,17 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toolchains import need_cortex_m
 
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.errors import ToolchainError
 from px4_tinyml.paths import pretrained_bundle
-from px4_tinyml.replay.cortex_m import emulator
 from px4_tinyml.replay.node import build_node
 from px4_tinyml.spec import PRESETS, DecisionSpec
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from node_talk import missing  # noqa: E402
+sys.path.insert(0, str(HERE))  # node_talk
 
 MODELS = HERE.parents[1] / "benchmarks" / "models"
 
@@ -59,13 +57,8 @@ def build() -> Build:
     """A bundle's node as an image, kept in the user's cache like what `replay` builds."""
 
     def make(bundle: ModelBundle) -> Path:
-        try:
-            emulator()
-            return build_node(bundle)
-        except ToolchainError as error:
-            if "not installed" in str(error):
-                missing(str(error))
-            raise
+        need_cortex_m()
+        return build_node(bundle)
 
     return make
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toolchains import need
 
 from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.cli.generate import reference
@@ -93,10 +92,7 @@ class Compiler:
 
         sanitized: else it is compiled as fast as can be.
         """
-        if not shutil.which(compiler):
-            if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-                pytest.fail(f"{compiler} is not here")
-            pytest.skip(f"{compiler} is not here")
+        need(compiler)
         folder = tree / MODULE / "model"
         sources = [HERE / source, *(sorted(folder.glob("[CG]*.cpp")) if model else [])]
         # Clang's sanitizers are a package of their own.
