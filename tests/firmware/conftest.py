@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from reference_models import reference_bundle
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.arduino import SKETCH, arduino_files
 from px4_tinyml.generate.build import build_once, run_tool
 from px4_tinyml.generate.write import write_tree
-from px4_tinyml.spec import PRESETS, DecisionSpec
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from pc_node import PcNode  # noqa: E402
 
-MODELS = HERE.parents[1] / "benchmarks" / "models"
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Werror")
 FLAGS = ("-std=c++14", "-fno-exceptions", "-fno-rtti", *WARNINGS)
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -30,16 +28,8 @@ Build = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
-    """The conv model behind the preset imu6. It has random weights and never says more than 0.3."""
-    spec = dataclasses.replace(
-        PRESETS["imu6"],
-        labels=("level", "turbulence", "climb", "descend"),  # the model says the second and third most
-        offset=(0.1, -0.2, -9.8, 0.0, 0.01, 0.0),
-        inv_scale=(0.4, 0.4, 0.3, 2.0, 2.0, 3.0),
-        decision=DecisionSpec(enter=0.285, leave=0.28),
-    )
-    model = (MODELS / "conv.tflite").read_bytes()
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden={})
+    """The conv model, which says the second and the third of its labels most."""
+    return reference_bundle("conv", labels=("level", "turbulence", "climb", "descend"))
 
 
 @pytest.fixture(scope="session")

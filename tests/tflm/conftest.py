@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import reference_bundle
 from toolchains import missing, need, need_cortex_m
 
-from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.tflm import DIR_VARIABLE, TflmTree
-from px4_tinyml.spec import PRESETS, DecisionSpec
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 @pytest.fixture(autouse=True)
@@ -65,15 +60,4 @@ def feed() -> Feed:
 
 @pytest.fixture(scope="session")
 def bundle(feed: Feed) -> ModelBundle:
-    """The conv model behind the preset imu6."""
-    spec = dataclasses.replace(
-        PRESETS["imu6"],
-        offset=(0.1, -0.2, -9.8, 0.0, 0.01, 0.0),
-        inv_scale=(0.4, 0.4, 0.3, 2.0, 2.0, 3.0),
-        decision=DecisionSpec(enter=0.285, leave=0.28),
-    )
-    model = (MODELS / "conv.tflite").read_bytes()
-    manifest = {"memory": {"tflm_arena_bytes": 4096}}
-    return ModelBundle(
-        spec=spec, model=model, float_model=b"none", manifest=manifest, golden=make_golden(spec, model, feed)
-    )
+    return reference_bundle("conv", feed, {"memory": {"tflm_arena_bytes": 4096}})

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
@@ -15,7 +16,6 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.tflm import DIR_VARIABLE, INTERPRETER, LIB_VARIABLE, OPERATORS, Arena, TflmTree, tflm_model
 from px4_tinyml.generate.write import module_sources, write_tree
 
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 HERE = Path(__file__).resolve().parent
 STRICT = (
     "-std=c++14", "-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Wfloat-equal",
