@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from px4_tinyml.paths import pretrained_bundle
 from px4_tinyml.replay.node import build_node
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # node_talk
+sys.path.insert(0, str(HERE))
+from node_talk import Build  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where what only tests build is kept for all processes of a run."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "emulated-node"
-
-
-Build = Callable[[ModelBundle], Path]
 
 
 @pytest.fixture(scope="session")

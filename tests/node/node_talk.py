@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from pymavlink.dialects.v20 import common as mavlink
 
+from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.sitl.node.emulator import EmulatedNode
 from px4_tinyml.sitl.node.records import Records, sample_records
 
 NODE = 25
+Build = Callable[[ModelBundle], Path]
+"""Of the fixture `build`."""
 
 
 def motion(seconds: float, seed: int = 1, rate_hz: int = 25, start_us: int = 10_000_000, baro_hz: int = 0) -> Feed:

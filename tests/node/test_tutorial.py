@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Build
+from node_talk import Build
 from toolchains import need_wheel
 
 from px4_tinyml.convert.bundle import ModelBundle
