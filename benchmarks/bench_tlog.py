@@ -13,11 +13,10 @@ import json
 import struct
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from timing import fastest_s
 
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.mavlink_stream import STREAM_MESSAGES
@@ -66,16 +65,6 @@ def recv_match_loop(path: Path) -> int:
         good += message.get_type() != "BAD_DATA"
     connection.close()
     return good
-
-
-def fastest_s(work: Callable[[], object], repeat: int) -> float:
-    """Least CPU time of some runs."""
-    times = []
-    for _ in range(repeat):
-        started = time.process_time()
-        work()
-        times.append(time.process_time() - started)
-    return min(times)
 
 
 def measure(path: Path, repeat: int) -> dict[str, object]:

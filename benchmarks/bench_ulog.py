@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from timing import fastest_s
 
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.ulog_file import UlogFile
@@ -21,16 +21,6 @@ TOPICS = [
     "sensor_combined", "vehicle_air_data", "vehicle_local_position", "vehicle_land_detected", "vehicle_status",
     "wind", "wind_estimate",
 ]  # fmt: skip
-
-
-def fastest_s(work: Callable[[], object], repeat: int) -> float:
-    """Least CPU time of some runs."""
-    times = []
-    for _ in range(repeat):
-        started = time.process_time()
-        work()
-        times.append(time.process_time() - started)
-    return min(times)
 
 
 def walk(path: Path) -> None:

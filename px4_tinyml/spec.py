@@ -211,14 +211,19 @@ PRESETS: dict[str, PipelineSpec] = {
 }
 
 
-def load_spec(path: Path) -> PipelineSpec:
-    """Read a pipeline.toml: `preset = "default"` plus any fields to change, `[decision]` as a table."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """A file that users write; SpecError when it cannot be read."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid TOML: {error}") from error
+
+
+def load_spec(path: Path) -> PipelineSpec:
+    """Read a pipeline.toml: `preset = "default"` plus any fields to change, `[decision]` as a table."""
+    data = read_toml(path)
     preset = data.pop("preset", "default")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise SpecError(f"{path}: preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")

@@ -1,13 +1,21 @@
-"""What every test may use: the shared flight logs, and the package's own command."""
+"""What every test may use: the shared flight logs, and the C++ compiler."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.generate.build import compiler
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE))
+from toolchains import missing  # noqa: E402
+
+REPOSITORY = HERE.parent
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +25,12 @@ def shared() -> Path:
     if not (root / "data" / "manifest.csv").is_file():
         pytest.skip("real flight logs are not here: set PX4_TINYML_SHARED to the folder that holds data/")
     return root
+
+
+@pytest.fixture(scope="session")
+def cxx() -> list[str]:
+    """The C++ compiler of this computer, with its options."""
+    try:
+        return compiler()
+    except ToolchainError as error:
+        missing(str(error))

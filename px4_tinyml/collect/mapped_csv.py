@@ -17,7 +17,6 @@ z = { column = "acc.z", sign = -1 }
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from px4_tinyml.collect.checks import baro_series, imu_series, pressure_altitudes_m
 from px4_tinyml.collect.table import Table
 from px4_tinyml.errors import SpecError
+from px4_tinyml.spec import read_toml
 from px4_tinyml.types import F64, BaroSeries, FlightLog, LabelSpan
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
@@ -66,12 +66,7 @@ class ColumnMap:
 
 def load_column_map(path: Path) -> ColumnMap:
     """Read and check a column map; SpecError says which key is wrong and what is expected."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    data = read_toml(path)
     _known(data, {"vehicle", "delimiter", "time", "accel", "gyro", "baro", "label"}, str(path))
     time, baro, label = (_table(data, name, path) for name in ("time", "baro", "label"))
     _known(time, {"column", "unit", "rate_hz"}, f"{path}: [time]")

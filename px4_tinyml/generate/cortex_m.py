@@ -61,8 +61,8 @@ def tool(name: str) -> str:
 
 
 def frame_files(folder: str = "cortex_m") -> dict[str, str]:
-    """The hand-written files of generate/templates/<folder>, by name."""
-    paths = sorted((TEMPLATES / folder).iterdir())
+    """The hand-written files of generate/templates/<folder>, and the binary feed's form, by name."""
+    paths = [TEMPLATES / "host" / "FeedRecord.hpp", *sorted((TEMPLATES / folder).iterdir())]
     return {path.name: path.read_text(encoding="utf-8") for path in paths if path.suffix != ".j2"}
 
 

@@ -27,9 +27,12 @@ HAND_WRITTEN = (
     "src/CMakeLists.txt",
     *(
         f"{MODULE.as_posix()}/{name}"
-        for name in ("CMakeLists.txt", "Engine.hpp", "MotionClassifier.cpp", "MotionClassifier.hpp", "module.yaml")
+        for name in (
+            "CMakeLists.txt", "Engine.hpp", "MotionClassifier.cpp", "MotionClassifier.hpp",
+            "MotionClassifierConsole.cpp", "module.yaml",
+        )
     ),
-)
+)  # fmt: skip
 
 
 def px4_arena(host_bytes: int) -> Arena:

@@ -1,4 +1,4 @@
-"""The PX4 module itself on this computer: MotionClassifier.cpp and a stand-in for PX4 (sitl/px4_host), fed samples."""
+"""The PX4 module itself on this computer: its sources and a stand-in for PX4 (sitl/px4_host), fed samples."""
 
 from __future__ import annotations
 

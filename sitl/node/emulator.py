@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import re
 import select
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -20,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.sitl.child_group import ChildGroup
 from px4_tinyml.sitl.node.records import Records
 
 EMULATOR, PACKAGE, MACHINE = "qemu-system-arm", "qemu-system-arm", "mps2-an386"
@@ -33,7 +32,6 @@ CHUNK = 256
 """Records on their way to the board before it has said that it took them."""
 PTY_NOTICED_S = 1.5
 """Once a second the emulator looks whether somebody has opened its pty; what it sends before is lost."""
-_PR_SET_PDEATHSIG = 1
 PTY = re.compile(r"redirected to (\S+)")
 
 
@@ -155,9 +153,11 @@ class EmulatedNode:
         silent = ("-display", "none", "-monitor", "none", "-semihosting-config", "enable=on,target=native")
         command = [emulator, "-M", MACHINE, *silent, *COUNTING, *ports, "-kernel", str(image.resolve())]
         fds = [int(word.rpartition("=")[2]) for word in ports if word.startswith("socket,")]
+        group = ChildGroup()
+        self._end.callback(group.kill)
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            pass_fds=fds, preexec_fn=_die_with_parent,
+            pass_fds=fds, process_group=group.number,
         )  # fmt: skip
 
     def _stop(self) -> None:
@@ -209,9 +209,3 @@ class EmulatedNode:
         self._process.kill()
         code = self._process.wait()
         return ToolchainError(f"the emulated node has ended ({code}): {self._words().read().strip()}")
-
-
-def _die_with_parent() -> None:
-    """Runs in the child: when this Python is killed without a chance to clean up, the emulator goes with it (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

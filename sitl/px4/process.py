@@ -6,10 +6,8 @@ Nothing here knows what PX4 is used for. The binary is the user's: any px4_sitl 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from px4_tinyml.errors import LinkError, ToolchainError
+from px4_tinyml.sitl.child_group import ChildGroup
 
 MODULE = "motion_classifier"
 MODEL = "none_iris"
@@ -38,7 +37,6 @@ _BOOTED, _BOOT_FAILED = "Startup script returned successfully", "Startup script 
 _STOP_S, _KILL_S = 15.0, 5.0
 _COMMAND_S = 30.0
 _TAIL_LINES = 25
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -130,12 +128,6 @@ def _udp_free(port: int) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: when this Python is killed without a chance to clean up, PX4 goes with it (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Px4:
     """One run of PX4. Use as a context manager; the simulator must run meanwhile, for PX4's clock is the simulator's.
 
@@ -160,6 +152,7 @@ class Px4:
         # PX4's start-up finds its parts along the path, the build's own last.
         environment["PATH"] = f"{self._make_scripts()}{os.pathsep}{environment.get('PATH', '')}"
         environment |= {f"PX4_PARAM_{name}": f"{value:.9g}" for name, value in self._parameters.items()}
+        self._group = ChildGroup()
         with self.output_file.open("wb") as output:
             self._process = subprocess.Popen(
                 [
@@ -167,7 +160,7 @@ class Px4:
                     "-w", str(self.folder), "-s", "etc/init.d-posix/rcS",
                 ],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment, start_new_session=True, preexec_fn=_die_with_parent,
+                env=environment, process_group=self._group.number,
             )  # fmt: skip
         return self
 
@@ -262,9 +255,7 @@ class Px4:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(patience_s)
         clean = process.poll() is not None
-        # The startup script's shell and its clients are of the same session.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        self._group.kill()  # the startup script's shell and its clients, too
         process.wait(_KILL_S)
         return clean
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from toolchains import need
 
 from px4_tinyml.generate.build import compiler
 from px4_tinyml.generate.write import module_sources, write_tree
@@ -36,8 +36,7 @@ def test_each_header_compiles_when_included_first(header, specs, tree, tmp_path)
 
 
 def test_the_core_needs_no_heap_no_libm_and_no_constructors_at_start(spec, tree, tmp_path) -> None:
-    if not shutil.which("nm"):
-        pytest.skip("nm is not here: install binutils")
+    need("nm")
     write_tree(tmp_path, tree(spec))
     made = tmp_path / "test.o"
     done = compile_text(

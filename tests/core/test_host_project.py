@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import ctypes
 import io
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toolchains import need
 
 from px4_tinyml.classify.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.errors import ToolchainError
@@ -158,8 +157,7 @@ def test_the_c_interface_gives_the_same_decisions(plain_command, specs, referenc
 
 @pytest.mark.parametrize("options", [[], ["-DMOTION_SANITIZE=ON", "-DBUILD_SHARED_LIBS=ON"]])
 def test_cmake_builds_the_project(options, tree, specs, reference, feeds, tmp_path) -> None:
-    if not shutil.which("cmake") and os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") != "1":
-        pytest.skip("cmake is not here: install cmake")
+    need("cmake")
     write_tree(tmp_path, tree(specs["small"]))
     build = tmp_path / "build"
     for arguments in (["-S", str(tmp_path), "-B", str(build), *options], ["--build", str(build)]):

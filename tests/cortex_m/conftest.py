@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from reference_models import reference_bundle
+from toolchains import need_cortex_m
 
-from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.cortex_m import COMPILER, tool
-from px4_tinyml.replay.cortex_m import emulator
-from px4_tinyml.spec import PRESETS, DecisionSpec
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 @pytest.fixture(autouse=True)
 def toolchain(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips without the toolchain (fails where it is required); images go to this run's folder, once for all tests."""
+    """Images go to this run's folder, once for all tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    try:
-        tool(COMPILER)
-        emulator()
-    except ToolchainError as error:
-        if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    need_cortex_m()
 
 
 def hostile_feed(seed: int, seconds: float) -> Feed:
@@ -55,10 +40,4 @@ def feed() -> Feed:
 
 @pytest.fixture(scope="session")
 def conv() -> ModelBundle:
-    """The conv model behind the preset imu6."""
-    scales = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}
-    # The model has random weights and never says more than 0.3.
-    spec = dataclasses.replace(PRESETS["imu6"], **scales, decision=DecisionSpec(enter=0.285, leave=0.28))
-    model = (MODELS / "conv.tflite").read_bytes()
-    golden = make_golden(spec, model, hostile_feed(1, 20.0))
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden=golden)
+    return reference_bundle("conv", hostile_feed(1, 20.0))

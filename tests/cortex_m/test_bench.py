@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.bench.measure import subject
 from px4_tinyml.bench.path import path_cost, rates
@@ -18,8 +19,6 @@ from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.generate.boards import BOARDS, board
 from px4_tinyml.generate.cortex_m import CPUS
 from px4_tinyml.spec import PRESETS
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 def bench(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

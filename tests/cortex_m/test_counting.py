@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.bench.counting import LOOPS, calibrate, clock, infer
 from px4_tinyml.bench.cycles import Instruction, cycles, estimate
@@ -14,8 +13,6 @@ from px4_tinyml.bench.programs import build_bench, build_calibration, compiled_c
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.cortex_m import CPUS, Program, build_programs, frame_files
 from px4_tinyml.replay.cortex_m import COUNTING, run_image
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 @pytest.mark.parametrize("cpu", CPUS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from toolchains import need
 
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.collect import find_logs, read_log
@@ -67,8 +67,7 @@ def test_a_fault_ends_the_program() -> None:
 
 
 def test_the_generated_project_builds(conv: ModelBundle, feed: Feed, tmp_path: Path) -> None:
-    if shutil.which("make") is None:
-        pytest.skip("make is not here")
+    need("make")
     generate_cortex_m(conv, tmp_path)
     (tmp_path / "feed").write_bytes(encode_feed(feed))
     for cpu in CPUS:

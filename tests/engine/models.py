@@ -8,7 +8,10 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
-from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
+from toolchains import need_wheel
+
+need_wheel("tflite_micro", "its schema classes write the models")
+from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema  # noqa: E402
 
 Rng = np.random.Generator
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tflite_micro", reason="the tflite-micro wheel is the oracle; x86-64 Linux only")
-
 from px4_tinyml.convert import fixed_point as fp
 from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model

@@ -6,14 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.errors import ConversionError
 from px4_tinyml.generate.compiled import compile_model
 
 from .cpp import FLAGS, MODULE
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("tflite_micro", reason="the tflite-micro wheel is the oracle; x86-64 Linux only")
-pytest.importorskip("tensorflow", reason="the models are made with Keras")
+from toolchains import need_wheel
 
 from px4_tinyml.convert.interpreter import Int8Interpreter
 from px4_tinyml.convert.tflite_model import read_model
@@ -27,6 +25,7 @@ RUNS = ("image", "series", "mean")
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Made once: TensorFlow takes its time to start."""
+    need_wheel("tensorflow", "the models are made with Keras")
     folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
     subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True, timeout=300)

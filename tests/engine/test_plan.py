@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-pytest.importorskip("tflite_micro", reason="its schema classes write the models")
+from reference_models import MODELS
 
 from px4_tinyml.convert.graph import Graph, Tensor
 from px4_tinyml.convert.lower import lower
@@ -17,8 +14,6 @@ from px4_tinyml.convert.steps import ConvStep, DepthwiseConvStep, PoolStep, Resh
 from px4_tinyml.convert.tflite_model import read_model
 
 from .models import random_model, sensor_model
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 class Arena:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.convert.graph import FullyConnected
 from px4_tinyml.convert.interpreter import Int8Interpreter
@@ -14,8 +13,6 @@ from px4_tinyml.convert.plan import plan_memory
 from px4_tinyml.convert.tflite_model import read_model
 from px4_tinyml.errors import ConversionError
 from px4_tinyml.generate.compiled import compile_model
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 def model(name: str) -> bytes:
@@ -78,7 +75,6 @@ class TestMessages:
 
     @pytest.fixture(autouse=True)
     def _builder(self) -> None:
-        pytest.importorskip("tflite_micro", reason="its schema classes write the models")
         from .models import Builder
 
         self.b = Builder()

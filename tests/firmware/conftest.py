@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from reference_models import reference_bundle
 
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.arduino import SKETCH, arduino_files
-from px4_tinyml.generate.build import build_once, compiler, run_tool
+from px4_tinyml.generate.build import build_once, run_tool
 from px4_tinyml.generate.write import write_tree
-from px4_tinyml.spec import PRESETS, DecisionSpec
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from pc_node import PcNode  # noqa: E402
 
-MODELS = HERE.parents[1] / "benchmarks" / "models"
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Werror")
 FLAGS = ("-std=c++14", "-fno-exceptions", "-fno-rtti", *WARNINGS)
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -30,22 +26,10 @@ SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recove
 Build = Callable[..., Path]
 
 
-def required() -> bool:
-    return os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1"
-
-
 @pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
-    """The conv model behind the preset imu6. It has random weights and never says more than 0.3."""
-    spec = dataclasses.replace(
-        PRESETS["imu6"],
-        labels=("level", "turbulence", "climb", "descend"),  # the model says the second and third most
-        offset=(0.1, -0.2, -9.8, 0.0, 0.01, 0.0),
-        inv_scale=(0.4, 0.4, 0.3, 2.0, 2.0, 3.0),
-        decision=DecisionSpec(enter=0.285, leave=0.28),
-    )
-    model = (MODELS / "conv.tflite").read_bytes()
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden={})
+    """The conv model, which says the second and the third of its labels most."""
+    return reference_bundle("conv", labels=("level", "turbulence", "climb", "descend"))
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +41,7 @@ def sketch(bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def gxx() -> list[str]:
-    try:
-        return compiler()
-    except ToolchainError as error:
-        if required():
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def build(gxx: list[str], tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build(cxx: list[str], tmp_path_factory: pytest.TempPathFactory) -> Build:
     """build(folder of the sketch, main file, sources relative to src): a program, with sanitizers, made once a run."""
     base = tmp_path_factory.getbasetemp()
     cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "node-cache"
@@ -80,10 +54,10 @@ def build(gxx: list[str], tmp_path_factory: pytest.TempPathFactory) -> Build:
             product = work / "product"
             product.mkdir()
             files = [str(main), *(str(src / source) for source in sources)]
-            run_tool([*gxx, *FLAGS, *SANITIZERS, "-I", str(src), *files, "-o", str(product / "program")])
+            run_tool([*cxx, *FLAGS, *SANITIZERS, "-I", str(src), *files, "-o", str(product / "program")])
             return product
 
-        return build_once("pc", (gxx, main.read_bytes(), list(sources), texts), make, cache) / "program"
+        return build_once("pc", (cxx, main.read_bytes(), list(sources), texts), make, cache) / "program"
 
     return make_program
 
@@ -110,13 +84,3 @@ def node(program: Path) -> Iterator[PcNode]:
     finally:
         made.process.kill()
         made.process.wait()
-
-
-@pytest.fixture(scope="session")
-def clang() -> str:
-    path = shutil.which("clang++")
-    if path is None:
-        if required():
-            pytest.fail("clang++ is not installed: apt-get install clang")
-        pytest.skip("clang++ is not installed")
-    return path

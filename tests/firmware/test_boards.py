@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toolchains import need
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.generate.arduino import SKETCH, arduino_files
-from px4_tinyml.generate.cortex_m import COMPILER, CPUS, PACKAGES
+from px4_tinyml.generate.cortex_m import COMPILER, CPUS
 from px4_tinyml.generate.write import write_tree
 from px4_tinyml.sitl.node.sources import DOUBLE
 from px4_tinyml.spec import PRESETS, DecisionSpec
@@ -28,19 +27,9 @@ AVR_FLAGS = "-std=gnu++14 -DDECIMAL_DIG=__DECIMAL_DIG__"
 NANO_FLASH, NANO_RAM = 983_040, 262_144
 
 
-def need(*programs: str, packages: str) -> None:
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        words = f"{', '.join(missing)} not installed: apt-get install {packages}"
-        if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-            pytest.fail(words)
-        pytest.skip(words)
-
-
 @pytest.fixture(scope="module")
 def small() -> ModelBundle:
     """A model an ATmega2560 (8 KB of RAM) has room for: 32 slots of four channels, one dense layer."""
-    pytest.importorskip("tflite_micro", reason="models are written with the tflite-micro wheel")
     sys.path.insert(0, str(HERE.parent / "engine"))
     from models import Builder
 
@@ -69,7 +58,7 @@ class TestAvr:
         return folder / SKETCH
 
     def test_arduino_builds_it_for_a_mega_2560(self, small: ModelBundle, tmp_path: Path) -> None:
-        need("arduino-builder", "avr-g++", "arduino-ctags", packages="arduino-builder arduino-core-avr arduino-ctags")
+        need("arduino-builder", "avr-g++", "arduino-ctags")
         folder = self.sketch(small, tmp_path)
         build = tmp_path / "build"
         build.mkdir()
@@ -90,13 +79,13 @@ class TestAvr:
         assert text + data < 128 * 1024
         assert data + bss < 8192 - 900  # the rest is the stack's
 
-    def test_it_decides_like_a_pc(self, small: ModelBundle, tmp_path: Path, gxx: list[str]) -> None:
+    def test_it_decides_like_a_pc(self, small: ModelBundle, tmp_path: Path, cxx: list[str]) -> None:
         """Where int has 16 bits and float is made of integers: the same decisions, bit for bit."""
-        need("avr-g++", "simavr", packages="gcc-avr avr-libc simavr")
+        need("avr-g++", "simavr")
         src = self.sketch(small, tmp_path) / "src"
         sources = [str(HERE / "avr_classify.cpp"), str(src / "model" / "CompiledModel.cpp")]
         flags = ["-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-I", str(src), *sources, "-o"]
-        subprocess.run([*gxx, "-O2", *flags, str(tmp_path / "pc")], check=True)
+        subprocess.run([*cxx, "-O2", *flags, str(tmp_path / "pc")], check=True)
         here = subprocess.run([str(tmp_path / "pc")], capture_output=True, text=True, check=True).stdout.split("\n")
         avr = ["avr-g++", "-Os", "-mmcu=atmega2560", "-DF_CPU=16000000UL", "-Wall", "-Wextra", "-Werror"]
         subprocess.run([*avr, *flags, str(tmp_path / "avr.elf")], check=True)
@@ -112,7 +101,7 @@ class TestAvr:
 
 def test_what_it_takes_of_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
     """Everything but the board's core: node, links, core, engine and model, as the linker keeps them."""
-    need(COMPILER, packages=" ".join(PACKAGES))
+    need(COMPILER)
     src = sketch / "src"
     sources = [str(path) for folder in ("node", "model") for path in sorted((src / folder).glob("*.cpp"))]
     image = tmp_path / "node.elf"
@@ -130,12 +119,12 @@ def test_what_it_takes_of_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
     assert data + bss < 0.1 * NANO_RAM
 
 
-def test_the_clock_goes_on_when_micros_wraps_and_never_back(tmp_path: Path, sketch: Path, gxx: list[str]) -> None:
+def test_the_clock_goes_on_when_micros_wraps_and_never_back(tmp_path: Path, sketch: Path, cxx: list[str]) -> None:
     """micros() by a test double: 71 minutes, a step back of 8 us such as some cores make, four hours more."""
     program = tmp_path / "clock"
     paths = ("-isystem", str(DOUBLE), "-I", str(sketch / "src"))
     flags = ("-std=c++14", "-Wall", "-Wextra", "-Werror")
-    subprocess.run([*gxx, *flags, *paths, str(HERE / "board_clock.cpp"), "-o", str(program)], check=True)
+    subprocess.run([*cxx, *flags, *paths, str(HERE / "board_clock.cpp"), "-o", str(program)], check=True)
     true_us = [5, 1000, 2**31, 2**32 - 1, 2**32 + 3, 2**32 + 1000, 2**32 + 992, 2**32 + 1001, 3 * 2**31]
     true_us += [2**33 + 60_000_000 * minute for minute in range(0, 240, 70)]
     lines = "".join(f"{time % 2**32}\n" for time in true_us)

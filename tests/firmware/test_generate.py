@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from toolchains import need
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
@@ -105,32 +106,34 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "uno" in words and "nano33ble-rev1" in words and not (tmp_path / "b").exists()
 
 
-def test_clang_has_nothing_to_say(sketch: Path, clang: str) -> None:
+def test_clang_has_nothing_to_say(sketch: Path) -> None:
+    need("clang++")
     sources = sorted(str(path) for path in (sketch / "src" / "node").glob("*.cpp"))
     done = subprocess.run(
-        [clang, "-std=c++14", "-fsyntax-only", "-fno-exceptions", "-fno-rtti", *WARNINGS, *sources],
+        ["clang++", "-std=c++14", "-fsyntax-only", "-fno-exceptions", "-fno-rtti", *WARNINGS, *sources],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
-def test_each_header_compiles_first(sketch: Path, gxx: list[str], tmp_path: Path) -> None:
+def test_each_header_compiles_first(sketch: Path, cxx: list[str], tmp_path: Path) -> None:
     src = sketch / "src"
     headers = [*(src / "node").glob("*.hpp"), *(src / "drivers").glob("*.hpp"), src / "board" / "SendRing.hpp"]
     assert len(headers) > 20
     for header in headers:
         main_file = tmp_path / f"{header.stem}.cpp"
         main_file.write_text(f'#include "{header}"\n')
-        command = [*gxx, "-std=c++14", "-fsyntax-only", *WARNINGS, str(main_file)]
+        command = [*cxx, "-std=c++14", "-fsyntax-only", *WARNINGS, str(main_file)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
-def test_the_node_needs_no_heap(sketch: Path, gxx: list[str], tmp_path: Path) -> None:
+def test_the_node_needs_no_heap(sketch: Path, cxx: list[str], tmp_path: Path) -> None:
+    need("nm")
     for source in sorted((sketch / "src" / "node").glob("*.cpp")):
         made = tmp_path / f"{source.stem}.o"
         subprocess.run(
-            [*gxx, "-std=c++14", "-O2", "-fno-exceptions", "-fno-rtti", "-c", str(source), "-o", str(made)], check=True
+            [*cxx, "-std=c++14", "-O2", "-fno-exceptions", "-fno-rtti", "-c", str(source), "-o", str(made)], check=True
         )
         wanted = subprocess.run(["nm", "-u", "-C", str(made)], capture_output=True, text=True, check=True).stdout
         assert not re.search(r"operator new|\bmalloc|\bprintf|__cxa_guard", wanted), wanted

@@ -6,12 +6,13 @@ import os
 import pty
 import random
 import socket
+import threading
 import time
 import tty
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
@@ -80,6 +81,39 @@ class UdpSender:
                 messages += parser.parse_buffer(self._socket.recv(65536)) or []
             except BlockingIOError:
                 return messages
+
+
+class AnsweringVehicle(threading.Thread):
+    """A vehicle that hears and speaks, in a thread of its own until the end of the block. What it does, others add."""
+
+    def __init__(self, port: int, system: int = 1) -> None:
+        super().__init__(daemon=True)
+        self.vehicle = Vehicle(system)
+        self._socket = UdpSender(port)
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+        self._socket.__exit__()
+
+    def run(self) -> None:
+        while not self._over.wait(0.001):
+            for message in self._socket.received():
+                self._answer(message)
+            self._speak()
+
+    def _answer(self, message: Any) -> None:
+        """A message has come."""
+        raise NotImplementedError
+
+    def _speak(self) -> None:
+        """Again and again: what is to be sent now."""
+        raise NotImplementedError
 
 
 def free_port() -> int:

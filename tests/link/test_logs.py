@@ -7,7 +7,6 @@ import random
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from link_senders import UdpSender, Vehicle, free_port, mavlink
+from link_senders import AnsweringVehicle, free_port, mavlink
 
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.ulog_file import MAGIC
@@ -29,41 +28,27 @@ from px4_tinyml.link.vehicle import choose
 CHUNK = 90
 
 
-class LogVehicle(threading.Thread):
+class LogVehicle(AnsweringVehicle):
     """A test double of PX4's log handler, on a link that loses: lists first, then sends what is asked for."""
 
     def __init__(self, port: int, logs: dict[int, tuple[int, bytes]]) -> None:
-        super().__init__(daemon=True)
+        super().__init__(port)
         self.logs, self.loss, self.sent_bytes = logs, 0.0, 0
         self.stop_after: int | None = None
         """Falls silent (but for its heartbeat) after so many bytes."""
         self.reboot_after: int | None = None
         """Forgets that it has listed its logs then."""
         self._listed = False
-        self._vehicle, self._random = Vehicle(), random.Random(1)
-        self._over = threading.Event()
-        self._socket = UdpSender(port)
+        self._random = random.Random(1)
         self._sending: list[tuple[int, int, int]] = []
+        self._heartbeat_due_s = 0.0
 
-    def __enter__(self) -> LogVehicle:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-        self._socket.__exit__()
-
-    def run(self) -> None:
-        due = 0.0
-        while not self._over.wait(0.001):
-            for message in self._socket.received():
-                self._answer(message)
-            if time.monotonic() >= due:
-                due = time.monotonic() + 0.5
-                self._socket.send(self._vehicle.heartbeat())
-            for _ in range(25):
-                self._send_some()
+    def _speak(self) -> None:
+        if time.monotonic() >= self._heartbeat_due_s:
+            self._heartbeat_due_s = time.monotonic() + 0.5
+            self._socket.send(self.vehicle.heartbeat())
+        for _ in range(25):
+            self._send_some()
 
     def _answer(self, message: Any) -> None:
         name = message.get_type()
@@ -94,7 +79,7 @@ class LogVehicle(threading.Thread):
             self._sending = [(number, place + CHUNK, end)]
 
     def _send(self, message: Any) -> None:
-        data = self._vehicle.pack(message)
+        data = self.vehicle.pack(message)
         if self._random.random() >= self.loss:
             self._socket.send(data)
 

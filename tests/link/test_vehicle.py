@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from link_senders import ARDUPILOT, PX4, UdpSender, Vehicle, mavlink, receive_until
+from link_senders import ARDUPILOT, PX4, AnsweringVehicle, UdpSender, Vehicle, mavlink, receive_until
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link import streams as link_streams
@@ -22,32 +21,22 @@ from px4_tinyml.link.vehicle import choose
 HIGHRES_IMU, LOCAL_POSITION_NED, EXTENDED_SYS_STATE, RAW_IMU = 105, 32, 245, 27
 
 
-class SimpleVehicle(threading.Thread):
-    """A test double of an autopilot: answers requests for streams, in a thread of its own.
+class SimpleVehicle(AnsweringVehicle):
+    """A test double of an autopilot: answers requests for streams.
 
     deaf: requests it does not hear; silent: acknowledgements it does not send; result: of every request.
     """
 
     def __init__(self, port: int, system: int = 1, autopilot: int = PX4) -> None:
-        super().__init__(daemon=True)
-        self.vehicle, self.autopilot = Vehicle(system), autopilot
+        super().__init__(port, system)
+        self.autopilot = autopilot
         self.deaf = self.silent = self.result = 0
         self.requests: list[tuple[int, float]] = []
         self.rates: dict[int, float] = {}
         self.quiet = False
         self.limit_hz = 1000.0
         self._boot = time.monotonic() - 100.0
-        self._over = threading.Event()
-        self._socket = UdpSender(port)
-
-    def __enter__(self) -> SimpleVehicle:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-        self._socket.__exit__()
+        self._due: dict[int, float] = {}
 
     def reboot(self) -> None:
         """Time and sequence start anew, and nothing is streamed that nobody asks for."""
@@ -55,18 +44,14 @@ class SimpleVehicle(threading.Thread):
         self.vehicle = Vehicle(self.vehicle.mavlink.srcSystem)
         self._boot = time.monotonic() - 0.5
 
-    def run(self) -> None:
-        due: dict[int, float] = {}
-        while not self._over.wait(0.002):
-            for message in self._socket.received():
-                self._answer(message)
-            if self.quiet:
-                continue
-            now = time.monotonic()
-            for number, rate in [(0, 1.0), *self.rates.items()]:
-                if now >= due.get(number, 0.0):
-                    due[number] = max(due.get(number, 0.0) + 1.0 / rate, now - 0.5)
-                    self._socket.send(self.vehicle.pack(self._message(number, now - self._boot)))
+    def _speak(self) -> None:
+        if self.quiet:
+            return
+        now, due = time.monotonic(), self._due
+        for number, rate in [(0, 1.0), *self.rates.items()]:
+            if now >= due.get(number, 0.0):
+                due[number] = max(due.get(number, 0.0) + 1.0 / rate, now - 0.5)
+                self._socket.send(self.vehicle.pack(self._message(number, now - self._boot)))
 
     def _message(self, number: int, boot_s: float) -> Any:
         us, ms = int(boot_s * 1e6), int(boot_s * 1e3)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import pytest
 from pymavlink.dialects.v20 import common as mavlink
 
+from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.sitl.node.emulator import EmulatedNode
 from px4_tinyml.sitl.node.records import Records, sample_records
 
 NODE = 25
-
-
-def missing(words: str) -> None:
-    """A toolchain that is not there: skipped with the reason, or a failure where it must be there."""
-    if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-        pytest.fail(words)
-    pytest.skip(words)
+Build = Callable[[ModelBundle], Path]
+"""Of the fixture `build`."""
 
 
 def motion(seconds: float, seed: int = 1, rate_hz: int = 25, start_us: int = 10_000_000, baro_hz: int = 0) -> Feed:

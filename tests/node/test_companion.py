@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from node_talk import Build
 
 from px4_tinyml.classify.pipeline import classify
 from px4_tinyml.collect import read_log

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from node_talk import missing
+from toolchains import missing, need
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.arduino import SKETCH, arduino_files
-from px4_tinyml.generate.build import build_once, compiler, run_tool
+from px4_tinyml.generate.build import build_once, run_tool
 from px4_tinyml.generate.write import write_tree
 
 MAIN = Path(__file__).resolve().parent / "fuzz_receive.cpp"
@@ -39,12 +38,8 @@ def build_fuzzer(bundle: ModelBundle, command: Sequence[str], cache: Path) -> Pa
 
 
 @pytest.fixture(scope="module")
-def fuzzer(bundle: ModelBundle, cache: Path) -> Path:
-    try:
-        command = [*compiler(), *FLAGS, *WARNINGS, f"-fsanitize={SANITIZERS}"]
-    except ToolchainError as error:
-        missing(str(error))
-    return build_fuzzer(bundle, command, cache)
+def fuzzer(bundle: ModelBundle, cache: Path, cxx: list[str]) -> Path:
+    return build_fuzzer(bundle, [*cxx, *FLAGS, *WARNINGS, f"-fsanitize={SANITIZERS}"], cache)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -63,16 +58,14 @@ def test_a_million_inputs(fuzzer: Path, seed: int) -> None:
 
 def test_libfuzzer(bundle: ModelBundle, cache: Path, tmp_path: Path) -> None:
     """The same, led by what is covered, where clang has it. A longer run is `fuzz -runs=…` by hand."""
-    clang = shutil.which("clang++")
-    if clang is None:
-        pytest.skip("clang++ is not installed: apt-get install clang libclang-rt-14-dev")
-    command = [str(clang), *FLAGS, "-DLIBFUZZER", f"-fsanitize=fuzzer,{SANITIZERS}"]
+    need("clang++")
+    command = ["clang++", *FLAGS, "-DLIBFUZZER", f"-fsanitize=fuzzer,{SANITIZERS}"]
     try:
         program = build_fuzzer(bundle, command, cache)
     except ToolchainError as error:
         if "clang_rt" not in str(error):
             raise
-        pytest.skip("this clang++ has no libFuzzer: apt-get install libclang-rt-14-dev")
+        missing("this clang++ has no libFuzzer: apt-get install libclang-rt-14-dev")
     done = subprocess.run(
         [program, "-runs=20000", "-seed=1", "-max_len=400"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Build
-from node_talk import motion, records_of
+from node_talk import Build, motion, records_of
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from conftest import Build
+from node_talk import Build
+from toolchains import need_wheel
 
 from px4_tinyml.convert.bundle import ModelBundle
 
@@ -18,7 +18,7 @@ PAGE = REPOSITORY / "docs" / "tutorial_arduino.md"
 
 
 def test_the_tutorial(shared: Path, build: Build, pretrained: ModelBundle, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
+    need_wheel("tensorflow", "the tutorial trains")
     build(pretrained)  # or the reason why there is no emulated node
     page = PAGE.read_text(encoding="utf-8")
     (spec,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)

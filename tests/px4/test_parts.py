@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import socket
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,10 +95,37 @@ def test_px4_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> No
             assert not px4.stop(patience_s=0.3)
     finally:
         instance.close()
-    end = time.monotonic() + 10.0  # the kernel ends a killed process when its turn comes
+    wait_until_gone(pids)
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    """The kernel ends a killed process when its turn comes."""
+    end = time.monotonic() + 10.0
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.01)
     assert not any(map(alive, pids))
+
+
+def test_px4_goes_with_a_python_that_is_killed(tmp_path: Path) -> None:
+    """And what it has started: the start-up script would go on without it."""
+    fake_build(tmp_path / "build", "sleep 600 &\necho $! > child\nwait\n")
+    code = f"""
+import pathlib, time
+from px4_tinyml.sitl.px4.process import Px4, Px4Build, claim_instance
+folder = pathlib.Path({str(tmp_path)!r})
+with Px4(Px4Build.open(folder / "build"), claim_instance(), folder / "run", {{}}) as px4:
+    while not (px4.folder / "child").exists() or not (child := (px4.folder / "child").read_text()):
+        px4.check()
+    print(px4.pid, child, flush=True)
+    time.sleep(600)
+"""
+    python = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert python.stdout
+    pids = [int(word) for word in python.stdout.readline().split()]
+    python.kill()
+    python.communicate()
+    assert len(pids) == 2
+    wait_until_gone(pids)
 
 
 def alive(pid: int) -> bool:

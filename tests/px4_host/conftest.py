@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.generate.build import COMPILERS
 from px4_tinyml.paths import pretrained_bundle
 from px4_tinyml.replay.px4_host import Px4Host
 
@@ -30,13 +28,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def compiler() -> None:
-    """Skips where there is no compiler, unless toolchains are required."""
-    if not any(shutil.which(name) for name in COMPILERS) and os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") != "1":
-        pytest.skip("no C++ compiler here")
-
-
-@pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
     return ModelBundle.load(pretrained_bundle())
 
@@ -48,7 +39,7 @@ def python(bundle: ModelBundle) -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def host(bundle: ModelBundle, compiler: None) -> Px4Host:
+def host(bundle: ModelBundle, cxx: list[str]) -> Px4Host:
     return Px4Host(bundle, options=SANITIZERS)
 
 

@@ -202,7 +202,7 @@ def test_start_and_stop_a_thousand_times(host: Px4Host) -> None:
     assert len(record.decisions) >= 20
 
 
-def test_a_leak_is_found(bundle: ModelBundle, compiler: None) -> None:
+def test_a_leak_is_found(bundle: ModelBundle, cxx: list[str]) -> None:
     tree = px4_tree(bundle)
     assert tree[CPP].count("\tperf_free(_reset_gap_perf);\n") == 1
     leaking = {**tree, CPP: tree[CPP].replace("\tperf_free(_reset_gap_perf);\n", "")}

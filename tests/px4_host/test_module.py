@@ -243,7 +243,7 @@ SMOOTHING = (SPEC, r"(smoothing_q8 = )(\d+)", lambda factor: str(int(factor) + 1
 
 @pytest.mark.parametrize(("name", "pattern", "change"), [ERASED, BIAS, SMOOTHING], ids=["weights", "bias", "smoothing"])
 def test_selftest_finds_damage(
-    bundle: ModelBundle, compiler: None, name: str, pattern: str, change: Callable[[str], str]
+    bundle: ModelBundle, cxx: list[str], name: str, pattern: str, change: Callable[[str], str]
 ) -> None:
     """Weights as erased flash has them, another bias, another rule."""
     tree = px4_tree(bundle)

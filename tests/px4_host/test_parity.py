@@ -65,7 +65,7 @@ def test_real_logs(host: Px4Host, python: Classifier, shared: Path) -> None:
     assert windows > 2400 and ulogs >= 11
 
 
-def test_a_tampered_module_is_found(bundle: ModelBundle, python: Classifier, compiler: None) -> None:
+def test_a_tampered_module_is_found(bundle: ModelBundle, python: Classifier, cxx: list[str]) -> None:
     tree = px4_tree(bundle)
     name = "src/modules/motion_classifier/MotionClassifier.cpp"
     old = ".baro_alt_meter);"

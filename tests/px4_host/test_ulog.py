@@ -217,7 +217,7 @@ def test_logs_that_cannot_be_played(host: Px4Host, tmp_path: Path, out: Path) ->
         write_ulog(host, done, tmp_path / "file" / "out.ulg")
 
 
-def test_replay_command_writes_ulogs(compiler: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_command_writes_ulogs(cxx: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logs = [make_ulog(tmp_path / name / "flight.ulg") for name in ("a", "b") if (tmp_path / name).mkdir() is None]
     command = ["replay", str(pretrained_bundle()), *map(str, logs), "--targets", "python,px4-host", "--json"]
     assert main([*command, "--ulog-out", str(tmp_path / "a")]) == 0

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import reference_bundle
+from toolchains import need
 
-from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.cli.generate import reference
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.generate.px4 import generate_px4
 from px4_tinyml.generate.write import MODULE
 from px4_tinyml.paths import pretrained_bundle
-from px4_tinyml.spec import PRESETS, DecisionSpec
 
 HERE = Path(__file__).resolve().parent
-MODELS = HERE.parents[1] / "benchmarks" / "models"
-SCALES = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}
 FLAGS = (
     "-std=c++14", "-O1", "-Wall", "-Wextra", "-Wshadow", "-Wcast-align", "-Wfloat-equal", "-Wdouble-promotion",
     "-Wfloat-conversion", "-Werror", "-fno-exceptions", "-fno-rtti",
@@ -40,21 +35,13 @@ def random_feed(seed: int, seconds: float) -> Feed:
     return Feed(time, imu.astype(np.float32), none, none.astype(np.float32), np.zeros(len(time), np.int64))
 
 
-def small_bundle(model: str, preset: str, **changes: object) -> ModelBundle:
-    """A model of benchmarks/ (its weights are random) behind a preset."""
-    spec = dataclasses.replace(PRESETS[preset], **SCALES, **changes)  # type: ignore[arg-type]
-    data = (MODELS / f"{model}.tflite").read_bytes()
-    golden = make_golden(spec, data, random_feed(1, 20.0))
-    return ModelBundle(spec=spec, model=data, float_model=b"none", manifest={}, golden=golden)
-
-
 @pytest.fixture(scope="session")
 def bundles() -> dict[str, ModelBundle]:
     """By name: with turbulence and barometer, without the barometer, and without either."""
     return {
         "pretrained": ModelBundle.load(pretrained_bundle()),
-        "conv": small_bundle("conv", "imu6", decision=DecisionSpec(enter=0.285, leave=0.28)),
-        "dense": small_bundle("dense", "arduino119"),
+        "conv": reference_bundle("conv", random_feed(1, 20.0)),
+        "dense": reference_bundle("dense", random_feed(1, 20.0)),
     }
 
 
@@ -93,10 +80,7 @@ class Compiler:
 
         sanitized: else it is compiled as fast as can be.
         """
-        if not shutil.which(compiler):
-            if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-                pytest.fail(f"{compiler} is not here")
-            pytest.skip(f"{compiler} is not here")
+        need(compiler)
         folder = tree / MODULE / "model"
         sources = [HERE / source, *(sorted(folder.glob("[CG]*.cpp")) if model else [])]
         # Clang's sanitizers are a package of their own.

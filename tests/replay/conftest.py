@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import SPECS, reference_bundle
 
-from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.spec import PRESETS, DecisionSpec, PipelineSpec
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
-SCALES = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}
-SPECS: dict[str, PipelineSpec] = {
-    # The model has random weights and never says more than 0.3.
-    "conv": dataclasses.replace(PRESETS["imu6"], **SCALES, decision=DecisionSpec(enter=0.285, leave=0.28)),
-    "dense": dataclasses.replace(PRESETS["arduino119"], **SCALES),
-}
 
 
 def make_feed(seed: int, seconds: float) -> Feed:
@@ -44,12 +33,7 @@ def events() -> Callable[[int, float], Feed]:
 
 @pytest.fixture(scope="session")
 def bundles() -> dict[str, ModelBundle]:
-    made = {}
-    for name, spec in SPECS.items():
-        model = (MODELS / f"{name}.tflite").read_bytes()
-        golden = make_golden(spec, model, make_feed(1, 20.0))
-        made[name] = ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden=golden)
-    return made
+    return {name: reference_bundle(name, make_feed(1, 20.0)) for name in SPECS}
 
 
 @pytest.fixture(params=SPECS)

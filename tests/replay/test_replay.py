@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toolchains import need_wheel
 
 import px4_tinyml.collect
 from px4_tinyml.classify.decision import Flag
@@ -19,7 +17,6 @@ from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
-from px4_tinyml.generate.build import COMPILERS
 from px4_tinyml.generate.cortex_m import CPUS
 from px4_tinyml.generate.host import build_host, generate_host, host_files
 from px4_tinyml.replay import targets
@@ -31,13 +28,8 @@ ALL = ["python", "tflm", "host"]
 
 
 @pytest.fixture
-def replay(bundle: ModelBundle) -> Replay:
-    # Only what is missing may skip: a C++ project that no longer compiles is a failure.
-    missing = [name for name in ("tflite_micro",) if importlib.util.find_spec(name) is None]
-    if not any(shutil.which(name) for name in COMPILERS):
-        missing.append("a C++ compiler")
-    if missing and os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") != "1":
-        pytest.skip(f"{', '.join(missing)} not here")
+def replay(bundle: ModelBundle, cxx: list[str]) -> Replay:
+    need_wheel("tflite_micro", "it is one of the targets")
     return Replay(bundle, ALL)
 
 
@@ -211,7 +203,7 @@ def test_classify_command(bundles, logs, tmp_path, capsys) -> None:
     assert main([*command, "--out", str(tmp_path / "none" / "out.csv")]) == 2
 
 
-def test_generate_command(bundles, tmp_path, capsys) -> None:
+def test_generate_command(bundles, cxx, tmp_path, capsys) -> None:
     bundles["dense"].save(tmp_path / "bundle")
     command = ["generate", "host", str(tmp_path / "bundle"), "--out", str(tmp_path / "tree")]
     assert main(command) == 0
@@ -220,8 +212,7 @@ def test_generate_command(bundles, tmp_path, capsys) -> None:
     assert "vert, hori" in (tmp_path / "tree/README.md").read_text()
     assert main(command) == 0
     assert " 0 files written" in capsys.readouterr().out
-    if shutil.which("c++"):
-        assert build_host(bundles["dense"], tmp_path).name == "motion_classify"
+    assert build_host(bundles["dense"], tmp_path).name == "motion_classify"
 
 
 def test_real_logs_agree(bundles, shared) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.evaluate import int8_outputs
@@ -21,7 +22,6 @@ from px4_tinyml.train.metrics import summarize
 from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
-CONV_MODEL = Path(__file__).resolve().parents[2] / "benchmarks" / "models" / "conv.tflite"
 HOSTILE = '<img src=x onerror=alert(1)>"&$x^$.ulg'
 LEGS = ((-1.5, 0.05), (0.0, 0.05), (1.2, 0.05), (0.0, 0.3), (0.0, 0.15), (0.0, 0.05))
 """(velocity down m/s, EDR) of each leg of a flight."""
@@ -68,7 +68,7 @@ def make_dataset(folder: Path, spec: PipelineSpec, flights: list[FlightLog]) -> 
 def make_bundle(dataset: Dataset) -> ModelBundle:
     """The checked-in conv network with the data set's scaling, a fitted baseline and the metrics of both."""
     train, test = dataset.windows(["train"]), dataset.windows(["test"])
-    spec, model = fit_scaling(train, dataset.spec), CONV_MODEL.read_bytes()
+    spec, model = fit_scaling(train, dataset.spec), (MODELS / "conv.tflite").read_bytes()
     graph = read_model(model)
     sides = {
         name: {"scale": tensor.scale, "zero_point": tensor.zero_point, "shape": list(tensor.shape)}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toolchains import need_wheel
 
 from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
 from px4_tinyml.dataset.store import Dataset
@@ -20,7 +21,7 @@ def test_report_of_a_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip("tensorflow")
+    need_wheel("tensorflow", "the report is of a training")
     from px4_tinyml.cli import workflow
     from px4_tinyml.train.fit import TrainOptions
 

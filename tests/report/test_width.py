@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from toolchains import missing
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
@@ -39,7 +40,7 @@ def test_nothing_is_wider_than_the_screen(
 ) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        pytest.skip(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
+        missing(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
     name = "x" * 200
     parity = {
         "model_sha256": trained[0].sha256, "targets": ["a", "b"], "windows": 1, "mismatches": 1,

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import reference_bundle
+from toolchains import missing, need, need_cortex_m
 
-from px4_tinyml.classify.golden import make_golden
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.preprocess import Feed
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.build import compiler
-from px4_tinyml.generate.cortex_m import COMPILER, tool
 from px4_tinyml.generate.tflm import DIR_VARIABLE, TflmTree
-from px4_tinyml.replay.cortex_m import emulator
-from px4_tinyml.spec import PRESETS, DecisionSpec
-
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 
 
 @pytest.fixture(autouse=True)
@@ -31,30 +23,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def gxx() -> list[str]:
-    """The C++ compiler of this computer."""
-    try:
-        return compiler()
-    except ToolchainError as error:
-        if os.environ.get("PX4_TINYML_REQUIRE_TOOLCHAINS") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
-@pytest.fixture
 def tree() -> Callable[[str], TflmTree]:
-    """The tree of the environment for a target; skips without it, or where the target cannot run."""
+    """The tree of the environment for a target; skips without it. What it names must be there like a toolchain."""
 
     def find(target: str) -> TflmTree:
         if not os.environ.get(DIR_VARIABLE):
             pytest.skip(f"{DIR_VARIABLE} is not set: no TensorFlow Lite Micro here (docs/tflm.md)")
+        if target != "host":
+            need_cortex_m()
         try:
-            if target != "host":
-                tool(COMPILER)
-                emulator()
             found = TflmTree.find(target)
         except ToolchainError as error:
-            pytest.skip(str(error))
+            missing(str(error))
         assert found is not None
         return found
 
@@ -63,10 +43,7 @@ def tree() -> Callable[[str], TflmTree]:
 
 @pytest.fixture
 def tools() -> None:
-    """Skips without make and cmake."""
-    for name in ("make", "cmake"):
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not here")
+    need("make", "cmake")
 
 
 @pytest.fixture(scope="session")
@@ -83,15 +60,4 @@ def feed() -> Feed:
 
 @pytest.fixture(scope="session")
 def bundle(feed: Feed) -> ModelBundle:
-    """The conv model behind the preset imu6."""
-    spec = dataclasses.replace(
-        PRESETS["imu6"],
-        offset=(0.1, -0.2, -9.8, 0.0, 0.01, 0.0),
-        inv_scale=(0.4, 0.4, 0.3, 2.0, 2.0, 3.0),
-        decision=DecisionSpec(enter=0.285, leave=0.28),
-    )
-    model = (MODELS / "conv.tflite").read_bytes()
-    manifest = {"memory": {"tflm_arena_bytes": 4096}}
-    return ModelBundle(
-        spec=spec, model=model, float_model=b"none", manifest=manifest, golden=make_golden(spec, model, feed)
-    )
+    return reference_bundle("conv", feed, {"memory": {"tflm_arena_bytes": 4096}})

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
@@ -15,7 +16,6 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.generate.tflm import DIR_VARIABLE, INTERPRETER, LIB_VARIABLE, OPERATORS, Arena, TflmTree, tflm_model
 from px4_tinyml.generate.write import module_sources, write_tree
 
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 HERE = Path(__file__).resolve().parent
 STRICT = (
     "-std=c++14", "-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Wfloat-equal",
@@ -68,10 +68,10 @@ def test_estimated_arena_is_a_quarter_more() -> None:
     assert arena.size == 5120 and "estimated" in arena.origin and Arena.estimated(3009).size == 3776
 
 
-def test_the_engine_names_every_problem(gxx: list[str], tmp_path: Path) -> None:
+def test_the_engine_names_every_problem(cxx: list[str], tmp_path: Path) -> None:
     """With a double of TFLite Micro: what the engine checks, and that it is harmless after a failure."""
     write_tree(tmp_path, module_sources("engine"))
-    command = [*gxx, *STRICT, "-DMOTION_ENGINE_TFLM", "-I", str(tmp_path), "-isystem", str(HERE / "double")]
+    command = [*cxx, *STRICT, "-DMOTION_ENGINE_TFLM", "-I", str(tmp_path), "-isystem", str(HERE / "double")]
     program = tmp_path / "problems"
     subprocess.run([*command, str(HERE / "problems.cpp"), "-o", str(program)], check=True, timeout=60)
     assert subprocess.run([str(program)], check=False, timeout=10).returncode == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import MODELS
 
 from px4_tinyml.bench.counting import infer
 from px4_tinyml.bench.host import build_host_bench, infer_on_host
@@ -27,7 +28,6 @@ from px4_tinyml.replay.compare import compare
 from px4_tinyml.replay.host import decode_dump, encode_feed, run_host
 from px4_tinyml.types import I8
 
-MODELS = Path(__file__).resolve().parents[2] / "benchmarks" / "models"
 RANDOM = 2000
 
 

@@ -4,17 +4,8 @@
 
 #pragma once
 
+#include "FeedRecord.hpp"
 #include "semihosting.hpp"
-
-/// One record of a binary feed: little-endian, 40 bytes.
-struct FeedRecord {
-	uint64_t time_us;
-	uint32_t kind;  ///< 0: IMU, values are ax ay az gx gy gz; 1: barometer, values[0] is the altitude
-	float values[6];
-	uint32_t zero;
-};
-
-static_assert(sizeof(FeedRecord) == 40, "the binary format has no padding");
 
 class FeedFile
 {
@@ -28,7 +19,7 @@ public:
 		} head;
 
 		if (_file.read(&head, sizeof(head)) != sizeof(head) || memcmp(head.magic, "MOTNFEED", 8) != 0
-		    || head.version != 1 || head.record_size != sizeof(FeedRecord)) {
+		    || head.version != FeedRecord::VERSION || head.record_size != sizeof(FeedRecord)) {
 			semihosting::fail("not a binary feed of version 1");
 		}
 	}

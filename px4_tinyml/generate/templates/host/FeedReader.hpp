@@ -11,15 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// One record of a binary feed: little-endian, 40 bytes.
-struct FeedRecord {
-	uint64_t time_us;
-	uint32_t kind;  ///< 0: IMU, values are ax ay az gx gy gz; 1: barometer, values[0] is the altitude
-	float values[6];
-	uint32_t zero;
-};
-
-static_assert(sizeof(FeedRecord) == 40, "the binary format has no padding");
+#include "FeedRecord.hpp"
 
 /// Events of a CSV row: an altitude, an IMU sample, or both (the altitude goes first).
 struct FeedEvent {
@@ -42,8 +34,6 @@ public:
 	int next(FeedEvent &event) { return _binary ? next_binary(event) : next_csv(event); }
 
 private:
-	static constexpr uint32_t VERSION = 1;
-
 #if defined(__GNUC__)
 	__attribute__((format(printf, 2, 3)))
 #endif
@@ -67,9 +57,10 @@ private:
 			return fail("not a binary feed: expected it to start with MOTNFEED (is it CSV? leave out --binary)");
 		}
 
-		if (fread(head, sizeof(head), 1, _file) != 1 || head[0] != VERSION || head[1] != sizeof(FeedRecord)) {
+		if (fread(head, sizeof(head), 1, _file) != 1 || head[0] != FeedRecord::VERSION
+		    || head[1] != sizeof(FeedRecord)) {
 			return fail("binary feed of another version or byte order: expected version %u, records of %u bytes",
-				    static_cast<unsigned>(VERSION), static_cast<unsigned>(sizeof(FeedRecord)));
+				    static_cast<unsigned>(FeedRecord::VERSION), static_cast<unsigned>(sizeof(FeedRecord)));
 		}
 
 		return true;
