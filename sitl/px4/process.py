@@ -27,7 +27,7 @@ ONBOARD_PORT, GCS_PORT = 14540, 14550
 _LOCAL_UDP_PORTS = (14580, 18570, 14280, 13030)
 """Where an instance's four MAVLink links listen (px4-rc.mavlink), plus the instance number."""
 _LOCK = "/tmp/px4_lock-{}"
-"""PX4's own: held while an instance runs."""
+"""PX4's own: a record lock (fcntl) is held on it while an instance runs."""
 INSTANCES = range(10)
 """From the tenth on, PX4 instances share the port of their onboard link."""
 _START_SIMULATOR = f"simulator_mavlink start -c $(({SIMULATOR_PORT}+px4_instance))\n"
@@ -110,8 +110,8 @@ def claim_instance(numbers: Sequence[int] = INSTANCES) -> Instance:
 
 def _running(number: int) -> bool:
     try:
-        with Path(_LOCK.format(number)).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with Path(_LOCK.format(number)).open("r+b") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except OSError:

@@ -48,6 +48,22 @@ def test_instance_whose_mavlink_port_is_taken_is_not_taken() -> None:
     again.close()
 
 
+def test_an_instance_whose_lock_a_px4_holds_is_taken() -> None:
+    """PX4 takes a record lock (fcntl), which another process sees."""
+    free = claim_instance()
+    free.close()
+    path = Path(f"/tmp/px4_lock-{free.number}")
+    hold = f"import fcntl; f = open({str(path)!r}, 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as px4:
+        assert px4.stdout is not None and px4.stdin is not None
+        px4.stdout.readline()
+        with pytest.raises(LinkError, match="no PX4 instance is free"):
+            claim_instance([free.number])
+        px4.stdin.close()
+    claim_instance([free.number]).close()
+    path.unlink()
+
+
 def test_folder_that_is_no_build(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"no bin/px4 in it; expected a PX4 SITL build folder"):
         Px4Build.open(tmp_path)
