@@ -46,14 +46,14 @@ quality: venv
 	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
 
 # The models that ship in px4_tinyml/pretrained/, with px4_module/, and px4_tinyml/pretrained_50hz/, from the same flights:
-# about 20 minutes. The seed of the second one is the first whose network passes the int8 gate.
+# about 20 minutes.
 pretrained: venv toolchain
 	$(FLY_QUALITY)
 	$(BIN)/px4-tinyml dataset build/quality/flights --out build/quality/default
 	$(BIN)/px4-tinyml train build/quality/default --out build/quality/default-conv
 	$(BIN)/python benchmarks/pretrained.py pretrained build/quality/default-conv
-	$(BIN)/px4-tinyml dataset build/quality/flights --thinned 50 --out build/quality/50hz
-	$(BIN)/px4-tinyml train build/quality/50hz --seed 1 --out build/quality/50hz-conv
+	$(BIN)/px4-tinyml dataset build/quality/flights --preset link50 --thinned 50 --out build/quality/50hz
+	$(BIN)/px4-tinyml train build/quality/50hz --out build/quality/50hz-conv
 	$(BIN)/python benchmarks/pretrained.py pretrained-50hz build/quality/50hz-conv
 
 lint: venv

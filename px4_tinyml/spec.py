@@ -199,6 +199,9 @@ def _reject_unknown(data: Mapping[str, Any], cls: type, where: str) -> None:
 PRESETS: dict[str, PipelineSpec] = {
     "default": PipelineSpec(),
     "imu6": PipelineSpec(channels=IMU_CHANNELS),
+    # For links that carry about one sample a slot. Where these fall near the ends of slots, up to every other slot is
+    # empty and its neighbour has two.
+    "link50": PipelineSpec(max_repeated_slots=70),
     "arduino119": PipelineSpec(
         rate_hz=119,
         window=119,

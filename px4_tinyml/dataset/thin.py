@@ -32,12 +32,14 @@ def is_thinned(imu_source: str, imu_hz: float, spec: PipelineSpec) -> bool:
 def thinned(log: FlightLog, rate_hz: float) -> FlightLog | None:
     """The log with the first IMU sample of each period of 1/rate_hz; None when it has hardly more than these.
 
+    Where periods begin is drawn from the log's hash: a vehicle's streams and the slots know nothing of each other.
     Its source is named "file@50Hz"; everything else (barometer, references) is the log's.
     """
     imu = log.imu
     if imu.rate_hz < WORTHWHILE * rate_hz:
         return None
-    period = np.floor(imu.timestamp_us.astype(np.float64) * rate_hz / US_PER_S)
+    phase = int(log.sha256[:8], 16) / 2**32
+    period = np.floor(imu.timestamp_us.astype(np.float64) * rate_hz / US_PER_S - phase)
     kept = np.flatnonzero(np.diff(period, prepend=-1.0) != 0)
     return replace(
         log,
