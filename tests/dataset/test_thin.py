@@ -95,8 +95,10 @@ def test_the_bundle_for_thin_links_does_not_take_aliased_vibration_for_turbulenc
             for rate, recording in (("all", whole), ("50 Hz", thin)):
                 said = classify(bundle, recording).decisions["class_index"]
                 called[name, rate, file] = float((said == turbulence).mean())
-    assert all(share < 0.12 for (name, rate, _), share in called.items() if name == PRETRAINED_50HZ or rate == "all")
-    assert all(share > 0.8 for (name, rate, _), share in called.items() if name == PRETRAINED and rate == "50 Hz")
+    fooled = {key for key, share in called.items() if share > 0.5}
+    fine = {key for key, share in called.items() if share < 0.12}
+    assert fooled == {key for key in called if key[:2] == (PRETRAINED, "50 Hz")}, called
+    assert fine == set(called) - fooled, called
 
 
 def test_a_log_that_is_slow_already_is_taken_once() -> None:
