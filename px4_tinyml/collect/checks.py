@@ -27,6 +27,9 @@ NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_G
 HITL_ACCEL_M_S2 = 100.0
 ALTITUDE_RANGE_M = (-1000.0, 20_000.0)
 ALTITUDE_JUMP_M = 20.0
+BARO_PAUSE_US = US_PER_S
+"""After a change of barometer, or of its calibration: it has another altitude, and windows shall see it stale, not
+jump. The PX4 module pauses for as long."""
 MAX_TIME_US = 1 << 53
 """The year 2255: later times are damage."""
 GAP_US = 100_000

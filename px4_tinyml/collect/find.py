@@ -11,7 +11,7 @@ from px4_tinyml.errors import LogError
 
 
 def find_logs(paths: Iterable[Path | str]) -> list[Path]:
-    """Files as given; of folders (recursively) and globs whatever is, or is named like, a log.
+    """Files as given; of folders (recursively) and globs whatever is, or is named like, a log, and is not hidden.
 
     A ulog2csv set is one log, stood for by its sensor_combined file. Each log comes once, in order.
     LogError when a path gives no log at all.
@@ -20,13 +20,13 @@ def find_logs(paths: Iterable[Path | str]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            logs = [p for p in sorted(path.rglob("*")) if _is_log(p)]
+            logs = [p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path)) and _is_log(p)]
             if not logs:
                 raise LogError(f"{path}: no flight log in this folder")
         elif not path.exists() and any(c in str(given) for c in "*?["):
             root = Path(path.anchor) if path.is_absolute() else Path()
             pattern = str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)
-            logs = [p for p in sorted(root.glob(pattern)) if _is_log(p)]
+            logs = [p for p in sorted(root.glob(pattern)) if not p.name.startswith(".") and _is_log(p)]
             if not logs:
                 raise LogError(f"{path}: nothing that matches is a flight log")
         else:
@@ -49,9 +49,14 @@ def recording_of(path: Path) -> Path:
     return path
 
 
+def _is_hidden(path: Path) -> bool:
+    """Whether it, or a folder it is in, begins with a dot: what an interrupted `fly --px4` left, for example."""
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _is_log(path: Path) -> bool:
     """Whether a file met in a folder is meant as a log (a damaged one too: its reader explains it)."""
-    if not path.is_file() or path.name.startswith("."):
+    if not path.is_file():
         return False
     if path.suffix.lower() in BY_SUFFIX:
         return True

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
-from px4_tinyml.collect.checks import ALTITUDE_RANGE_M, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
+from px4_tinyml.collect.checks import ALTITUDE_RANGE_M, BARO_PAUSE_US, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
 from px4_tinyml.collect.tlog_file import MAGIC_V1, definitions, message_id
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
 
@@ -38,8 +38,6 @@ LATE_US = US_PER_S
 """A time up to this much before the newest was delivered late; a larger step back is a clock that started anew."""
 BARO_SILENT_US = 2 * US_PER_S
 """A barometer silent for so long gives way to another."""
-BARO_PAUSE_US = US_PER_S
-"""After a change of barometer: another one has another altitude, and windows shall see it stale, not jump."""
 MAX_LATER_US = 2 * US_PER_S
 """The most that reception times, which no checksum guards, may add to the time of the IMU message before."""
 UNIX_US = 1 << 50

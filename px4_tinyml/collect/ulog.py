@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.collect.checks import baro_series, count, imu_series, one_letter_off, pressure_altitudes_m
+from px4_tinyml.collect.checks import (
+    BARO_PAUSE_US,
+    baro_series,
+    count,
+    imu_series,
+    one_letter_off,
+    pressure_altitudes_m,
+)
 from px4_tinyml.collect.reference import (
     RESET_AFTER_S,
     RESET_BEFORE_S,
@@ -21,12 +29,14 @@ from px4_tinyml.collect.reference import (
 from px4_tinyml.collect.ulog_file import Topic, UlogFile
 from px4_tinyml.collect.unusable import UnusableLogError
 from px4_tinyml.collect.vehicles import mav_type_name, px4_version
-from px4_tinyml.types import BaroSeries, FlightLog, Gap
+from px4_tinyml.types import BaroSeries, Bool, FlightLog, Gap
 from px4_tinyml.units import US_PER_S
 
 INVALID_RELATIVE_TIME = 0x7FFFFFFF
 """PX4's RELATIVE_TIMESTAMP_INVALID: that part of sensor_combined has no sample."""
 ARMING_STATE_ARMED = 2
+BARO_IDENTITY = ("baro_device_id", "calibration_count")
+"""Fields of vehicle_air_data: another value, and the altitude is another."""
 OPTIONAL_FIELDS = ("timestamp_sample", "accelerometer_timestamp_relative", "baro_timestamp_relative", "baro_alt_meter")
 """Fields that some PX4 versions have: that one is missing is no sign of damage, but a misspelt one is."""
 
@@ -139,7 +149,9 @@ def _baro(log: UlogFile, sensors: Topic, warnings: list[str]) -> tuple[BaroSerie
     """Barometric altitude: vehicle_air_data, the sensor_combined of 2016, or the sensor itself."""
     air = _topic(log, "vehicle_air_data", ("timestamp", "baro_alt_meter"), warnings)
     if air is not None:
-        return baro_series(_sample_time_us(air), air["baro_alt_meter"], warnings), "vehicle_air_data"
+        time_us = _sample_time_us(air)
+        keep = ~baro_paused(time_us, {name: air[name] for name in BARO_IDENTITY if air.has(name)}, warnings)
+        return baro_series(time_us[keep], air["baro_alt_meter"][keep], warnings), "vehicle_air_data"
     if sensors.has("baro_alt_meter") and sensors.has("baro_timestamp_relative"):
         relative = sensors["baro_timestamp_relative"].astype(np.int64)
         time_us, altitude = fresh_baro(sensors["timestamp"], relative, sensors["baro_alt_meter"])
@@ -156,6 +168,24 @@ def _baro(log: UlogFile, sensors: Topic, warnings: list[str]) -> tuple[BaroSerie
     if np.nanmedian(pressure) < 2000.0:  # hPa until PX4 v1.13, Pa since
         pressure = pressure * 100.0
     return baro_series(_sample_time_us(sensor), pressure_altitudes_m(pressure), warnings), "sensor_baro"
+
+
+def baro_paused(time_us: NDArray[Any], fields: Mapping[str, NDArray[Any]], warnings: list[str]) -> Bool:
+    """Messages within BARO_PAUSE_US of another barometer or calibration: with these the altitude jumps.
+
+    fields: of vehicle_air_data, those that there are. The PX4 module leaves out the same messages.
+    """
+    changed = np.zeros(len(time_us), np.bool_)
+    for name in BARO_IDENTITY:
+        if name in fields:
+            changed[1:] |= fields[name][1:] != fields[name][:-1]
+    if not changed.any():
+        return changed
+    times = count(int(changed.sum()), "time")
+    warnings.append(f"the barometer was changed or calibrated anew {times}: left out for a second each")
+    last = np.maximum.accumulate(np.where(changed, np.arange(len(time_us)), -1))
+    since_us = time_us.astype(np.int64) - time_us[np.maximum(last, 0)].astype(np.int64)
+    return (last >= 0) & (since_us >= 0) & (since_us < BARO_PAUSE_US)
 
 
 def fresh_baro(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.classify.pipeline import Classification
-from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, fresh_baro, sample_time_us
+from px4_tinyml.collect.ulog import INVALID_RELATIVE_TIME, baro_paused, fresh_baro, sample_time_us
 from px4_tinyml.collect.ulog_file import Topic, UlogFile
 from px4_tinyml.dataset.preprocess import Feed, delivered_before
 from px4_tinyml.errors import LogError
@@ -93,12 +93,14 @@ def _feed(imu: Topic, air: dict[str, NDArray[np.generic]], before: I64) -> Feed:
     if imu.has("accelerometer_timestamp_relative"):
         keep = imu["accelerometer_timestamp_relative"] != INVALID_RELATIVE_TIME
     samples = np.concatenate([imu["accelerometer_m_s2"], imu["gyro_rad"]], axis=1).astype(np.float32)
+    baro_us = sample_time_us(air["timestamp"], air["timestamp_sample"]).astype(np.uint64)
+    taken = ~baro_paused(baro_us, air, [])
     return Feed(
         imu["timestamp"][keep].astype(np.uint64),
         samples[keep],
-        sample_time_us(air["timestamp"], air["timestamp_sample"]).astype(np.uint64),
-        air["baro_alt_meter"].astype(np.float32),
-        before[keep],
+        baro_us[taken],
+        air["baro_alt_meter"][taken].astype(np.float32),
+        np.concatenate([[0], np.cumsum(taken)])[before[keep]],
     )
 
 

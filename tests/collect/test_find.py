@@ -23,6 +23,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "imu.csv").write_text("t,acc.x,gyro.x\n1,2,3\n", encoding="utf-8")
     (tmp_path / "manifest.csv").write_text("file,bytes\na.ulg,1\n", encoding="utf-8")
     (tmp_path / "README.md").write_text("logs", encoding="utf-8")
+    for hidden in (".a.ulg", ".flight.ulg.px4/log/a.ulg"):  # the second is what an interrupted `fly --px4` left
+        (tmp_path / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / hidden).write_bytes(small_ulog(1.0))
     (tmp_path / "damaged.ulg").write_bytes(b"garbage, but named like a log")
     write_ulog2csv(tmp_path)
     return tmp_path
@@ -38,6 +41,7 @@ def test_a_folder_gives_its_logs_and_one_for_each_ulog2csv_set(folder: Path) -> 
 
 def test_globs_files_and_doubles(folder: Path) -> None:
     assert [p.name for p in find_logs([str(folder / "*.ulg"), folder / "a.ulg"])] == ["a.ulg", "damaged.ulg"]
+    assert [p.name for p in find_logs([folder / ".flight.ulg.px4"])] == ["a.ulg"], "asked for by name"
     status = folder / "12_00_00_vehicle_status_0.csv"
     assert [p.name for p in find_logs([status])] == ["12_00_00_sensor_combined_0.csv"]
     assert find_logs([folder / "missing.ulg"]) == [folder / "missing.ulg"]  # read_log says what is wrong

@@ -14,8 +14,10 @@ import pytest
 from px4_host_feeds import hover
 from pyulog import ULog
 
+from px4_tinyml.classify.decision import Flag
 from px4_tinyml.classify.pipeline import Classifier
 from px4_tinyml.cli.main import main
+from px4_tinyml.collect import read_log
 from px4_tinyml.collect.ulog_file import UlogFile
 from px4_tinyml.errors import LogError
 from px4_tinyml.paths import pretrained_bundle
@@ -29,8 +31,13 @@ OURS = ("motion_classification", "debug_vect", "debug_array", "mavlink_log")
 OLD_TEXT = "uint64_t timestamp;uint8_t[50] text;uint8_t severity;"
 
 
-def make_ulog(path: Path, seconds: float = 30.0, **more: tuple[str, dict[str, object]]) -> Path:
-    """A flight as the logger writes it. more: other topics, format and fields by name."""
+def make_ulog(
+    path: Path, seconds: float = 30.0, baro_steps: bool = False, **more: tuple[str, dict[str, object]]
+) -> Path:
+    """A flight as the logger writes it. more: other topics, format and fields by name.
+
+    baro_steps: after 5 s another barometer, 6 m higher, and after 12 s a calibration that takes it 4 m down.
+    """
     events = hover(seconds, (8.0, 18.0))
     log = ULogWriter(20_000_000)
     log.info("sys_name", "PX4")
@@ -42,6 +49,13 @@ def make_ulog(path: Path, seconds: float = 30.0, **more: tuple[str, dict[str, ob
         "timestamp_sample": baro_us,
         "baro_alt_meter": events.baro_altitude_m,
     }
+    if baro_steps:
+        other, anew = (baro_us >= baro_us[0] + np.uint64(after * 1e6) for after in (5, 12))
+        air |= {
+            "baro_device_id": np.where(other, 222, 111),
+            "calibration_count": anew.astype(np.uint8),
+            "baro_alt_meter": events.baro_altitude_m + 6 * other - 4 * anew,
+        }
     imu = {
         "timestamp": events.imu_time_us,
         "accelerometer_m_s2": events.imu[:, :3],
@@ -99,6 +113,23 @@ def test_written_ulog(host: Px4Host, python: Classifier, tmp_path: Path, out: Pa
     assert (told["probabilities[3]"] == done.result.decisions["probability"][:, 3] / 256).all()
     text = bytes(new["mavlink_log", 0][f"text[{i}]"][0] for i in range(20)).rstrip(b"\0").decode()
     assert text.startswith("Turbulence (") and host.spec.hash[:16] in after.msg_info_dict[INFORMATION]
+
+
+def test_another_barometer_is_no_climb(host: Px4Host, python: Classifier, tmp_path: Path, out: Path) -> None:
+    """Nor is one that was calibrated anew: left out for a second, and windows that would hold the step say so."""
+    done = played(host, make_ulog(tmp_path / "flight.ulg", baro_steps=True), out)
+    assert compare(("python", "px4"), python.run(done.events), done.result, host.spec).first == ""
+    decisions = done.result.decisions
+    told, ends_us = decisions["class_index"], decisions["end_us"] - int(done.events.baro_time_us[0])
+    level = ends_us < 18_000_000  # from then on it climbs
+    assert level.sum() > 20 and not np.isin(told[level], (1, 2)).any()
+    stale = decisions["flags"] & Flag.BARO_STALE != 0
+    for step_us in (5_000_000, 12_000_000):
+        holds_step = (ends_us > step_us + 700_000) & (ends_us < step_us + 2_560_000)
+        assert holds_step.any() and stale[holds_step].all()
+    assert not stale[ends_us > 16_000_000].any() and 1 in told[~stale]
+    (log,) = read_log(tmp_path / "flight.ulg")
+    assert "the barometer was changed or calibrated anew 2 times" in " ".join(log.warnings)
 
 
 def test_written_ulog_is_the_log_and_more(host: Px4Host, tmp_path: Path, out: Path) -> None:

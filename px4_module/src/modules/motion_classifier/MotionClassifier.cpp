@@ -99,8 +99,7 @@ bool MotionClassifier::init()
 void MotionClassifier::Run()
 {
 	if (should_exit()) {
-		_sensor_combined_sub.unregisterCallback();
-		_vehicle_air_data_sub.unregisterCallback();
+		unregister_callbacks();
 		ScheduleClear();
 #if defined(MODULE_BASE_DESCRIPTOR)
 		exit_and_cleanup(desc);
@@ -141,13 +140,24 @@ void MotionClassifier::update_enabled()
 		_pipeline.restart();
 		_in_sequence = false;
 		_has_decision = false;
-		_enabled = _sensor_combined_sub.registerCallback() && _vehicle_air_data_sub.registerCallback(); // or tried again
+		_has_baro = false;
+		_baro_changed_us = 0;
+		_enabled = _sensor_combined_sub.registerCallback() && _vehicle_air_data_sub.registerCallback();
+
+		if (!_enabled) {
+			unregister_callbacks(); // and tried again
+		}
 
 	} else if (!enable && _enabled) {
-		_sensor_combined_sub.unregisterCallback();
-		_vehicle_air_data_sub.unregisterCallback();
+		unregister_callbacks();
 		_enabled = false;
 	}
+}
+
+void MotionClassifier::unregister_callbacks()
+{
+	_sensor_combined_sub.unregisterCallback();
+	_vehicle_air_data_sub.unregisterCallback();
 }
 
 void MotionClassifier::update_limits()
@@ -190,8 +200,25 @@ void MotionClassifier::update_baro()
 		// Not every driver has ever filled in the time of the sample.
 		const bool sound = baro.timestamp_sample > 0 && baro.timestamp_sample <= baro.timestamp
 				   && baro.timestamp - baro.timestamp_sample < 1_s;
-		_pipeline.push_baro(sound ? baro.timestamp_sample : baro.timestamp, baro.baro_alt_meter);
+		const uint64_t time_us = sound ? baro.timestamp_sample : baro.timestamp;
+
+		if (!baro_changed(baro, time_us)) {
+			_pipeline.push_baro(time_us, baro.baro_alt_meter);
+		}
 	}
+}
+
+bool MotionClassifier::baro_changed(const vehicle_air_data_s &baro, uint64_t time_us)
+{
+	if (_has_baro && (baro.baro_device_id != _baro_device_id || baro.calibration_count != _baro_calibration_count)) {
+		_baro_changed_us = time_us;
+	}
+
+	_has_baro = true;
+	_baro_device_id = baro.baro_device_id;
+	_baro_calibration_count = baro.calibration_count;
+
+	return _baro_changed_us > 0 && time_us >= _baro_changed_us && time_us - _baro_changed_us < BARO_PAUSE;
 }
 
 void MotionClassifier::update_imu()

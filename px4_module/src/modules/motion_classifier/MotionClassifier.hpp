@@ -135,6 +135,10 @@ private:
 
 	static constexpr hrt_abstime BACKUP_INTERVAL = 500_ms;
 
+	/// Another barometer has another altitude, and so has one that was calibrated anew: so long without it, and windows
+	/// that hold the step are flagged BARO_STALE instead of being told as climb or descend.
+	static constexpr hrt_abstime BARO_PAUSE = 1_s;
+
 	void Run() override;
 
 	static int selftest();
@@ -145,6 +149,8 @@ private:
 	void update_enabled();
 	void update_limits();
 	void update_baro();
+	bool baro_changed(const vehicle_air_data_s &baro, uint64_t time_us);
+	void unregister_callbacks();
 	void update_imu();
 	void count_resets();
 
@@ -173,6 +179,11 @@ private:
 	bool _has_decision{false};
 
 	unsigned _last_generation{0};
+	uint64_t _baro_changed_us{0}; ///< 0: never
+	uint32_t _baro_device_id{0};
+	uint8_t _baro_calibration_count{0};
+	bool _has_baro{false};
+
 	bool _in_sequence{false}; ///< the last sample is known, the next one must follow it
 	bool _enabled{false};
 
