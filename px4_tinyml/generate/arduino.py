@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.errors import SpecError
 from px4_tinyml.generate.host import classifier_files
 from px4_tinyml.generate.mavlink_headers import mavlink_headers
 from px4_tinyml.generate.tflm import Arena
@@ -18,9 +19,13 @@ SKETCH = "motion_node"
 
 @dataclass(frozen=True)
 class NodeBoard:
-    """What a sketch is for. macro: of src/BoardConfig.hpp. libraries: Library Manager's "name (version)"."""
+    """What a sketch is for. macro: of src/BoardConfig.hpp. libraries: Library Manager's "name (version)".
+
+    imu_hz: what its slowest IMU gives.
+    """
 
     macro: str
+    imu_hz: int
     title: str
     fqbn: str
     platform: str
@@ -29,15 +34,15 @@ class NodeBoard:
 
 NODE_BOARDS = {
     "nano33ble-rev1": NodeBoard(
-        "NODE_BOARD_NANO33BLE_REV1", "Arduino Nano 33 BLE Sense (Rev1: LSM9DS1, LPS22HB)",
+        "NODE_BOARD_NANO33BLE_REV1", 238, "Arduino Nano 33 BLE Sense (Rev1: LSM9DS1, LPS22HB)",
         "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", (),
     ),
     "nano33ble-rev2": NodeBoard(
-        "NODE_BOARD_NANO33BLE_REV2", "Arduino Nano 33 BLE Sense Rev2 (BMI270, LPS22HB)",
+        "NODE_BOARD_NANO33BLE_REV2", 200, "Arduino Nano 33 BLE Sense Rev2 (BMI270, LPS22HB)",
         "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", ("Arduino_BMI270_BMM150 (1.2.3)",),
     ),
     "generic": NodeBoard(
-        "NODE_BOARD_GENERIC", "any board with an MPU-6050 or ICM-20948 and a BMP280 on I²C", "", "", (),
+        "NODE_BOARD_GENERIC", 200, "any board with an MPU-6050 or ICM-20948 and a BMP280 on I²C", "", "", (),
     ),
 }  # fmt: skip
 DEFAULT_BOARD = "nano33ble-rev1"
@@ -45,8 +50,16 @@ TFLM_LIBRARY = "Chirale_TensorFLowLite (2.0.0)"
 
 
 def arduino_files(bundle: ModelBundle, board: str = DEFAULT_BOARD, tflm: Arena | None = None) -> dict[str, str]:
-    """Every file by relative path. board: a key of NODE_BOARDS. tflm: for TensorFlow Lite Micro, with this arena."""
+    """Every file by relative path. board: a key of NODE_BOARDS. tflm: for TensorFlow Lite Micro, with this arena.
+
+    Raises SpecError when the board's IMU is slower than the bundle's slots.
+    """
     device = NODE_BOARDS[board]
+    if bundle.spec.rate_hz > device.imu_hz:
+        raise SpecError(
+            f"--board {board}: its IMU gives {device.imu_hz} samples a second, the bundle's slots need "
+            f"{bundle.spec.rate_hz}: no window would be classified. Train with a lower rate_hz"
+        )
     libraries = (*device.libraries, *([TFLM_LIBRARY] if tflm else []))
     values = {"board": device, "name": board, "tflm": tflm is not None, "libraries": libraries, "spec": bundle.spec}
     return {
@@ -81,5 +94,14 @@ def sketch_sources() -> dict[str, str]:
 def generate_arduino(
     bundle: ModelBundle, folder: Path, tflm: Arena | None = None, board: str = DEFAULT_BOARD
 ) -> list[Path]:
-    """Write the sketch; returns the files that changed."""
-    return write_tree(folder, arduino_files(bundle, board, tflm))
+    """Write the sketch; returns the files that changed.
+
+    The model of the other engine, if it was there, goes: Arduino compiles whatever is in the folder.
+    """
+    files = arduino_files(bundle, board, tflm)
+    for old in ("CompiledModel", "TflmModel"):
+        for suffix in SOURCE_SUFFIXES:
+            name = f"{SKETCH}/src/model/{old}{suffix}"
+            if name not in files:
+                (folder / name).unlink(missing_ok=True)
+    return write_tree(folder, files)

@@ -77,7 +77,8 @@ class TestAvr:
         text, data, bss = (int(word) for word in sizes.stdout.splitlines()[1].split()[:3])
         print(f"ATmega2560: {text + data} bytes of flash, {data + bss} of RAM")
         assert text + data < 128 * 1024
-        assert data + bss < 8192 - 900  # the rest is the stack's
+        # The rest is the stack's, which takes 1.5 KB where it is deepest (signing; measured under simavr).
+        assert data + bss < 8192 - 1600
 
     def test_it_decides_like_a_pc(self, small: ModelBundle, tmp_path: Path, cxx: list[str]) -> None:
         """Where int has 16 bits and float is made of integers: the same decisions, bit for bit."""

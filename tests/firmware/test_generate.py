@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from toolchains import need
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.errors import SpecError
 from px4_tinyml.generate.arduino import NODE_BOARDS, SKETCH, arduino_files, generate_arduino
 from px4_tinyml.generate.mavlink_headers import MESSAGES, mavlink_headers
 from px4_tinyml.generate.tflm import Arena
@@ -94,6 +96,23 @@ def test_boards_and_engines(bundle: ModelBundle, board: str, tflm: bool) -> None
     assert ("Arduino_BMI270_BMM150" in yaml) == (board == "nano33ble-rev2")
     assert ("fqbn: arduino:mbed_nano:nano33ble" in yaml) == board.startswith("nano33ble")
     assert "{{" not in yaml + config + files["README.md"]
+
+
+def test_the_other_engines_model_is_removed(bundle: ModelBundle, tmp_path: Path) -> None:
+    """Arduino compiles whatever is in the folder."""
+    model = tmp_path / SKETCH / "src" / "model"
+    generate_arduino(bundle, tmp_path, Arena(4096, "a test"))
+    assert (model / "TflmModel.cpp").is_file()
+    (model / "mine.hpp").write_text("// kept")
+    generate_arduino(bundle, tmp_path)
+    assert not list(model.glob("Tflm*")) and (model / "mine.hpp").is_file()
+
+
+@pytest.mark.parametrize("board", NODE_BOARDS)
+def test_slots_that_the_imu_cannot_fill_are_refused(bundle: ModelBundle, board: str) -> None:
+    fast = replace(bundle, spec=replace(bundle.spec, rate_hz=239))
+    with pytest.raises(SpecError, match=rf"--board {board}: its IMU gives 2\d\d samples a second.* need 239"):
+        arduino_files(fast, board)
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,8 +163,13 @@ class TestBackPressure:
 
 
 class TestClock:
-    def answer_all(self, node: PcNode, pilot: Sender, seconds: float, offset_us: int, delay: Any) -> None:
-        """Let time pass while an autopilot whose clock is ours plus an offset answers after delay() = (there, back)."""
+    def answer_all(
+        self, node: PcNode, pilot: Sender, seconds: float, offset_us: int, delay: Any, drift: float = 0.0
+    ) -> None:
+        """Let time pass while an autopilot whose clock is ours plus an offset answers after delay() = (there, back).
+
+        drift: by how much its clock is faster than ours.
+        """
         node.receive(TELEMETRY, beat(pilot))
         end = node.time_us + round(seconds * 1e6)
         while node.time_us < end:
@@ -176,7 +181,8 @@ class TestClock:
                 there, back = delay()
                 asked_us = message.ts1 // 1000
                 node.time_us = max(node.time_us, asked_us + there + back)
-                reply = mavlink.MAVLink_timesync_message((asked_us + there + offset_us) * 1000, message.ts1)
+                theirs_us = offset_us + (asked_us + there) * (1 + drift)
+                reply = mavlink.MAVLink_timesync_message(round(theirs_us) * 1000, message.ts1)
                 node.receive(TELEMETRY, pilot.pack(reply))
 
     def offset(self, node: PcNode) -> tuple[int, int]:
@@ -201,6 +207,24 @@ class TestClock:
         off_grid = (stamp - offset_us) % 20_000
         assert min(off_grid, 20_000 - off_grid) <= 15_000
         assert abs(stamp - offset_us - node.time_us) < 4_000_000
+
+    @pytest.mark.parametrize(("drift", "most_us"), [(100e-6, 3000), (-0.006, 11_000), (0.03, 50_000)])
+    @pytest.mark.parametrize("trip_us", [1000, 15_000])
+    def test_a_clock_without_crystal(self, node: PcNode, drift: float, most_us: int, trip_us: int) -> None:
+        """It is never taken for an autopilot that restarts, and the report follows it."""
+        rng, offset_us = random.Random(7), 50_000_000
+
+        def delay() -> tuple[int, int]:
+            return trip_us + rng.randint(0, 2000), trip_us + rng.randint(0, 2000)
+
+        for _ in range(5):
+            self.answer_all(node, autopilot(), 20.0, offset_us, delay, drift)
+            taken = node.take()
+            assert taken.jumps == 0
+            for message in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY"):
+                # Windows end every 0.64 s of our clock.
+                ended_us = round((message.time_usec - offset_us) / (1 + drift) / 640_000) * 640_000
+                assert abs(offset_us + ended_us * (1 + drift) - message.time_usec) < most_us
 
     def test_without_an_autopilot_they_are_our_own(self, node: PcNode) -> None:
         node.run(5.0)

@@ -265,6 +265,13 @@ def test_a_command_is_refused(node: PcNode, number: int, values: tuple[float, ..
     assert not node.take().reboot
 
 
+@pytest.mark.parametrize(("component", "answered"), [(NODE, True), (0, False), (1, False)])
+def test_commands_with_whole_numbers_are_wanted_as_command_long(node: PcNode, component: int, answered: bool) -> None:
+    asked = mavlink.MAVLink_command_int_message(1, component, 0, 512, 0, 0, 148, 0, 0, 0, 0, 0, 0)
+    answers = node.ask(USB, GCS.pack(asked), "COMMAND_ACK")
+    assert [(a.command, a.result) for a in answers] == [(512, mavlink.MAV_RESULT_COMMAND_LONG_ONLY)] * answered
+
+
 def test_a_command_for_all_is_not_refused_aloud(node: PcNode) -> None:
     assert not node.ask(USB, command(400, 1, component=0), "COMMAND_ACK")
     assert node.ask(USB, command(512, 148, component=0), "COMMAND_ACK")

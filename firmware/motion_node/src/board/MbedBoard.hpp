@@ -45,6 +45,12 @@ struct UsbLine {
 
 inline void begin_ports()
 {
+#if defined(TARGET_NRF52840)
+	// micros() is to count by the crystal: nobody else starts it while there is no USB, and without it time is off by
+	// up to some percent.
+	NRF_CLOCK->EVENTS_HFCLKSTARTED = 0;
+	NRF_CLOCK->TASKS_HFCLKSTART = 1;
+#endif
 	telemetry_uart().set_blocking(false);
 	_SerialUSB.begin(115200);
 }

@@ -89,7 +89,14 @@ private:
 #if defined(NODE_BOARD_NANO33BLE_REV1)
 	Lsm9ds1 _imu{_bus};
 #else
-	static bool load() { return IMU_BMI270_BMM150.begin(BOSCH_ACCELEROMETER_ONLY) != 0; }
+	/// The library's begin() starts the bus anew, at 100 kHz: so its 8 KB take a second.
+	static bool load()
+	{
+		const bool loaded = IMU_BMI270_BMM150.begin(BOSCH_ACCELEROMETER_ONLY) != 0;
+		Wire1.setClock(WireBus::CLOCK_HZ);
+		return loaded;
+	}
+
 	Bmi270 _imu{_bus, load};
 #endif
 	Lps22hb _baro{_bus};

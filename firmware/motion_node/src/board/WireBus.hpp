@@ -12,12 +12,14 @@ namespace node
 class WireBus final : public I2cBus
 {
 public:
+	static constexpr uint32_t CLOCK_HZ = 400000;
+
 	explicit WireBus(TwoWire &wire) : _wire(wire) {}
 
 	void begin()
 	{
 		_wire.begin();
-		_wire.setClock(400000);
+		_wire.setClock(CLOCK_HZ);
 #if defined(WIRE_HAS_TIMEOUT)
 		_wire.setWireTimeout(3000, true); // AVR: a bus that is stuck must not stop the node
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// BMP280 (Bosch, BST-BMP280-DS001), and what a BME280 has of it: about 40 Hz, low-pass over 4 samples.
+// BMP280 (Bosch, BST-BMP280-DS001), and what a BME280 has of it: about 40 Hz, low-pass over 4 samples. It does not say
+// when a measurement is new: it is read no more often than one can take (25.3 ms).
 
 #pragma once
 
@@ -14,11 +15,14 @@ class Bmp280 final : public BaroDriver
 public:
 	static constexpr uint8_t ADDRESS = 0x76;
 
-	explicit Bmp280(I2cBus &bus, uint8_t address = ADDRESS) : BaroDriver(10000, 1000000 / 40), _device(bus, address) {}
+	explicit Bmp280(I2cBus &bus, uint8_t address = ADDRESS) : BaroDriver(10000, PERIOD_US), _device(bus, address) {}
 
 	const char *name() const override { return "BMP280"; }
 
 private:
+	/// Sensor looks after three quarters of it.
+	static constexpr uint32_t PERIOD_US = 34000;
+
 	enum Register : uint8_t {
 		CALIB00 = 0x88, ID = 0xd0, RESET = 0xe0, STATUS = 0xf3, CTRL_MEAS = 0xf4, CONFIG = 0xf5, PRESS_MSB = 0xf7
 	};

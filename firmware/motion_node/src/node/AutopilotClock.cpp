@@ -14,9 +14,10 @@ int64_t distance(int64_t a, int64_t b) { return a < b ? b - a : a - b; }
 
 } // namespace
 
-bool AutopilotClock::contradict(const Sample &a, const Sample &b)
+bool AutopilotClock::contradict(const Sample &older, const Sample &newer)
 {
-	return distance(a.offset_us, b.offset_us) > DRIFT_US + a.error_us + b.error_us;
+	const int64_t drift_us = static_cast<int64_t>(newer.at_ms - older.at_ms) * MOST_DRIFT;
+	return distance(older.offset_us, newer.offset_us) > SLACK_US + older.error_us + newer.error_us + drift_us;
 }
 
 bool AutopilotClock::request_due(uint64_t now_us) const
@@ -49,10 +50,11 @@ bool AutopilotClock::answer(uint64_t now_us, int64_t tc1_ns, int64_t ts1_ns)
 		return false;
 	}
 
-	const Sample sample{tc1_ns / NS_PER_US - (sent_us + trip_us / 2), static_cast<uint32_t>(trip_us / 2)};
+	const uint32_t now_ms = static_cast<uint32_t>(now_us / 1000);
+	const Sample sample{tc1_ns / NS_PER_US - (sent_us + trip_us / 2), static_cast<uint32_t>(trip_us / 2), now_ms};
 
-	if (_count && contradict(sample, _samples[_best])) {
-		const bool again = _in_doubt && !contradict(sample, _doubtful);
+	if (_count && contradict(_samples[_best], sample)) {
+		const bool again = _in_doubt && !contradict(_doubtful, sample);
 		_doubtful = sample;
 		_in_doubt = !again;
 
@@ -76,7 +78,7 @@ bool AutopilotClock::answer(uint64_t now_us, int64_t tc1_ns, int64_t ts1_ns)
 	_best = 0;
 
 	for (uint32_t i = 1; i < _count; ++i) {
-		if (_samples[i].error_us < _samples[_best].error_us) {
+		if (_samples[i].aged_error_us(now_ms) < _samples[_best].aged_error_us(now_ms)) {
 			_best = i;
 		}
 	}

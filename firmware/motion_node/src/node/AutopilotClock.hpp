@@ -3,7 +3,7 @@
 // What time it is on the autopilot (µs since its boot), from TIMESYNC, or roughly from SYSTEM_TIME.
 //
 // A TIMESYNC answer tells the difference of the clocks to within half its round trip. Of the last eight the one with
-// the shortest trip counts. An answer that cannot be true beside it, twice in a row, means that the other clock was
+// the shortest trip counts, unless clocks may have drifted further apart since then. An answer that cannot be true beside it, twice in a row, means that the other clock was
 // set anew: the autopilot restarted.
 
 #pragma once
@@ -47,21 +47,28 @@ private:
 	struct Sample {
 		int64_t offset_us;
 		uint32_t error_us;
+		uint32_t at_ms;
+
+		/// How wrong it may be by now.
+		uint32_t aged_error_us(uint32_t now_ms) const { return error_us + (now_ms - at_ms) * USUAL_DRIFT; }
 	};
 
 	static constexpr uint32_t SAMPLES = 8;
 	static constexpr uint64_t INTERVAL_US = 1000000;
 	static constexpr uint64_t FIRST_INTERVAL_US = 250000;
 	static constexpr int64_t LONGEST_TRIP_US = 500000;
-	/// What clocks may drift apart while eight samples are collected, and rounding.
-	static constexpr int64_t DRIFT_US = 2000;
+	/// Rounding, and what interrupts take.
+	static constexpr int64_t SLACK_US = 2000;
+	/// Our clock may be a ceramic resonator's or an RC oscillator's: off by so many µs a ms, and at the very most.
+	static constexpr uint32_t USUAL_DRIFT = 8;
+	static constexpr uint32_t MOST_DRIFT = 32;
 	/// SYSTEM_TIME this far from what it said before means a restart, too.
 	static constexpr int64_t COARSE_JUMP_US = 1000000;
 
-	static bool contradict(const Sample &a, const Sample &b);
+	static bool contradict(const Sample &older, const Sample &newer);
 
 	Sample _samples[SAMPLES] {};
-	Sample _doubtful{0, 0};
+	Sample _doubtful{};
 	int64_t _coarse_us{0};
 	int64_t _requested_ns{0};
 	uint64_t _request_us{0};

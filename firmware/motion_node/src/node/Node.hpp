@@ -122,6 +122,7 @@ private:
 	void handle_parameter_set(uint8_t link, uint64_t now_us);
 	void handle_parameter_read(uint8_t link);
 	void handle_command(uint8_t link, uint64_t now_us);
+	void handle_command_int(uint8_t link);
 	void handle_signing(uint8_t link);
 	bool for_me(uint8_t system, uint8_t component) const;
 	uint8_t command_result(uint8_t link, const mavlink_command_long_t &command, uint64_t now_us);

@@ -84,6 +84,10 @@ void Node::handle(uint8_t link, uint64_t now_us)
 		handle_command(link, now_us);
 		break;
 
+	case MAVLINK_MSG_ID_COMMAND_INT:
+		handle_command_int(link);
+		break;
+
 	case MAVLINK_MSG_ID_SETUP_SIGNING:
 		handle_signing(link);
 		break;
@@ -242,6 +246,24 @@ void Node::handle_command(uint8_t link, uint64_t now_us)
 		return;
 	}
 
+	send(link, MAVLINK_MSG_ID_COMMAND_ACK, &answer);
+}
+
+void Node::handle_command_int(uint8_t link)
+{
+	const mavlink_message_t &message = _links[link].message();
+	mavlink_command_int_t command;
+	mavlink_msg_command_int_decode(&message, &command);
+
+	if (command.target_component == MAV_COMP_ID_ALL || !for_me(command.target_system, command.target_component)) {
+		return;
+	}
+
+	mavlink_command_ack_t answer{};
+	answer.command = command.command;
+	answer.target_system = message.sysid;
+	answer.target_component = message.compid;
+	answer.result = MAV_RESULT_COMMAND_LONG_ONLY;
 	send(link, MAVLINK_MSG_ID_COMMAND_ACK, &answer);
 }
 
