@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.cli.unhurried import unhurried
 from px4_tinyml.dataset.thin import ADVICE, is_thinned
 from px4_tinyml.errors import LogError, SpecError
 
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     with Link(args.url, signing=key, gather_s=GATHER_S) as link:
         vehicle = choose(link, args.system, args.wait)
         log.info("%s: %s; engine %s, spec %s", link.address, vehicle, engine, bundle.spec.short_hash)
-        with stop_requests() as stopped:  # not before: there is nothing to close well while it waits for a vehicle
+        # Not before: there is nothing to close well while it waits for a vehicle.
+        with unhurried(), stop_requests() as stopped:
             live = Live(args, link, vehicle, bundle, pipeline, engine)
             try:
                 while not stopped() and not live.over:
@@ -125,7 +127,9 @@ class Live:
         self._for_thinned = bundle.for_thinned
         self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
         self._streams = Streams(link, vehicle, rate_hz, heartbeat=not args.report)
-        self._view: JsonView | TextView = (JsonView if args.json else TextView)(spec)
+        self._view: JsonView | TextView = (JsonView if args.json else TextView)(
+            spec, alone=not (args.report or args.record or args.keep)
+        )
         self._seconds: Counter[str] = Counter()
         self._first_us = 0
         self._status_at = time.monotonic()

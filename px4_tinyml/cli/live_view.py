@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import queue
 import shutil
 import sys
-import threading
 import time
 from typing import Any
 
@@ -17,14 +13,13 @@ import numpy as np
 
 from px4_tinyml.classify.decision import ONE_Q16, UNCERTAIN
 from px4_tinyml.classify.streaming import Decided
+from px4_tinyml.cli.unhurried import draw
 from px4_tinyml.spec import PipelineSpec
+
+log = logging.getLogger(__name__)
 
 BAR = 20
 REDRAW_S = 0.2
-WAITING_LINES = 1000
-"""JSON lines kept for a reader that is slow: some minutes."""
-END_S = 1.0
-"""How long a reader may take over the last of them."""
 
 
 def class_name(decision: np.void, spec: PipelineSpec) -> str:
@@ -33,56 +28,32 @@ def class_name(decision: np.void, spec: PipelineSpec) -> str:
     return "uncertain" if index == UNCERTAIN else spec.labels[index]
 
 
-class _Lines:
-    """Lines to standard output by a thread of its own: a reader that is slow, or stuck, keeps nothing waiting."""
+class _View:
+    """alone: there is nothing else to do than to show it, so that it ends with its reader."""
 
-    def __init__(self) -> None:
-        self.dropped = 0
-        self._waiting: queue.Queue[bytes] = queue.Queue(WAITING_LINES)
-        self._ending = False
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="json", daemon=True)
-        self._thread.start()
+    def __init__(self, spec: PipelineSpec, alone: bool) -> None:
+        self._spec, self._alone = spec, alone
+        self._reader_gone = False
 
-    def put(self, line: str) -> None:
-        """BrokenPipeError when the reader has gone."""
-        if self._error is not None:
-            raise self._error
-        try:
-            self._waiting.put_nowait(line.encode() + b"\n")
-        except queue.Full:
-            self.dropped += 1
-
-    def end(self) -> None:
-        """Wait a little until all is read."""
-        self._ending = True
-        with contextlib.suppress(queue.Full):
-            self._waiting.put_nowait(b"")  # the thread may be waiting for a line
-        self._thread.join(END_S)
-
-    def _work(self) -> None:
-        try:
-            while not (self._ending and self._waiting.empty()):
-                rest = memoryview(self._waiting.get())
-                while rest:
-                    rest = rest[os.write(sys.stdout.fileno(), rest) :]
-        except OSError as error:
-            self._error = error
+    def _print(self, line: str) -> None:
+        """BrokenPipeError when the reader has gone and nothing else is to be done."""
+        print(line, flush=True)
+        if getattr(sys.stdout, "gone", False) and not self._reader_gone:
+            self._reader_gone = True
+            if self._alone:
+                raise BrokenPipeError
+            log.warning("nobody reads standard output any more; going on without")
 
 
-class JsonView:
+class JsonView(_View):
     """One JSON object a line on standard output, each with a "type"; the keys are stable."""
 
-    def __init__(self, spec: PipelineSpec) -> None:
-        self._spec = spec
-        self._lines = _Lines()
-
     def start(self, facts: dict[str, Any]) -> None:
-        self._print("start", facts)
+        self._object("start", facts)
 
     def decided(self, decided: Decided, latency_us: int, received_us: int) -> None:
         decision, labels = decided.decision, self._spec.labels
-        self._print("decision", {
+        self._object("decision", {
             "start_us": int(decision["start_us"]),
             "end_us": int(decision["end_us"]),
             "class": class_name(decision, self._spec),
@@ -95,24 +66,23 @@ class JsonView:
         })  # fmt: skip
 
     def status(self, facts: dict[str, Any]) -> None:
-        self._print("status", {**facts, "lines_dropped": self._lines.dropped})
+        self._object("status", {**facts, "lines_dropped": getattr(sys.stdout, "dropped", 0)})
 
     def tick(self) -> None:
         pass
 
     def end(self, facts: dict[str, Any]) -> None:
-        self._print("end", {**facts, "lines_dropped": self._lines.dropped})
-        self._lines.end()
+        self._object("end", {**facts, "lines_dropped": getattr(sys.stdout, "dropped", 0)})
 
-    def _print(self, kind: str, values: dict[str, Any]) -> None:
-        self._lines.put(json.dumps({"type": kind, **values}, ensure_ascii=False))
+    def _object(self, kind: str, values: dict[str, Any]) -> None:
+        self._print(json.dumps({"type": kind, **values}, ensure_ascii=False))
 
 
-class TextView:
+class TextView(_View):
     """One line a change of class on standard output; on a terminal also a line that shows how it is now."""
 
-    def __init__(self, spec: PipelineSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: PipelineSpec, alone: bool) -> None:
+        super().__init__(spec, alone)
         self._terminal = sys.stderr.isatty()
         self._newest: np.void | None = None
         self._since_us = 0
@@ -135,10 +105,8 @@ class TextView:
         was = f"  (was {class_name(before, self._spec)})" if before is not None else ""
         percent = 100 * int(decision["confidence_q16"]) / ONE_Q16
         self._clear()
-        print(
-            f"{clock}  {self._since_us / 1e6:9.2f} s  {class_name(decision, self._spec):12} {percent:3.0f} %{was}",
-            flush=True,
-        )
+        name = class_name(decision, self._spec)
+        self._print(f"{clock}  {self._since_us / 1e6:9.2f} s  {name:12} {percent:3.0f} %{was}")
 
     def status(self, facts: dict[str, Any]) -> None:
         self._status = facts
@@ -149,7 +117,7 @@ class TextView:
         if self._terminal and self._status and now - self._drawn >= REDRAW_S:
             self._drawn = now
             width = shutil.get_terminal_size().columns - 1
-            print(f"\r\x1b[K{self._line()[:width]}", end="", file=sys.stderr, flush=True)
+            draw(self._line()[:width])
 
     def end(self, facts: dict[str, Any]) -> None:
         self._clear()
@@ -185,4 +153,4 @@ class TextView:
 
     def _clear(self) -> None:
         if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            draw("")

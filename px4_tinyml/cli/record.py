@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from px4_tinyml.cli.unhurried import draw, unhurried
 from px4_tinyml.errors import SpecError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     with Link(args.url, signing=key, gather_s=gather_s) as link, stop_requests() as stopped:
         recording = Recording(link, args)
         try:
-            complete = recording.run(stopped)
+            with unhurried():
+                complete = recording.run(stopped)
         finally:
             recording.close()
         if args.json:
@@ -251,7 +253,7 @@ class Recording:
             return
         self._told = now
         if terminal:
-            print(f"\r\x1b[K{self._line()}", end="", file=sys.stderr, flush=True)
+            draw(self._line())
         else:
             log.info("%s", self._line())
 

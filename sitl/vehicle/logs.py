@@ -33,7 +33,8 @@ class LogServer:
 
     def __init__(self, log: FlightLog, send: Send, busy: Callable[[], bool]) -> None:
         self._log, self._send, self._busy = log, send, busy
-        self._listed: list[tuple[Path, int]] = []
+        self._listed: list[tuple[Path, int, int]] = []
+        """Path, size and time (s since 1970) of the logs, as they were listed."""
         self._entries: deque[int] = deque()
         self._sending: tuple[int, int, int] | None = None
 
@@ -41,7 +42,8 @@ class LogServer:
         """LOG_REQUEST_LIST, LOG_REQUEST_DATA, LOG_REQUEST_END or LOG_ERASE."""
         name = message.get_type()
         if name == "LOG_REQUEST_LIST":
-            self._listed = [(path, path.stat().st_size) for path in self._log.paths()]
+            stats = [(path, path.stat()) for path in self._log.paths()]
+            self._listed = [(path, stat.st_size, int(stat.st_mtime)) for path, stat in stats]
             last = len(self._listed) - 1 if message.end == _ALL else min(message.end, len(self._listed) - 1)
             self._entries = deque(range(message.start, last + 1))
             if not self._listed:
@@ -60,6 +62,7 @@ class LogServer:
                 if path != self._log.open_path:
                     path.unlink(missing_ok=True)
             self._listed = []
+            self._entries.clear()
 
     def update(self) -> None:
         """One tick: some packets of what was asked for."""
@@ -67,8 +70,7 @@ class LogServer:
             return
         for _ in range(min(_ENTRIES_PER_TICK, len(self._entries))):
             number = self._entries.popleft()
-            path, size = self._listed[number]
-            when = int(path.stat().st_mtime)
+            _, size, when = self._listed[number]
             count = len(self._listed)
             self._send(mavlink.MAVLink_log_entry_message(number, count, count - 1, when, size))
         if self._sending is not None:

@@ -222,7 +222,7 @@ def vfr_hud(v: VehicleState, c: Commander, memory: Memory) -> Any:
 def scaled_pressure(v: VehicleState, c: Commander, memory: Memory) -> Any:
     if v.baro is None or not _new(memory, v.baro[0]):
         return None
-    return mavlink.MAVLink_scaled_pressure_message((v.baro[0] // 1000), _pressure_hpa(v.baro[1]), 0.0, 1500)
+    return mavlink.MAVLink_scaled_pressure_message(v.baro[0] // 1000 & 0xFFFFFFFF, _pressure_hpa(v.baro[1]), 0.0, 1500)
 
 
 def servo_output_raw(v: VehicleState, c: Commander, memory: Memory) -> Any:

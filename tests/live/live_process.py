@@ -45,13 +45,16 @@ def is_free(port: int) -> bool:
 class Command:
     """A running `px4-tinyml live …`; ended with the `with` block whatever happens.
 
-    before: a line of Python to run first. stdout: another place for its output than the list out.
+    before: a line of Python to run first. stdout, stderr: other places for its output than the lists out and err.
     """
 
-    def __init__(self, *arguments: object, before: str = "", stdout: int = subprocess.PIPE) -> None:
+    def __init__(
+        self, *arguments: object, command: str = "live", before: str = "",
+        stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE,
+    ) -> None:  # fmt: skip
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{before}\n{RUN}", "live", *map(str, arguments)],
-            stdout=stdout, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", f"{before}\n{RUN}", command, *map(str, arguments)],
+            stdout=stdout, stderr=stderr, text=True,
         )  # fmt: skip
         self.out: list[str] = []
         self.err: list[str] = []

@@ -159,7 +159,7 @@ def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
     rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
     frames = delivered(list(px4_flight(sender, rng, 16.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
     out, into = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
-    few = "import px4_tinyml.cli.live_view as view; view.WAITING_LINES = 20"
+    few = "import px4_tinyml.cli.unhurried as output; output.WAITING_LINES = 20"
     options = (folder, f"udpin:127.0.0.1:{port}", "--report", "--json")
     with out, into:
         fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from pyulog import ULog
 from vehicle_field import Client, Field
 
 from px4_tinyml.collect import read_log
+from px4_tinyml.sitl.vehicle.logs import LogServer
 from px4_tinyml.sitl.vehicle.wire import Faults
+
+
+class LogsOnDisk:
+    """A double of the vehicle's log: only which files there are."""
+
+    open_path = None
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def paths(self) -> list[Path]:
+        return sorted(self._folder.iterdir())
 
 
 def arm_for_a_while(client: Client) -> None:
@@ -58,6 +73,25 @@ def test_download_is_the_file(field: Field, drop: float) -> None:
     vehicle.wires[0].faults = Faults(drop=drop)
     content = download(client, entry.id, entry.size)
     assert content == path.read_bytes()
+
+
+def test_logs_erased_while_they_are_listed(tmp_path: Path) -> None:
+    """By who lists them, or on another link: the vehicle goes on."""
+    for number in range(20):
+        (tmp_path / f"{number:02d}.ulg").write_bytes(bytes(number + 1))
+    log, sent = LogsOnDisk(tmp_path), list[Any]()
+    server = LogServer(log, sent.append, lambda: False)
+    request = mavlink.MAVLink_log_request_list_message(1, 1, 0, 0xFFFF)
+    server.handle(request)
+    server.update()
+    LogServer(log, lambda message: None, lambda: False).handle(mavlink.MAVLink_log_erase_message(1, 1))
+    server.update()
+    assert [m.id for m in sent] == list(range(10)) and sent[-1].size == 10
+    server.handle(mavlink.MAVLink_log_erase_message(1, 1))
+    server.update()
+    assert len(sent) == 10 and not list(tmp_path.iterdir())
+    server.handle(request)
+    assert (sent[-1].num_logs, sent[-1].size) == (0, 0)
 
 
 def test_the_log_of_a_served_flight(field: Field) -> None:
