@@ -17,6 +17,10 @@ from toolchains import missing  # noqa: E402
 
 REPOSITORY = HERE.parent
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so would the commands that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
