@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ ENOUGH = 0.8
 FIRST_LOOK_S, LAST_LOOK_S = 4.0, 60.0
 REBOOT_MS = 2000
 """Time since boot that goes back by more than this is a reboot, by less is reordering."""
+REBOOTS, REBOOTS_S = 3, 10.0
+"""No autopilot reboots so often in so short a time: where time goes back like that, two speak with one system id."""
 _WRAP_MS = 1 << 32
 _CLOCKS = {2: (8, 12, 1), 27: (0, 8, 1000), 32: (0, 4, 1), 105: (0, 8, 1000), 116: (0, 4, 1)}
 """Where messages have their time since boot (payload bytes, units a ms): SYSTEM_TIME, RAW_IMU, LOCAL_POSITION_NED,
@@ -94,6 +97,8 @@ class Streams:
     _since: float = field(default=0.0, repr=False)
     _reconnects: int = field(default=0, repr=False)
     _boot_ms: dict[int, int] = field(default_factory=dict, repr=False)
+    _went_back: deque[float] = field(default_factory=lambda: deque(maxlen=REBOOTS), repr=False)
+    _twin_told: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         from pymavlink.dialects.v20 import ardupilotmega
@@ -257,10 +262,23 @@ class Streams:
             self._boot_ms[frame.message_id] = boot_ms
         elif step_ms < -REBOOT_MS:
             self._boot_ms = {frame.message_id: boot_ms}
-            self.reboots += 1
-            self.link.statistics.rebooted(self.vehicle.system)
-            log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, -step_ms / 1000.0)
-            self.request()
+            self._rebooted(-step_ms / 1000.0)
+
+    def _rebooted(self, back_s: float) -> None:
+        """Time went back: a reboot, unless it does so again and again."""
+        self._went_back.append(time.monotonic())
+        if len(self._went_back) == REBOOTS and self._went_back[-1] - self._went_back[0] < REBOOTS_S:
+            if not self._twin_told:
+                self._twin_told = True
+                log.warning(
+                    "%s: two vehicles speak as system %d here: give them different MAV_SYS_ID (SYSID_THISMAV)",
+                    self.link.address, self.vehicle.system,
+                )  # fmt: skip
+            return
+        self.reboots += 1
+        self.link.statistics.rebooted(self.vehicle.system)
+        log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, back_s)
+        self.request()
 
 
 def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:

@@ -199,6 +199,24 @@ def test_a_reboot_is_noticed_and_everything_asked_for_again(udp: Link, px4: Simp
     assert px4.rates[HIGHRES_IMU] == 50.0
 
 
+def test_two_vehicles_with_one_system_id_are_told_once(
+    udp: Link, sender: UdpSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each message of the one looks like a reboot of the other: not counted, warned of and asked for each time."""
+    one, other = Vehicle(), Vehicle()
+    sender.send(one.heartbeat())
+    receive_until(udp, bool)
+    streams = Streams(udp, Known(1, 1, PX4, 2), 50.0, heartbeat=False)
+    for n in range(100):
+        sender.send(one.imu(95_000_000 + 20_000 * n), other.imu(10_000_000 + 20_000 * n))
+        streams.watch(receive_until(udp, lambda frames: len(frames) == 2))
+    told = [record.message for record in caplog.records]
+    assert len(told) == 3
+    assert "two vehicles speak as system 1 here: give them different MAV_SYS_ID" in told[-1]
+    assert (streams.reboots, udp.statistics.reboots) == (2, 2)
+    assert len(sender.received()) < 15  # requests
+
+
 def test_time_that_wraps_is_no_reboot(udp: Link, sender: UdpSender) -> None:
     """time_boot_ms has 32 bits: 49.7 days."""
     vehicle = Vehicle()
