@@ -313,13 +313,19 @@ class Fleet:
         self._nodes: dict[int, tuple[float, Vehicle]] = {}
 
     def watch(self, frames: list[Frame]) -> list[Vehicle]:
-        """Give it all that is received; the vehicles that are new among them."""
+        """Give it all that is received; the vehicles that are new among them.
+
+        An autopilot that starts after its system's sensor node is new, too, and takes its place.
+        """
         self._beat.tick()
         new = []
         for vehicle in (*autopilots(frames), *self._lone_nodes(frames)):
+            before = self.streams.get(vehicle.system)
             if self._system not in (None, vehicle.system):
                 self.others[vehicle.system] = vehicle
-            elif vehicle.system not in self.streams:
+            elif vehicle.replaces(before.vehicle if before else None):
+                if before:
+                    before.release()
                 rate_hz = self._rate_hz or imu_rate_hz(self._link.address, vehicle)
                 self.streams[vehicle.system] = Streams(self._link, vehicle, rate_hz, heartbeat=False)
                 new.append(vehicle)

@@ -144,6 +144,24 @@ def test_why_there_is_no_vehicle(udp: Link, sender: UdpSender, datagrams: list[b
         choose(udp, timeout_s=0.3)
 
 
+GIMBAL, SCRIPT, SECOND = Vehicle(1, 154), Vehicle(42, 191), Vehicle(1, 2)
+
+
+@pytest.mark.parametrize("system", [None, 1])
+def test_who_names_an_autopilot_and_is_none(udp: Link, sender: UdpSender, system: int | None) -> None:
+    """ArduPilot's gimbals do, and scripts that say they are onboard controllers; of the others component 1 is it."""
+    sender.send(GIMBAL.heartbeat(ARDUPILOT, 26), SCRIPT.heartbeat(0, 18), SECOND.heartbeat(ARDUPILOT))
+    receive_until(udp, lambda frames: len(frames) == 3)
+    sender.send(GIMBAL.heartbeat(ARDUPILOT, 26), SCRIPT.heartbeat(0, 18), SECOND.heartbeat(ARDUPILOT))
+    sender.send(Vehicle().heartbeat(ARDUPILOT))
+    assert choose(udp, system, timeout_s=5.0) == Known(1, 1, ARDUPILOT, 2)
+
+
+def test_an_autopilot_that_speaks_as_another_component(udp: Link, sender: UdpSender) -> None:
+    sender.send(SECOND.heartbeat())
+    assert choose(udp, 1, timeout_s=5.0).component == 2
+
+
 def test_streams_come_at_the_rates_asked_for(udp: Link, px4: SimpleVehicle) -> None:
     streams = Streams(udp, choose(udp), 80.0)
     watch_until(streams, lambda: imu_rate(streams) > 70)
@@ -284,3 +302,29 @@ def test_a_fleet_asks_those_that_appear(udp: Link, caplog: pytest.LogCaptureFixt
             assert time.monotonic() < deadline
             fleet.watch(udp.receive(0.05))
         assert not first.requests
+
+
+def test_an_autopilot_that_starts_after_its_sensor_node_is_asked(udp: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_streams, "ALONE_S", 0.3)
+    node = Vehicle(1, 25)
+    fleet = Fleet(udp, 20.0)
+    found: list[Known] = []
+
+    def watch_until_found(number: int) -> None:
+        deadline = time.monotonic() + 5
+        while len(found) < number:
+            assert time.monotonic() < deadline
+            found.extend(fleet.watch(udp.receive(0.05)))
+
+    with UdpSender(udp.local_port) as sender:
+        sender.send(node.heartbeat(8, link_streams.IMU_NODE))
+        watch_until_found(1)
+        with SimpleVehicle(udp.local_port) as autopilot:
+            watch_until_found(2)
+            deadline = time.monotonic() + 5
+            while HIGHRES_IMU not in autopilot.rates:
+                assert time.monotonic() < deadline
+                sender.send(node.heartbeat(8, link_streams.IMU_NODE))
+                found.extend(fleet.watch(udp.receive(0.05)))
+    assert [(vehicle.component, vehicle.autopilot) for vehicle in found] == [(25, 8), (1, PX4)]
+    assert fleet.streams[1].vehicle.component == 1
