@@ -88,6 +88,7 @@ class UdpPort:
             self._socket.close()
             raise
         self._buffer = bytearray(MAX_DATAGRAM)
+        self._emptied_ns = time.monotonic_ns()
         self.wants_to_write = False
 
     @property
@@ -104,11 +105,14 @@ class UdpPort:
     def read(self) -> list[Chunk]:
         chunks: list[Chunk] = []
         view = memoryview(self._buffer)
-        now_ns = time.time_ns()
+        now_ns, read_ns = time.time_ns(), time.monotonic_ns()
+        # What comes was not there when it was last empty, and came in this order: even if the clock was set since.
+        oldest_ns = read_ns - self._emptied_ns
         for _ in range(MAX_READS):
             try:
                 size, extra, _, peer = self._socket.recvmsg_into([self._buffer], 64)
             except BlockingIOError:
+                self._emptied_ns = read_ns
                 break
             except ConnectionRefusedError:
                 continue  # nobody listened to what was sent there: not this wire's end
@@ -118,7 +122,8 @@ class UdpPort:
             for _level, what, value in extra:
                 if what == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = _TIMESPEC.unpack(value)
-                    age_us = max(0, now_ns - seconds * 1_000_000_000 - nanoseconds) // 1000
+                    oldest_ns = min(oldest_ns, max(0, now_ns - seconds * 1_000_000_000 - nanoseconds))
+                    age_us = oldest_ns // 1000
                 elif what == _SO_RXQ_OVFL:
                     total = _COUNT.unpack(value)[0]
                     dropped, self._dropped = total - self._dropped & 0xFFFFFFFF, total

@@ -316,3 +316,24 @@ def test_gathering_keeps_the_times_of_arrival() -> None:
         frames = receive_until(link, lambda f: len(f) == 5)
     steps = [(b.received_us - a.received_us) / 1e6 for a, b in pairwise(frames)]
     assert all(0.03 < step < 0.2 for step in steps)
+
+
+@pytest.mark.parametrize("step_s", [31_536_000, -31_536_000])
+def test_a_clock_that_is_set_while_frames_wait(
+    udp: Link, sender: UdpSender, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    """NTP finds the year. A test double of the clock: what waits in the kernel has its stamp from before."""
+    vehicle, clock_ns = Vehicle(), time.time_ns
+    times_us = []
+    for n in range(10):
+        if n == 5:
+            sender.send(vehicle.heartbeat())
+            monkeypatch.setattr(time, "time_ns", lambda: clock_ns() + step_s * 10**9)
+        if n == 6:
+            monkeypatch.undo()  # the next ones are stamped by the clock as it is now
+        sender.send(vehicle.heartbeat())
+        time.sleep(0.02)
+        times_us += [frame.received_us for frame in receive_until(udp, bool)]
+    assert len(times_us) == 11
+    assert all(0 <= after - before < 1_000_000 for before, after in pairwise(times_us))
+    assert (udp.statistics.sender(1, 1).lost, udp.statistics.outages) == (0, 0)
