@@ -183,9 +183,7 @@ class StreamPort:
                 if not parts and self._ended():
                     raise OSError(errno.ECONNRESET, "closed by the other end")
                 break
-            parts.append(part)
-            if len(part) < 4096:
-                break  # less than there was room for: no need to ask again
+            parts.append(part)  # a tty gives 4095 bytes at most, however many there are: ask until nothing comes
         return [Chunk(b"".join(parts))] if parts else []
 
     def _ended(self) -> bool:

@@ -286,6 +286,16 @@ def test_a_full_uart_never_blocks_and_sends_whole_frames(tmp_path: Path) -> None
         assert [m.get_seq() for m in messages] == [n % 256 for n in range(len(messages))]
 
 
+def test_a_fast_uart_is_read_empty_each_time(tmp_path: Path) -> None:
+    """The kernel keeps more than the 4095 bytes it gives at once."""
+    vehicle = Vehicle()
+    with Pty(tmp_path / "ttyUSB0") as cable, Link(f"serial:{tmp_path}/ttyUSB0") as link:
+        for n in range(150):
+            cable.write(vehicle.imu(n))
+        time.sleep(0.1)
+        assert len(link.receive(1.0)) == 150
+
+
 def test_another_programs_port() -> None:
     with Link("udpin:127.0.0.1:0") as link, pytest.raises(LinkError, match="in use by another program"):
         Link(f"udpin:127.0.0.1:{link.local_port}")
