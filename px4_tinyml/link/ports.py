@@ -24,7 +24,7 @@ MAX_PEERS = 16
 SEND_ROOM = 4096
 """Bytes of unsent frames kept for a stream that is full; the frames after these are dropped."""
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_RXQ_OVFL = 33, 35, 40  # asm-generic/socket.h; Python has no names for them
-_TIMESPEC, _COUNT = struct.Struct("@qq"), struct.Struct("@I")
+_TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
 
 
 class Chunk:
@@ -120,7 +120,7 @@ class UdpPort:
                 self._meet(peer)
             age_us = dropped = 0
             for _level, what, value in extra:
-                if what == _SO_TIMESTAMPNS:
+                if what == _SO_TIMESTAMPNS and len(value) == _TIMESPEC.size:
                     seconds, nanoseconds = _TIMESPEC.unpack(value)
                     oldest_ns = min(oldest_ns, max(0, now_ns - seconds * 1_000_000_000 - nanoseconds))
                     age_us = oldest_ns // 1000
