@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from px4_tinyml.link.address import LinkAddress
 
@@ -68,8 +68,7 @@ class UdpPort:
     datagrams = True
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_DGRAM)
         self._peers: dict[Peer, None] = {}
         self._dropped = 0
         try:
@@ -246,8 +245,7 @@ class TcpPort(StreamPort):
     """tcp: a client, connecting without waiting for it."""
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._connecting = True
         try:
             _prepare(self._socket)
@@ -292,8 +290,7 @@ class TcpServerPort:
     datagrams = False
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._clients: dict[Peer, tuple[socket.socket, StreamPort]] = {}
         try:
             self._socket.setblocking(False)
@@ -357,6 +354,13 @@ class TcpServerPort:
             self._drop(peer)
         self._poll.close()
         self._socket.close()
+
+
+def _socket_for(address: LinkAddress, kind: int) -> tuple[socket.socket, Any]:
+    """A socket, and where it is to bind or connect to: of a name's addresses IPv4 first, as vehicles have it."""
+    found = socket.getaddrinfo(address.host, address.port, type=kind)
+    family, kind, protocol, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return socket.socket(family, kind, protocol), where
 
 
 def _prepare(stream: socket.socket) -> None:
