@@ -70,6 +70,7 @@ class UdpPort:
     def __init__(self, address: LinkAddress) -> None:
         self._socket, where = _socket_for(address, socket.SOCK_DGRAM)
         self._peers: dict[Peer, None] = {}
+        self._target: Peer | None = None
         self._dropped = 0
         try:
             self._socket.setblocking(False)
@@ -82,6 +83,7 @@ class UdpPort:
             if address.kind == "udpin":
                 self._socket.bind(where)
             else:
+                self._target = where
                 self._peers[where] = None
         except OSError:
             self._socket.close()
@@ -132,7 +134,7 @@ class UdpPort:
     def _meet(self, peer: Peer) -> None:
         self._peers[peer] = None
         if len(self._peers) > MAX_PEERS:
-            del self._peers[next(iter(self._peers))]
+            del self._peers[next(one for one in self._peers if one != self._target)]
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
         sent = False

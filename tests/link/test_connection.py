@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, rece
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
+from px4_tinyml.link.ports import MAX_PEERS
 
 HEARTBEAT = mavlink.MAVLink_heartbeat_message(18, 8, 0, 0, 4, 3)
 
@@ -312,6 +314,20 @@ def test_udpout_speaks_first() -> None:
         receive_until(vehicle, bool)
         assert vehicle.send(HEARTBEAT)
         assert receive_until(link, bool)[0].system == 1
+
+
+def test_whoever_speaks_too_udpout_speaks_to_its_target() -> None:
+    vehicle = Link("udpin:127.0.0.1:0", system=1, component=1)
+    with vehicle, Link(f"udpout:127.0.0.1:{vehicle.local_port}") as link, ExitStack() as others:
+        assert link.send(HEARTBEAT)
+        receive_until(vehicle, bool)
+        for system in range(2, MAX_PEERS + 4):
+            other = others.enter_context(UdpSender(link.local_port))
+            other.send(Vehicle(system).heartbeat())
+            receive_until(link, bool)
+        assert link.send(HEARTBEAT)
+        receive_until(vehicle, bool)
+        assert [message.get_type() for message in other.received()] == ["HEARTBEAT"]
 
 
 def test_gathering_keeps_the_times_of_arrival() -> None:
