@@ -243,8 +243,8 @@ class Streams:
     def _answered(self, ack: Any) -> None:
         if ack.command != SET_MESSAGE_INTERVAL or not self._queue or not self._asked_at or ack.result == IN_PROGRESS:
             return
-        for_us = getattr(ack, "target_system", 0) in (0, self.link.system)
-        if not for_us:
+        # 0 is everybody, and MAVLink 1, which does not say.
+        if ack.target_system not in (0, self.link.system) or ack.target_component not in (0, self.link.component):
             return
         stream = self._queue.pop(0)
         if ack.result != ACCEPTED and not stream.refused:

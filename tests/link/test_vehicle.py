@@ -190,6 +190,24 @@ def test_a_refusal_is_told_once(udp: Link, px4: SimpleVehicle, caplog: pytest.Lo
     assert "refuses to send HIGHRES_IMU" in caplog.text
 
 
+def test_an_answer_to_another_component_is_none_to_us(udp: Link, sender: UdpSender) -> None:
+    """A second program of our system asks for streams, too."""
+    vehicle = Vehicle()
+    sender.send(vehicle.heartbeat())
+    receive_until(udp, bool)
+    streams = Streams(udp, Known(1, 1, PX4, 2), 50.0, heartbeat=False)
+
+    def asked_after_answer(component: int) -> list[int]:
+        ack = mavlink.MAVLink_command_ack_message(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, 0, 0, udp.system, component)
+        sender.send(vehicle.pack(ack))
+        streams.watch(receive_until(udp, bool))
+        return [int(message.param1) for message in sender.received()]
+
+    assert asked_after_answer(udp.component + 1) == [HIGHRES_IMU]
+    assert asked_after_answer(udp.component) == [LOCAL_POSITION_NED]
+    assert asked_after_answer(0) == [EXTENDED_SYS_STATE]
+
+
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes is looked at earlier than in earnest."""
