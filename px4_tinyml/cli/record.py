@@ -125,7 +125,7 @@ class Recording:
         self._link, self._args = link, args
         self._fleet = Fleet(link, args.rate, args.system)
         self._recorder: Recorder | None = None
-        self._ulogs: list[UlogStream] = []
+        self._ulogs: dict[int, UlogStream] = {}
         self._first_us = self._last_us = 0
         self._told = 0.0
         self._began = time.monotonic()
@@ -157,10 +157,12 @@ class Recording:
         for vehicle in self._fleet.watch(frames):
             log.info("%s: %s", self._link.address, vehicle)
             if self._args.ulog:
+                if replaced := self._ulogs.pop(vehicle.system, None):
+                    replaced.close()
                 several = f"_system{vehicle.system}" if self._ulogs else ""
                 stem = self._recorder.path.with_suffix("")
-                self._ulogs.append(UlogStream(self._link, vehicle, stem.with_name(stem.name + several)))
-        for ulog in self._ulogs:
+                self._ulogs[vehicle.system] = UlogStream(self._link, vehicle, stem.with_name(stem.name + several))
+        for ulog in self._ulogs.values():
             ulog.watch(frames)
 
     def _begin(self, received_us: int) -> None:
@@ -186,7 +188,7 @@ class Recording:
         """Let the vehicles go and close the files."""
         self._fleet.release()
         try:
-            for ulog in self._ulogs:
+            for ulog in self._ulogs.values():
                 ulog.close()
         finally:
             if self._recorder is not None:
@@ -208,7 +210,7 @@ class Recording:
             ],
             "ulog": [
                 {"files": [path.name for path in u.files], "bytes": u.bytes, "lost": u.lost, "dropouts": u.dropouts}
-                for u in self._ulogs
+                for u in self._ulogs.values()
             ],
             "statistics": self._link.statistics.as_json(),
         }
@@ -240,7 +242,7 @@ class Recording:
             shown = [f"{name} {rates.get(name, 0.0):.1f}" for name in streams.wanted]
             parts.append(f"{f'system {number} ' if len(self._fleet.streams) > 1 else ''}{', '.join(shown)} Hz")
         parts.append(f"lost {lost} of {lost + frames} ({100.0 * lost / max(1, lost + frames):.1f} %)")
-        parts += [f"{u.bytes / 1e6:.2f} MB .ulg" for u in self._ulogs]
+        parts += [f"{u.bytes / 1e6:.2f} MB .ulg" for u in self._ulogs.values()]
         parts.append(f"{recorder.bytes / 1e6:.2f} MB" if recorder else "")
         if not self._link.connected:
             parts.append("NOTHING HEARD" if self._link.reachable else "NOT CONNECTED")
@@ -265,7 +267,7 @@ class Recording:
             log.info("nothing was heard, nothing recorded")
             return
         log.info("%s: %s", self._recorder.path, self._line())
-        for ulog in self._ulogs:
+        for ulog in self._ulogs.values():
             for path in ulog.files:
                 log.info("%s: %d messages lost, %d dropouts noted", path, ulog.lost, ulog.dropouts)
 

@@ -63,6 +63,8 @@ class Link:
         self._known = definitions()
         self._sending = threading.Lock()
         self._serial = SerialDevice(self.address.device) if self.address.kind == "serial" else None
+        self._device = ""
+        """Serial device that was opened and not heard yet."""
         self._framers: dict[Peer, Framer] = {}
         self._routes: dict[int, Peer] = {}
         self._unread: list[Frame] = []
@@ -179,7 +181,7 @@ class Link:
         if self._serial is not None:
             device = self._serial.present()
             self._port = SerialPort(device, address.baud)
-            self._serial.remember(device)
+            self._device = device
             if device != address.device:
                 log.warning("%s: the device has come back as %s", address, device)
         elif address.kind == "tcp":
@@ -352,6 +354,9 @@ class Link:
 
     def _heard(self, frames: list[Frame]) -> None:
         """Note when the link was heard, and silences that end."""
+        if self._serial is not None and self._device:
+            self._serial.remember(self._device)
+            self._device = ""
         statistics = self.statistics
         silence_us = frames[0].received_us - self._heard_us
         if self._heard_us and silence_us > OUTAGE_US:

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from px4_tinyml.link.address import LinkAddress
 
@@ -24,7 +24,7 @@ MAX_PEERS = 16
 SEND_ROOM = 4096
 """Bytes of unsent frames kept for a stream that is full; the frames after these are dropped."""
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_RXQ_OVFL = 33, 35, 40  # asm-generic/socket.h; Python has no names for them
-_TIMESPEC, _COUNT = struct.Struct("@qq"), struct.Struct("@I")
+_TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
 
 
 class Chunk:
@@ -68,9 +68,9 @@ class UdpPort:
     datagrams = True
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_DGRAM)
         self._peers: dict[Peer, None] = {}
+        self._target: Peer | None = None
         self._dropped = 0
         try:
             self._socket.setblocking(False)
@@ -83,11 +83,13 @@ class UdpPort:
             if address.kind == "udpin":
                 self._socket.bind(where)
             else:
+                self._target = where
                 self._peers[where] = None
         except OSError:
             self._socket.close()
             raise
         self._buffer = bytearray(MAX_DATAGRAM)
+        self._emptied_ns = time.monotonic_ns()
         self.wants_to_write = False
 
     @property
@@ -104,11 +106,14 @@ class UdpPort:
     def read(self) -> list[Chunk]:
         chunks: list[Chunk] = []
         view = memoryview(self._buffer)
-        now_ns = time.time_ns()
+        now_ns, read_ns = time.time_ns(), time.monotonic_ns()
+        # What comes was not there when it was last empty, and came in this order: even if the clock was set since.
+        oldest_ns = read_ns - self._emptied_ns
         for _ in range(MAX_READS):
             try:
                 size, extra, _, peer = self._socket.recvmsg_into([self._buffer], 64)
             except BlockingIOError:
+                self._emptied_ns = read_ns
                 break
             except ConnectionRefusedError:
                 continue  # nobody listened to what was sent there: not this wire's end
@@ -116,9 +121,10 @@ class UdpPort:
                 self._meet(peer)
             age_us = dropped = 0
             for _level, what, value in extra:
-                if what == _SO_TIMESTAMPNS:
+                if what == _SO_TIMESTAMPNS and len(value) == _TIMESPEC.size:
                     seconds, nanoseconds = _TIMESPEC.unpack(value)
-                    age_us = max(0, now_ns - seconds * 1_000_000_000 - nanoseconds) // 1000
+                    oldest_ns = min(oldest_ns, max(0, now_ns - seconds * 1_000_000_000 - nanoseconds))
+                    age_us = oldest_ns // 1000
                 elif what == _SO_RXQ_OVFL:
                     total = _COUNT.unpack(value)[0]
                     dropped, self._dropped = total - self._dropped & 0xFFFFFFFF, total
@@ -128,7 +134,7 @@ class UdpPort:
     def _meet(self, peer: Peer) -> None:
         self._peers[peer] = None
         if len(self._peers) > MAX_PEERS:
-            del self._peers[next(iter(self._peers))]
+            del self._peers[next(one for one in self._peers if one != self._target)]
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
         sent = False
@@ -178,9 +184,7 @@ class StreamPort:
                 if not parts and self._ended():
                     raise OSError(errno.ECONNRESET, "closed by the other end")
                 break
-            parts.append(part)
-            if len(part) < 4096:
-                break  # less than there was room for: no need to ask again
+            parts.append(part)  # a tty gives 4095 bytes at most, however many there are: ask until nothing comes
         return [Chunk(b"".join(parts))] if parts else []
 
     def _ended(self) -> bool:
@@ -243,8 +247,7 @@ class TcpPort(StreamPort):
     """tcp: a client, connecting without waiting for it."""
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._connecting = True
         try:
             _prepare(self._socket)
@@ -289,8 +292,7 @@ class TcpServerPort:
     datagrams = False
 
     def __init__(self, address: LinkAddress) -> None:
-        family, kind, protocol, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        self._socket = socket.socket(family, kind, protocol)
+        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._clients: dict[Peer, tuple[socket.socket, StreamPort]] = {}
         try:
             self._socket.setblocking(False)
@@ -354,6 +356,13 @@ class TcpServerPort:
             self._drop(peer)
         self._poll.close()
         self._socket.close()
+
+
+def _socket_for(address: LinkAddress, kind: int) -> tuple[socket.socket, Any]:
+    """A socket, and where it is to bind or connect to: of a name's addresses IPv4 first, as vehicles have it."""
+    found = socket.getaddrinfo(address.host, address.port, type=kind)
+    family, kind, protocol, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return socket.socket(family, kind, protocol), where
 
 
 def _prepare(stream: socket.socket) -> None:

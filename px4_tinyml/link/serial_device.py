@@ -9,38 +9,53 @@ from pathlib import Path
 
 @dataclass
 class SerialDevice:
-    """A device as it was when first opened: its USB identity, and what else was there."""
+    """A device as it was when last heard: its USB identity, whether that is no other's, and what else was there."""
 
     device: str
+    _heard: bool = False
     _identity: tuple[object, ...] | None = None
+    _unique: bool = False
     _others: set[str] = field(default_factory=set)
 
     def remember(self, opened: str) -> None:
-        """Note who this is while it is there."""
+        """Note who this is while it is there, once it was heard: a bootloader is silent, and another USB device."""
+        self._heard = True
         self._identity = usb_identity(opened)
         self._others = set(_siblings(self.device)) - {opened}
+        # Some chips have no serial number, or all the same one (CP2102: 0001).
+        alike = any(usb_identity(other) == self._identity for other in self._others)
+        self._unique = self._identity is not None and bool(self._identity[-1]) and not alike
 
     def present(self) -> str:
-        """The device's path now: the one asked for, or where the same hardware has come back."""
-        wanted = self.device if Path(self.device).exists() else None
-        if wanted and (self._identity is None or usb_identity(wanted) in (None, self._identity)):
-            return wanted
-        for other in _siblings(self.device):
-            identity = usb_identity(other)
-            same = identity == self._identity if self._identity else other not in self._others
-            if same and other != self.device:
-                return other
+        """The device's path now: the one asked for, or where the same hardware has come back.
+
+        OSError when another device has taken the path asked for.
+        """
+        for path in (self.device, *_siblings(self.device)):
+            if self._heard and self._is_ours(path):
+                return path
+        if self._heard and Path(self.device).exists():
+            raise OSError(f"{self.device} is another device now")
         return self.device
+
+    def _is_ours(self, path: str) -> bool:
+        """Whether it may be ours: what was there beside ours is not, unless a serial number says so."""
+        return (
+            Path(path).exists()
+            and self._identity in (None, usb_identity(path))
+            and (self._unique or path not in self._others)
+        )
 
 
 def usb_identity(device: str) -> tuple[object, ...] | None:
-    """Vendor, product and serial number of a USB device; None for what is not one."""
+    """Vendor, product, interface and serial number of a USB device; None for what is not one."""
     from serial.tools import list_ports
 
     real = str(Path(device).resolve())
     for port in list_ports.comports():
         if port.device == real and port.vid is not None:
-            return port.vid, port.pid, port.serial_number
+            interface = (port.location or "").partition(":")[2]  # an autopilot may be two devices (1-2:1.0, 1-2:1.2)
+            return port.vid, port.pid, interface, port.serial_number
     return None
 
 

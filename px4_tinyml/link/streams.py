@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ ENOUGH = 0.8
 FIRST_LOOK_S, LAST_LOOK_S = 4.0, 60.0
 REBOOT_MS = 2000
 """Time since boot that goes back by more than this is a reboot, by less is reordering."""
+REBOOTS, REBOOTS_S = 3, 10.0
+"""No autopilot reboots so often in so short a time: where time goes back like that, two speak with one system id."""
 _WRAP_MS = 1 << 32
 _CLOCKS = {2: (8, 12, 1), 27: (0, 8, 1000), 32: (0, 4, 1), 105: (0, 8, 1000), 116: (0, 4, 1)}
 """Where messages have their time since boot (payload bytes, units a ms): SYSTEM_TIME, RAW_IMU, LOCAL_POSITION_NED,
@@ -94,6 +97,8 @@ class Streams:
     _since: float = field(default=0.0, repr=False)
     _reconnects: int = field(default=0, repr=False)
     _boot_ms: dict[int, int] = field(default_factory=dict, repr=False)
+    _went_back: deque[float] = field(default_factory=lambda: deque(maxlen=REBOOTS), repr=False)
+    _twin_told: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         from pymavlink.dialects.v20 import ardupilotmega
@@ -238,8 +243,8 @@ class Streams:
     def _answered(self, ack: Any) -> None:
         if ack.command != SET_MESSAGE_INTERVAL or not self._queue or not self._asked_at or ack.result == IN_PROGRESS:
             return
-        for_us = getattr(ack, "target_system", 0) in (0, self.link.system)
-        if not for_us:
+        # 0 is everybody, and MAVLink 1, which does not say.
+        if ack.target_system not in (0, self.link.system) or ack.target_component not in (0, self.link.component):
             return
         stream = self._queue.pop(0)
         if ack.result != ACCEPTED and not stream.refused:
@@ -257,10 +262,23 @@ class Streams:
             self._boot_ms[frame.message_id] = boot_ms
         elif step_ms < -REBOOT_MS:
             self._boot_ms = {frame.message_id: boot_ms}
-            self.reboots += 1
-            self.link.statistics.rebooted(self.vehicle.system)
-            log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, -step_ms / 1000.0)
-            self.request()
+            self._rebooted(-step_ms / 1000.0)
+
+    def _rebooted(self, back_s: float) -> None:
+        """Time went back: a reboot, unless it does so again and again."""
+        self._went_back.append(time.monotonic())
+        if len(self._went_back) == REBOOTS and self._went_back[-1] - self._went_back[0] < REBOOTS_S:
+            if not self._twin_told:
+                self._twin_told = True
+                log.warning(
+                    "%s: two vehicles speak as system %d here: give them different MAV_SYS_ID (SYSID_THISMAV)",
+                    self.link.address, self.vehicle.system,
+                )  # fmt: skip
+            return
+        self.reboots += 1
+        self.link.statistics.rebooted(self.vehicle.system)
+        log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, back_s)
+        self.request()
 
 
 def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:
@@ -295,13 +313,19 @@ class Fleet:
         self._nodes: dict[int, tuple[float, Vehicle]] = {}
 
     def watch(self, frames: list[Frame]) -> list[Vehicle]:
-        """Give it all that is received; the vehicles that are new among them."""
+        """Give it all that is received; the vehicles that are new among them.
+
+        An autopilot that starts after its system's sensor node is new, too, and takes its place.
+        """
         self._beat.tick()
         new = []
         for vehicle in (*autopilots(frames), *self._lone_nodes(frames)):
+            before = self.streams.get(vehicle.system)
             if self._system not in (None, vehicle.system):
                 self.others[vehicle.system] = vehicle
-            elif vehicle.system not in self.streams:
+            elif vehicle.replaces(before.vehicle if before else None):
+                if before:
+                    before.release()
                 rate_hz = self._rate_hz or imu_rate_hz(self._link.address, vehicle)
                 self.streams[vehicle.system] = Streams(self._link, vehicle, rate_hz, heartbeat=False)
                 new.append(vehicle)

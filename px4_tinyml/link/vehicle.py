@@ -13,6 +13,10 @@ from px4_tinyml.link.frames import Frame
 
 NO_AUTOPILOT = 8
 ONBOARD_CONTROLLER = 18
+AUTOPILOT = 1
+"""MAV_COMP_ID_AUTOPILOT1."""
+NO_VEHICLES = {6, ONBOARD_CONTROLLER, 26, 27, 30}
+"""MAV_TYPE of ground stations, companions, gimbals, ADS-B receivers, cameras: some name an autopilot, and are none."""
 LOOK_ROUND_S = 1.3
 """After the first vehicle: heartbeats come once a second, so another one is heard by then."""
 HEARTBEAT, COMMAND_ACK = 0, 77
@@ -32,6 +36,14 @@ class Vehicle:
         autopilot = AUTOPILOTS.get(self.autopilot, f"autopilot {self.autopilot}")
         return f"{autopilot} {mav_type_name(self.mav_type)}, system {self.system}"
 
+    def replaces(self, other: Vehicle | None) -> bool:
+        """Whether it is more likely its system's autopilot than this one: a sensor node is none, component 1 is one."""
+        return other is None or self._rank > other._rank
+
+    @property
+    def _rank(self) -> tuple[bool, bool]:
+        return self.autopilot != NO_AUTOPILOT, self.component == AUTOPILOT
+
 
 def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Vehicle:
     """The vehicle with this system id, or the only one there is.
@@ -47,10 +59,11 @@ def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Ve
         frames = link.receive(min(0.2, max(0.0, deadline - time.monotonic())))
         kept += frames
         for vehicle in autopilots(frames):
-            if not found and system is None:
+            if system in (None, vehicle.system):
                 deadline = min(deadline, time.monotonic() + LOOK_ROUND_S)
-            found.setdefault(vehicle.system, vehicle)
-        if system in found:
+            if vehicle.replaces(found.get(vehicle.system)):
+                found[vehicle.system] = vehicle
+        if system in found and found[system].component == AUTOPILOT:
             break
     link.unread(kept)
     if system is None and len(found) == 1:
@@ -65,7 +78,7 @@ def autopilots(frames: Iterable[Frame]) -> Iterable[Vehicle]:
     for frame in frames:
         if frame.message_id == HEARTBEAT:
             heartbeat = frame.message
-            if heartbeat.autopilot != NO_AUTOPILOT:
+            if heartbeat.autopilot != NO_AUTOPILOT and heartbeat.type not in NO_VEHICLES:
                 yield Vehicle(frame.system, frame.component, int(heartbeat.autopilot), int(heartbeat.type))
 
 

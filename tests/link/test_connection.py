@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, rece
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
+from px4_tinyml.link.ports import MAX_PEERS
 
 HEARTBEAT = mavlink.MAVLink_heartbeat_message(18, 8, 0, 0, 4, 3)
 
@@ -286,6 +288,16 @@ def test_a_full_uart_never_blocks_and_sends_whole_frames(tmp_path: Path) -> None
         assert [m.get_seq() for m in messages] == [n % 256 for n in range(len(messages))]
 
 
+def test_a_fast_uart_is_read_empty_each_time(tmp_path: Path) -> None:
+    """The kernel keeps more than the 4095 bytes it gives at once."""
+    vehicle = Vehicle()
+    with Pty(tmp_path / "ttyUSB0") as cable, Link(f"serial:{tmp_path}/ttyUSB0") as link:
+        for n in range(150):
+            cable.write(vehicle.imu(n))
+        time.sleep(0.1)
+        assert len(link.receive(1.0)) == 150
+
+
 def test_another_programs_port() -> None:
     with Link("udpin:127.0.0.1:0") as link, pytest.raises(LinkError, match="in use by another program"):
         Link(f"udpin:127.0.0.1:{link.local_port}")
@@ -304,6 +316,20 @@ def test_udpout_speaks_first() -> None:
         assert receive_until(link, bool)[0].system == 1
 
 
+def test_whoever_speaks_too_udpout_speaks_to_its_target() -> None:
+    vehicle = Link("udpin:127.0.0.1:0", system=1, component=1)
+    with vehicle, Link(f"udpout:127.0.0.1:{vehicle.local_port}") as link, ExitStack() as others:
+        assert link.send(HEARTBEAT)
+        receive_until(vehicle, bool)
+        for system in range(2, MAX_PEERS + 4):
+            other = others.enter_context(UdpSender(link.local_port))
+            other.send(Vehicle(system).heartbeat())
+            receive_until(link, bool)
+        assert link.send(HEARTBEAT)
+        receive_until(vehicle, bool)
+        assert [message.get_type() for message in other.received()] == ["HEARTBEAT"]
+
+
 def test_gathering_keeps_the_times_of_arrival() -> None:
     """Frames handed out together were stamped by the kernel as they came."""
     vehicle = Vehicle()
@@ -316,3 +342,24 @@ def test_gathering_keeps_the_times_of_arrival() -> None:
         frames = receive_until(link, lambda f: len(f) == 5)
     steps = [(b.received_us - a.received_us) / 1e6 for a, b in pairwise(frames)]
     assert all(0.03 < step < 0.2 for step in steps)
+
+
+@pytest.mark.parametrize("step_s", [31_536_000, -31_536_000])
+def test_a_clock_that_is_set_while_frames_wait(
+    udp: Link, sender: UdpSender, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    """NTP finds the year. A test double of the clock: what waits in the kernel has its stamp from before."""
+    vehicle, clock_ns = Vehicle(), time.time_ns
+    times_us = []
+    for n in range(10):
+        if n == 5:
+            sender.send(vehicle.heartbeat())
+            monkeypatch.setattr(time, "time_ns", lambda: clock_ns() + step_s * 10**9)
+        if n == 6:
+            monkeypatch.undo()  # the next ones are stamped by the clock as it is now
+        sender.send(vehicle.heartbeat())
+        time.sleep(0.02)
+        times_us += [frame.received_us for frame in receive_until(udp, bool)]
+    assert len(times_us) == 11
+    assert all(0 <= after - before < 1_000_000 for before, after in pairwise(times_us))
+    assert (udp.statistics.sender(1, 1).lost, udp.statistics.outages) == (0, 0)

@@ -144,6 +144,24 @@ def test_why_there_is_no_vehicle(udp: Link, sender: UdpSender, datagrams: list[b
         choose(udp, timeout_s=0.3)
 
 
+GIMBAL, SCRIPT, SECOND = Vehicle(1, 154), Vehicle(42, 191), Vehicle(1, 2)
+
+
+@pytest.mark.parametrize("system", [None, 1])
+def test_who_names_an_autopilot_and_is_none(udp: Link, sender: UdpSender, system: int | None) -> None:
+    """ArduPilot's gimbals do, and scripts that say they are onboard controllers; of the others component 1 is it."""
+    sender.send(GIMBAL.heartbeat(ARDUPILOT, 26), SCRIPT.heartbeat(0, 18), SECOND.heartbeat(ARDUPILOT))
+    receive_until(udp, lambda frames: len(frames) == 3)
+    sender.send(GIMBAL.heartbeat(ARDUPILOT, 26), SCRIPT.heartbeat(0, 18), SECOND.heartbeat(ARDUPILOT))
+    sender.send(Vehicle().heartbeat(ARDUPILOT))
+    assert choose(udp, system, timeout_s=5.0) == Known(1, 1, ARDUPILOT, 2)
+
+
+def test_an_autopilot_that_speaks_as_another_component(udp: Link, sender: UdpSender) -> None:
+    sender.send(SECOND.heartbeat())
+    assert choose(udp, 1, timeout_s=5.0).component == 2
+
+
 def test_streams_come_at_the_rates_asked_for(udp: Link, px4: SimpleVehicle) -> None:
     streams = Streams(udp, choose(udp), 80.0)
     watch_until(streams, lambda: imu_rate(streams) > 70)
@@ -172,6 +190,24 @@ def test_a_refusal_is_told_once(udp: Link, px4: SimpleVehicle, caplog: pytest.Lo
     assert "refuses to send HIGHRES_IMU" in caplog.text
 
 
+def test_an_answer_to_another_component_is_none_to_us(udp: Link, sender: UdpSender) -> None:
+    """A second program of our system asks for streams, too."""
+    vehicle = Vehicle()
+    sender.send(vehicle.heartbeat())
+    receive_until(udp, bool)
+    streams = Streams(udp, Known(1, 1, PX4, 2), 50.0, heartbeat=False)
+
+    def asked_after_answer(component: int) -> list[int]:
+        ack = mavlink.MAVLink_command_ack_message(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, 0, 0, udp.system, component)
+        sender.send(vehicle.pack(ack))
+        streams.watch(receive_until(udp, bool))
+        return [int(message.param1) for message in sender.received()]
+
+    assert asked_after_answer(udp.component + 1) == [HIGHRES_IMU]
+    assert asked_after_answer(udp.component) == [LOCAL_POSITION_NED]
+    assert asked_after_answer(0) == [EXTENDED_SYS_STATE]
+
+
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes is looked at earlier than in earnest."""
@@ -197,6 +233,24 @@ def test_a_reboot_is_noticed_and_everything_asked_for_again(udp: Link, px4: Simp
     assert (streams.reboots, udp.statistics.reboots) == (1, 1)
     assert udp.statistics.sender(1, 1).lost == 0
     assert px4.rates[HIGHRES_IMU] == 50.0
+
+
+def test_two_vehicles_with_one_system_id_are_told_once(
+    udp: Link, sender: UdpSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each message of the one looks like a reboot of the other: not counted, warned of and asked for each time."""
+    one, other = Vehicle(), Vehicle()
+    sender.send(one.heartbeat())
+    receive_until(udp, bool)
+    streams = Streams(udp, Known(1, 1, PX4, 2), 50.0, heartbeat=False)
+    for n in range(100):
+        sender.send(one.imu(95_000_000 + 20_000 * n), other.imu(10_000_000 + 20_000 * n))
+        streams.watch(receive_until(udp, lambda frames: len(frames) == 2))
+    told = [record.message for record in caplog.records]
+    assert len(told) == 3
+    assert "two vehicles speak as system 1 here: give them different MAV_SYS_ID" in told[-1]
+    assert (streams.reboots, udp.statistics.reboots) == (2, 2)
+    assert len(sender.received()) < 15  # requests
 
 
 def test_time_that_wraps_is_no_reboot(udp: Link, sender: UdpSender) -> None:
@@ -266,3 +320,29 @@ def test_a_fleet_asks_those_that_appear(udp: Link, caplog: pytest.LogCaptureFixt
             assert time.monotonic() < deadline
             fleet.watch(udp.receive(0.05))
         assert not first.requests
+
+
+def test_an_autopilot_that_starts_after_its_sensor_node_is_asked(udp: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_streams, "ALONE_S", 0.3)
+    node = Vehicle(1, 25)
+    fleet = Fleet(udp, 20.0)
+    found: list[Known] = []
+
+    def watch_until_found(number: int) -> None:
+        deadline = time.monotonic() + 5
+        while len(found) < number:
+            assert time.monotonic() < deadline
+            found.extend(fleet.watch(udp.receive(0.05)))
+
+    with UdpSender(udp.local_port) as sender:
+        sender.send(node.heartbeat(8, link_streams.IMU_NODE))
+        watch_until_found(1)
+        with SimpleVehicle(udp.local_port) as autopilot:
+            watch_until_found(2)
+            deadline = time.monotonic() + 5
+            while HIGHRES_IMU not in autopilot.rates:
+                assert time.monotonic() < deadline
+                sender.send(node.heartbeat(8, link_streams.IMU_NODE))
+                found.extend(fleet.watch(udp.receive(0.05)))
+    assert [(vehicle.component, vehicle.autopilot) for vehicle in found] == [(25, 8), (1, PX4)]
+    assert fleet.streams[1].vehicle.component == 1
