@@ -82,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(recording.facts(), indent=2, ensure_ascii=False))
         recording.tell_result()
+    if recording.failed:
+        return 1
     return 0 if complete else 130
 
 
@@ -187,12 +189,15 @@ class Recording:
     def close(self) -> None:
         """Let the vehicles go and close the files."""
         self._fleet.release()
-        try:
-            for ulog in self._ulogs.values():
-                ulog.close()
-        finally:
-            if self._recorder is not None:
-                self._recorder.close()
+        for ulog in self._ulogs.values():
+            ulog.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a log could not be streamed to its file."""
+        return any(ulog.failed for ulog in self._ulogs.values())
 
     def _session(self) -> dict[str, Any]:
         """What the sidecar says of this session."""

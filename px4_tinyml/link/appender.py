@@ -20,8 +20,8 @@ MAX_WAITING = 64 << 20
 class Appender:
     """Appends to a file, made with its folder when it is not there.
 
-    sound_size(descriptor): where to go on in a file that is there (what lies behind is cut off); without it the
-    file must be new. LogError when it cannot be opened; later from write() and close(), when the disk is full or
+    sound_size(descriptor): where to go on in a file that is there (what lies behind is cut off); without it at its
+    end. LogError when it cannot be opened; later from write() and close(), when the disk is full or
     broken: whatever was written before by whole write() calls is kept.
     """
 
@@ -33,14 +33,13 @@ class Appender:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = self._closed = False
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if sound_size else os.O_EXCL)
         make_folder(path.parent)
         try:
-            self._descriptor = os.open(path, flags, 0o666)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise LogError(f"{path}: {_reason(error)}") from error
         try:
-            self.size = sound_size(self._descriptor) if sound_size else 0
+            self.size = sound_size(self._descriptor) if sound_size else os.fstat(self._descriptor).st_size
             os.ftruncate(self._descriptor, self.size)
             os.lseek(self._descriptor, self.size, os.SEEK_SET)
             _sync_folder(path.parent)
@@ -136,9 +135,22 @@ def make_folder(folder: Path) -> None:
         raise LogError(f"{folder}: {error.strerror}") from error
 
 
+def new_file(path: Path) -> Path:
+    """An empty file, made now, so that the name is nobody else's: NAME, or NAME_2, NAME_3… when it is taken."""
+    make_folder(path.parent)
+    free, number = path, 1
+    while True:
+        try:
+            os.close(os.open(free, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+            return free
+        except FileExistsError:
+            number += 1
+            free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+        except OSError as error:
+            raise LogError(f"{free}: {_reason(error)}") from error
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, FileExistsError):
-        return "is there already"
     return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
 
 

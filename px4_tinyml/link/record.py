@@ -13,7 +13,7 @@ from typing import Any
 
 from px4_tinyml.collect.tlog_file import MAGIC_V1, MAGIC_V2, SIGNATURE_SIZE, SIGNED, TIME_SIZE, TlogFile
 from px4_tinyml.errors import LogError
-from px4_tinyml.link.appender import Appender
+from px4_tinyml.link.appender import Appender, new_file
 from px4_tinyml.link.frames import Frame
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,8 @@ _TAIL = 1 << 16
 
 
 def new_recording(folder: Path, received_us: int) -> Path:
-    """A .tlog that is not there yet: its name is the time of the first message (UTC)."""
-    name = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(received_us / 1e6))
-    path, number = folder / f"{name}.tlog", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}_{number}.tlog"
-    return path
+    """A new .tlog, empty: its name is the time of the first message (UTC)."""
+    return new_file(folder / time.strftime("%Y-%m-%d_%H-%M-%S.tlog", time.gmtime(received_us / 1e6)))
 
 
 class Recorder:

@@ -6,6 +6,7 @@ as a ULog dropout, so the file stays readable (https://mavlink.io/en/messages/co
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import struct
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.collect.ulog_file import MAGIC
-from px4_tinyml.link.appender import Appender
+from px4_tinyml.errors import LogError
+from px4_tinyml.link.appender import Appender, new_file
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.frames import Frame
 from px4_tinyml.link.vehicle import ACCEPTED, COMMAND_ACK, IN_PROGRESS, Vehicle
@@ -90,7 +92,8 @@ class UlogAssembler:
 class UlogStream:
     """Asks a vehicle to stream its log and writes it. Give watch() all that is received.
 
-    Each start of the vehicle's logger is a file: STEM.ulg, after a reboot STEM_2.ulg and so on.
+    Each start of the vehicle's logger is a file: STEM.ulg, after a reboot, or in a recording gone on with,
+    STEM_2.ulg and so on. When a file cannot be written, the stream ends, which is told once; nothing is raised.
     """
 
     def __init__(self, link: Link, vehicle: Vehicle, stem: Path) -> None:
@@ -105,6 +108,8 @@ class UlogStream:
         self.dropouts = 0
         self.trouble = ""
         """Why nothing is streamed, when nothing is."""
+        self.failed = False
+        """A file could not be written: the stream has ended."""
         self._assembler = UlogAssembler()
         self._file: Appender | None = None
         self._heard = 0.0
@@ -114,7 +119,33 @@ class UlogStream:
         self._ask()
 
     def watch(self, frames: list[Frame]) -> None:
-        """Take log data and answers. LogError when the file cannot be written."""
+        """Take log data and answers."""
+        if self.failed:
+            return
+        try:
+            self._watch(frames)
+        except LogError as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Tell the vehicle to stop, and close the file."""
+        if self.failed:
+            return
+        self._link.send(self._command(LOGGING_STOP))
+        try:
+            self._end_file()
+        except LogError as error:
+            self._fail(error)
+
+    def _fail(self, error: LogError) -> None:
+        """The vehicle need not stream any more; what else is recorded goes on."""
+        log.error("%s: nothing more of the log of %s is streamed", error, self._vehicle)
+        self.failed, self.trouble = True, str(error)
+        self._link.send(self._command(LOGGING_STOP))
+        with contextlib.suppress(LogError):
+            self._end_file()
+
+    def _watch(self, frames: list[Frame]) -> None:
         for frame in frames:
             if frame.system != self._vehicle.system:
                 continue
@@ -131,11 +162,6 @@ class UlogStream:
                 self._answered, self._tries = False, 0
         if not self._answered and now - self._asked > RETRY_S:
             self._ask()
-
-    def close(self) -> None:
-        """Tell the vehicle to stop, and close the file."""
-        self._link.send(self._command(LOGGING_STOP))
-        self._end_file()
 
     def _ask(self) -> None:
         if self._tries == TRIES and not self.trouble:
@@ -194,8 +220,7 @@ class UlogStream:
 
     def _begin_file(self) -> None:
         self._end_file()
-        number = len(self.files) + 1
-        path = self._stem.with_name(f"{self._stem.name}{f'_{number}' if number > 1 else ''}.ulg")
+        path = new_file(self._stem.with_name(f"{self._stem.name}.ulg"))
         self._file = Appender(path)
         self._file.start()
         self._assembler = UlogAssembler()

@@ -79,7 +79,7 @@ class UdpSender:
         while True:
             try:
                 messages += parser.parse_buffer(self._socket.recv(65536)) or []
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionRefusedError):  # nothing, or nobody listens yet
                 return messages
 
 

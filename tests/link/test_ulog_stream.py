@@ -1,0 +1,102 @@
+"""record --ulog: a recording gone on with, a log that cannot be written, vehicles nobody streams."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from link_senders import AnsweringVehicle, free_port, mavlink
+
+from px4_tinyml.cli.main import main
+from px4_tinyml.collect.tlog_file import TlogFile
+from px4_tinyml.collect.ulog_file import MAGIC
+
+HEADER = MAGIC + b"\1" + bytes(8)
+TEXT = b"\x64\0L6" + bytes(8) + bytes(91)
+"""One ULog message, of 103 bytes."""
+
+
+class Streaming(AnsweringVehicle):
+    """Streams a log of TEXTs when it is asked to, or (unasked) always, until it is told to stop."""
+
+    def __init__(self, port: int, system: int = 1, unasked: bool = False) -> None:
+        super().__init__(port, system)
+        self.starts = self.stops = 0
+        self._streams = self._unasked = unasked
+        self._sequence = 0
+        self._heartbeat_due_s = 0.0
+
+    def _answer(self, message: Any) -> None:
+        if message.get_type() != "COMMAND_LONG" or message.target_system != self.vehicle.mavlink.srcSystem:
+            return
+        if message.command == 2510 and not self._unasked:
+            self.starts += 1
+            self._socket.send(self.vehicle.pack(mavlink.MAVLink_command_ack_message(2510, 0)))
+            self._streams, self._sequence = True, 0
+        elif message.command == 2511:
+            self.stops += 1
+            self._streams = self._unasked
+
+    def _speak(self) -> None:
+        try:
+            if time.monotonic() >= self._heartbeat_due_s:
+                self._heartbeat_due_s = time.monotonic() + 0.1
+                self._socket.send(self.vehicle.heartbeat())
+            if self._streams:
+                first = self._sequence == 0 and not self._unasked
+                data = HEADER if first else TEXT * 2
+                message = mavlink.MAVLink_logging_data_message(
+                    255, 0, self._sequence % 65536, len(data), 0, data + bytes(249 - len(data))
+                )
+                self._socket.send(self.vehicle.pack(message))
+                self._sequence += 1
+        except ConnectionRefusedError:
+            self._heartbeat_due_s = 0.0  # nobody listens yet
+
+
+def messages_of(path: Path, name: str) -> int:
+    log = TlogFile.read(path.read_bytes())
+    assert not log.damage
+    return log.counts().get(name, 0)
+
+
+def record(port: int, out: Path, seconds: float = 1.5) -> int:
+    return main(["record", f"udpin:127.0.0.1:{port}", "--out", str(out), "--seconds", str(seconds), "--ulog", "--json"])
+
+
+def test_a_recording_with_a_log_is_gone_on_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As a service does it that starts again: the .tlog grows, each session has a .ulg of its own."""
+    port, out = free_port(), tmp_path / "flight.tlog"
+    with Streaming(port):
+        for names in (["flight.ulg"], ["flight_2.ulg"], ["flight_3.ulg"]):
+            assert record(port, out) == 0
+            assert json.loads(capfd.readouterr().out)["ulog"][0]["files"] == names
+    sessions = json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"]
+    assert messages_of(out, "HEARTBEAT") > 12 and len(sessions) == 3
+    for path in tmp_path.glob("*.ulg"):
+        data = path.read_bytes()
+        assert data.startswith(HEADER) and data.count(TEXT) * len(TEXT) == len(data) - 16 > 10_000
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A limit on file size that the .ulg reaches and the .tlog does not."""
+    port, out = free_port(), tmp_path / "flight.tlog"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Streaming(port) as vehicle:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+        try:
+            assert record(port, out, 3) == 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (session,) = json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"]
+    assert session["error"] is None
+    assert messages_of(out, "HEARTBEAT") > 10
+    assert (vehicle.starts, vehicle.stops) == (1, 1)
+    assert caplog.text.count("flight.ulg: the file can grow no further") == 1
+    assert (tmp_path / "flight.ulg").stat().st_size > 30_000
