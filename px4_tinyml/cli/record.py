@@ -145,17 +145,13 @@ class Recording:
         return args.seconds is None
 
     def _take(self, frames: list[Frame]) -> None:
-        from px4_tinyml.link.ulog_stream import STREAM_MESSAGES, UlogStream
+        from px4_tinyml.link.ulog_stream import UlogStream
 
         if frames and self._recorder is None:
             self._begin(frames[0].received_us)
         if self._recorder is None:
             self._fleet.watch(frames)
             return
-        kept = frames
-        if self._args.ulog:
-            kept = [frame for frame in frames if frame.message_id not in STREAM_MESSAGES]
-        self._recorder.write(kept)
         for vehicle in self._fleet.watch(frames):
             log.info("%s: %s", self._link.address, vehicle)
             if self._args.ulog:
@@ -165,7 +161,8 @@ class Recording:
                 stem = self._recorder.path.with_suffix("")
                 self._ulogs[vehicle.system] = UlogStream(self._link, vehicle, stem.with_name(stem.name + several))
         for ulog in self._ulogs.values():
-            ulog.watch(frames)
+            frames = ulog.watch(frames)
+        self._recorder.write(frames)
 
     def _begin(self, received_us: int) -> None:
         """Open the file."""

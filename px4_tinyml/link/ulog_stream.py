@@ -118,14 +118,15 @@ class UlogStream:
         self._asked = 0.0
         self._ask()
 
-    def watch(self, frames: list[Frame]) -> None:
-        """Take log data and answers."""
+    def watch(self, frames: list[Frame]) -> list[Frame]:
+        """Take log data and answers: the frames that are not in our file, as they came."""
         if self.failed:
-            return
+            return frames
         try:
-            self._watch(frames)
+            return self._watch(frames)
         except LogError as error:
             self._fail(error)
+            return frames
 
     def close(self) -> None:
         """Tell the vehicle to stop, and close the file."""
@@ -145,13 +146,14 @@ class UlogStream:
         with contextlib.suppress(LogError):
             self._end_file()
 
-    def _watch(self, frames: list[Frame]) -> None:
+    def _watch(self, frames: list[Frame]) -> list[Frame]:
+        left = []
         for frame in frames:
-            if frame.system != self._vehicle.system:
+            ours = frame.system == self._vehicle.system
+            if ours and frame.message_id in STREAM_MESSAGES and self._take(frame):
                 continue
-            if frame.message_id in STREAM_MESSAGES:
-                self._take(frame)
-            elif frame.message_id == COMMAND_ACK and frame.message.command == LOGGING_START:
+            left.append(frame)
+            if ours and frame.message_id == COMMAND_ACK and frame.message.command == LOGGING_START:
                 self._note_answer(int(frame.message.result))
         now = time.monotonic()
         if self._file is not None:
@@ -162,6 +164,7 @@ class UlogStream:
                 self._answered, self._tries = False, 0
         if not self._answered and now - self._asked > RETRY_S:
             self._ask()
+        return left
 
     def _ask(self) -> None:
         if self._tries == TRIES and not self.trouble:
@@ -191,7 +194,8 @@ class UlogStream:
             self.trouble = f"{self._vehicle} refuses to stream its log (MAV_RESULT {result})"
             log.warning("%s: is its logger on (SDLOG_BACKEND 2 or 3), does another program stream?", self.trouble)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame) -> bool:
+        """Whether it is in a file."""
         message = frame.message
         if frame.message_id == LOGGING_DATA_ACKED:
             self._link.send(
@@ -203,11 +207,12 @@ class UlogStream:
         self._heard = time.monotonic()
         if data.startswith(MAGIC):
             if self._file is not None and self._assembler.taken == 1:
-                return  # the header again: our acknowledgement was lost
+                return True  # the header again: our acknowledgement was lost
             self._begin_file()
         if self._file is None:
-            return
+            return False
         self._file.write(self._assembled(message, data))
+        return True
 
     def _assembled(self, message: Any, data: bytes) -> bytes:
         assembler = self._assembler

@@ -100,3 +100,14 @@ def test_a_log_that_cannot_be_written_does_not_end_the_recording(
     assert (vehicle.starts, vehicle.stops) == (1, 1)
     assert caplog.text.count("flight.ulg: the file can grow no further") == 1
     assert (tmp_path / "flight.ulg").stat().st_size > 30_000
+
+
+def test_log_data_that_is_in_no_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
+    """Of a vehicle that streams to somebody else, from the middle: we have no header, so no file."""
+    port, out = free_port(), tmp_path / "flight.tlog"
+    with Streaming(port, 2, unasked=True):
+        assert record(port, out) == 0
+    assert messages_of(out, "LOGGING_DATA") > 50 and not list(tmp_path.glob("*.ulg"))
+    with Streaming(port):
+        assert record(port, tmp_path / "ours.tlog") == 0
+    assert messages_of(tmp_path / "ours.tlog", "LOGGING_DATA") == 0
