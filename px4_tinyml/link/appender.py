@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -21,8 +22,8 @@ class Appender:
     """Appends to a file, made with its folder when it is not there.
 
     sound_size(descriptor): where to go on in a file that is there (what lies behind is cut off); without it at its
-    end. LogError when it cannot be opened; later from write() and close(), when the disk is full or
-    broken: whatever was written before by whole write() calls is kept.
+    end. LogError when it cannot be opened, or another program writes it; later from write() and close(), when the
+    disk is full or broken: whatever was written before by whole write() calls is kept.
     """
 
     def __init__(self, path: Path, sound_size: Callable[[int], int] | None = None) -> None:
@@ -39,6 +40,7 @@ class Appender:
         except OSError as error:
             raise LogError(f"{path}: {_reason(error)}") from error
         try:
+            _lock(self._descriptor)
             self.size = sound_size(self._descriptor) if sound_size else os.fstat(self._descriptor).st_size
             os.ftruncate(self._descriptor, self.size)
             os.lseek(self._descriptor, self.size, os.SEEK_SET)
@@ -125,6 +127,16 @@ class Appender:
             os.fdatasync(self._descriptor)
 
 
+def _lock(descriptor: int) -> None:
+    """Until it is closed nobody else may write here: what two write lies on top of each other."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a file system without locks: better recorded than refused
+
+
 def make_folder(folder: Path) -> None:
     """Make it, with those above it. LogError when that is not possible."""
     try:
@@ -151,6 +163,8 @@ def new_file(path: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, BlockingIOError):
+        return "another program writes it"
     return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
 
 

@@ -18,7 +18,7 @@ from px4_tinyml.collect import read_log
 from px4_tinyml.collect.tlog_file import TlogFile
 from px4_tinyml.errors import LogError
 from px4_tinyml.link.frames import Frame, Framer
-from px4_tinyml.link.record import Recorder
+from px4_tinyml.link.record import Recorder, new_recording
 
 
 def frames_of(vehicle: Vehicle, number: int, start_us: int = 10**15) -> list[Frame]:
@@ -101,6 +101,27 @@ def test_what_is_no_tlog_is_not_touched(tmp_path: Path) -> None:
         assert path.read_bytes() == content
     with pytest.raises(LogError, match="a file, a folder expected"):
         Recorder(path / "flight.tlog")
+
+
+def test_two_on_one_file(tmp_path: Path) -> None:
+    """The second is refused, and writes nothing; when the first has ended it may go on."""
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(), 300)
+    code = "import sys, pathlib; from px4_tinyml.link.record import Recorder; Recorder(pathlib.Path(sys.argv[1]))"
+    with Recorder(path) as recorder:
+        recorder.write(frames[:200])
+        other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=30)
+        assert other.returncode and "another program writes it" in other.stderr
+        recorder.write(frames[200:])
+    assert len(TlogFile.read(path.read_bytes()).frames) == 300
+    with Recorder(path) as recorder:
+        assert recorder.resumed
+
+
+def test_two_recordings_of_one_second(tmp_path: Path) -> None:
+    """Each has a name before anything is written."""
+    names = [new_recording(tmp_path, 1_795_401_586_000_000 + n).name for n in range(3)]
+    assert names == [f"2026-11-23_02-39-46{more}.tlog" for more in ("", "_2", "_3")]
 
 
 def test_a_broken_sidecar_does_not_stop_a_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
