@@ -140,11 +140,11 @@ class TlogFile:
         for start, end in zip(ends[starts != ends].tolist(), starts[starts != ends].tolist(), strict=True):
             place = start
             while place < end:
-                size = _frame_size(raw, place + TIME_SIZE)
+                size = frame_size(raw, place + TIME_SIZE)
                 if not size or place + TIME_SIZE + size > end:
                     self.garbage += end - place
                     break
-                if _number(raw, place + TIME_SIZE) in definitions():
+                if message_number(raw, place + TIME_SIZE) in definitions():
                     self.bad_crc += 1
                 else:
                     self.unknown += 1
@@ -195,7 +195,7 @@ class TlogFile:
         return {name: number for name, number in found.items() if number}
 
 
-def _frame_size(raw: NDArray[np.uint8], place: int) -> int:
+def frame_size(raw: NDArray[np.uint8], place: int) -> int:
     """Whole size of a frame by its header; 0 when none starts here or it does not fit."""
     if place >= len(raw):
         return 0
@@ -208,7 +208,8 @@ def _frame_size(raw: NDArray[np.uint8], place: int) -> int:
     return size if place + size <= len(raw) else 0
 
 
-def _number(raw: NDArray[np.uint8], place: int) -> int:
+def message_number(raw: NDArray[np.uint8], place: int) -> int:
+    """Message id of the frame that starts here."""
     if raw[place] == MAGIC_V1:
         return int(raw[place + 5])
     return int(raw[place + 7]) | int(raw[place + 8]) << 8 | int(raw[place + 9]) << 16

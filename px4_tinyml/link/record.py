@@ -11,7 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from px4_tinyml.collect.tlog_file import MAGIC_V1, MAGIC_V2, SIGNATURE_SIZE, SIGNED, TIME_SIZE, TlogFile
+import numpy as np
+
+from px4_tinyml.collect.tlog_file import (
+    MAGIC_V1,
+    MAGIC_V2,
+    TIME_SIZE,
+    TlogFile,
+    definitions,
+    frame_size,
+    message_number,
+)
 from px4_tinyml.errors import LogError
 from px4_tinyml.link.appender import Appender, new_file
 from px4_tinyml.link.frames import Frame
@@ -152,14 +162,9 @@ def _sound_size(descriptor: int, path: Path) -> int:
 
 def _whole_records(data: bytes, place: int) -> int:
     """The end of the whole records from place on (messages nobody knows, which have no checksum to tell)."""
-    while place + TIME_SIZE + 12 <= len(data):
-        frame = place + TIME_SIZE
-        magic = data[frame]
-        if magic not in (MAGIC_V1, MAGIC_V2):
-            break
-        signature = SIGNATURE_SIZE if magic == MAGIC_V2 and data[frame + 2] & SIGNED else 0
-        end = frame + data[frame + 1] + (12 if magic == MAGIC_V2 else 8) + signature
-        if end > len(data):
-            break
-        place = end
+    raw = np.frombuffer(data, np.uint8)
+    while size := frame_size(raw, place + TIME_SIZE):
+        if message_number(raw, place + TIME_SIZE) in definitions():
+            break  # its checksum was wrong: torn, with zeros behind
+        place += TIME_SIZE + size
     return place

@@ -78,6 +78,23 @@ def test_going_on_cuts_a_torn_record_off(tmp_path: Path, torn: int, caplog: pyte
     assert "torn at its end" in caplog.text
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_record_torn_with_zeros_behind_it_is_cut_off(tmp_path: Path, version: int) -> None:
+    """Its length is there and the zeros fill it up: only its checksum tells."""
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(version=version), 11)
+    with Recorder(path) as recorder:
+        recorder.write(frames[:10])
+    whole = path.stat().st_size
+    with path.open("r+b") as stream:
+        stream.seek(whole - len(frames[9].data) + 20)
+        stream.write(bytes(500))
+    with Recorder(path) as recorder:
+        recorder.write(frames[10:])
+    log = TlogFile.read(path.read_bytes())
+    assert len(log.frames) == 10 and not log.damage
+
+
 def test_unknown_messages_at_the_end_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 3)
