@@ -17,6 +17,7 @@ from link_senders import UdpSender, Vehicle, free_port, mavlink
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.tlog_file import TlogFile
 from px4_tinyml.errors import LogError
+from px4_tinyml.link.appender import _sync_folder
 from px4_tinyml.link.frames import Frame, Framer
 from px4_tinyml.link.record import Recorder, new_recording
 
@@ -93,6 +94,11 @@ def test_a_record_torn_with_zeros_behind_it_is_cut_off(tmp_path: Path, version: 
         recorder.write(frames[10:])
     log = TlogFile.read(path.read_bytes())
     assert len(log.frames) == 10 and not log.damage
+
+
+def test_a_folder_that_cannot_be_synchronised_is_no_reason_to_refuse() -> None:
+    """FUSE and network file systems may answer so; /proc does."""
+    _sync_folder(Path("/proc"))
 
 
 def test_unknown_messages_at_the_end_are_kept(tmp_path: Path) -> None:
