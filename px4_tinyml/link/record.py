@@ -100,10 +100,16 @@ class _TlogAppender(Appender):
         self._started = time.time()
         self._sessions = _sessions(self.sidecar) if self.resumed else []
         self._due = 0.0
+        self._told = False
 
     def each_round(self, last: bool) -> None:
         if last or time.monotonic() >= self._due:
-            self._write_sidecar(last)
+            try:
+                self._write_sidecar(last)
+            except Exception as error:  # whatever it is: the .tlog is worth more
+                if not self._told:
+                    self._told = True
+                    log.warning("%s cannot be written (%s); the recording goes on", self.sidecar, error)
             self._due = time.monotonic() + SIDECAR_S
 
     def _write_sidecar(self, ended: bool) -> None:
@@ -118,7 +124,7 @@ class _TlogAppender(Appender):
         }
         document = {"format": FORMAT, "file": self.path.name, "sessions": [*self._sessions, session]}
         temporary = self.sidecar.with_name(f".{self.sidecar.name}.new")
-        with temporary.open("w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             json.dump(document, stream, indent=1, ensure_ascii=False)
             stream.flush()
             os.fsync(stream.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import signal
@@ -17,6 +18,7 @@ from link_senders import UdpSender, Vehicle, free_port, mavlink
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.tlog_file import TlogFile
 from px4_tinyml.errors import LogError
+from px4_tinyml.link import record
 from px4_tinyml.link.appender import _sync_folder
 from px4_tinyml.link.frames import Frame, Framer
 from px4_tinyml.link.record import Recorder, new_recording
@@ -154,6 +156,34 @@ def test_a_broken_sidecar_does_not_stop_a_recording(tmp_path: Path, caplog: pyte
             recorder.write(frames_of(Vehicle(), 3))
         recorder.sidecar.write_text("{")
     assert "cannot be read" in caplog.text
+    assert len(TlogFile.read(path.read_bytes()).frames) == 6
+
+
+def test_a_sidecar_that_cannot_be_written_does_not_stop_a_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is a folder's, or the recording's folder is another by now. Said once."""
+    monkeypatch.setattr(record, "SIDECAR_S", 0.0)
+    (tmp_path / "taken.tlog.json").mkdir()
+    for path in (tmp_path / "taken.tlog", tmp_path / "card" / "flight.tlog"):
+        caplog.clear()
+        with Recorder(path) as recorder:
+            for frame in frames_of(Vehicle(), 3):
+                recorder.write([frame])
+                time.sleep(0.7)
+                if path.parent.name == "card":
+                    path = path.parent.rename(tmp_path / "moved") / path.name
+        assert caplog.text.count("cannot be written") == 1
+        assert len(TlogFile.read(path.read_bytes()).frames) == 3
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"fl\xfcg.tlog")
+    for _ in range(2):
+        with Recorder(path) as recorder:
+            recorder.write(frames_of(Vehicle(), 3))
+    document = json.loads(recorder.sidecar.read_bytes())
+    assert document["file"] == path.name and len(document["sessions"]) == 2
     assert len(TlogFile.read(path.read_bytes()).frames) == 6
 
 

@@ -154,6 +154,19 @@ def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle
     assert sum("nothing more is recorded" in line for line in live.err) == 1
 
 
+def test_a_recording_whose_name_is_not_utf8(folder: Path, tmp_path: Path) -> None:
+    port, flights = free_port(), tmp_path / os.fsdecode(b"fl\xfcge")
+    options = (folder, f"udpin:127.0.0.1:{port}", "--json", "--record", flights)
+    with Command(*options) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([Sender(1).heartbeat()] * 2, live)
+        vehicle.send(Sender(1).heartbeat())
+        live.wait_for("recording to")
+        live.interrupt()
+        assert live.end() == 0, live.err
+    (end,) = live.json("end")
+    assert Path(end["recording"]).parent == flights and Path(end["recording"]).stat().st_size
+
+
 def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
     """Nobody reads --json: the report goes on; what found no room is counted, and the rest comes whole."""
     rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
