@@ -251,5 +251,11 @@ def _write_whole(path: Path, data: bytes) -> None:
 
 
 def _append(path: Path, header: str, rows: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(rows if file.tell() else header + rows)
+    with path.open("a+b") as file:
+        if not file.tell():
+            rows = header + rows
+        else:
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":  # a person's editor left it out
+                rows = "\n" + rows
+        file.write(rows.encode())

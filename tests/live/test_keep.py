@@ -117,6 +117,18 @@ def test_cuts_and_labels_are_ready_for_dataset(
     assert "turbulence" in json.dumps(made) and len(list((tmp_path / "set").rglob("*.parquet"))) == len(cuts(folder))
 
 
+def test_labels_saved_without_a_last_newline_are_gone_on_with(
+    bundle: ModelBundle, library: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    kept(tmp_path, flight(50.0), bundle, library)
+    labels.write_text(labels.read_text().replace("exclude", "level").rstrip("\n"))
+    kept(tmp_path, flight(50.0, seed=9), bundle, library)
+    rows = read_spans(labels)
+    assert [row.label for row in rows] == ["level"] * 2 + ["exclude"] * 2
+    assert all(rows_for(str(path), rows) for path in cuts(tmp_path)) and len(cuts(tmp_path)) == 4
+
+
 def test_what_is_there_already_is_not_written_again(bundle: ModelBundle, library: Path, tmp_path: Path) -> None:
     kept(tmp_path, flight(50.0), bundle, library)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
