@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.collect.arduino_csv import HEADER, ROWS
-from px4_tinyml.errors import LinkError
+from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.address import LinkAddress
-from px4_tinyml.link.appender import make_folder
+from px4_tinyml.link.appender import Appender
 
 log = logging.getLogger(__name__)
 
+HEADER_LINE = ",".join(HEADER).encode()
 POLL_S = 0.2
 LONGEST_LINE = 200
 ASK_AGAIN_S = 2.0
@@ -53,7 +55,7 @@ class CaptureText:
     def _take_line(self, line: bytes) -> bytes:
         if not line:
             return self.end()
-        if line == ",".join(HEADER).encode():
+        if line == HEADER_LINE:
             self.heard = True
             return self.end()
         if _is_row(line):
@@ -78,13 +80,13 @@ def record_captures(
     """Append captures to a CSV until the time is up or stopped() says so: whether it was the time, and what came.
 
     A node is told to send them ("csv") and to stop ("off"); the tutorial's own sketch sends them anyway. Only whole
-    captures are written, each at once. LinkError when the port cannot be opened or goes away; OSError from the file.
+    captures are written, as they come. LinkError when the port cannot be opened or goes away; LogError when the file
+    is not one of captures, or cannot be written.
     """
     import serial
 
     if address.kind != "serial":
         raise LinkError(f"{address}: captures come from a serial port, as serial:/dev/ttyACM0")
-    make_folder(path.parent)
     text = CaptureText()
     try:
         with serial.Serial(address.device, address.baud, timeout=POLL_S, write_timeout=1, exclusive=True) as port:
@@ -102,9 +104,10 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
 
     begin = heard = time.monotonic()
     asked = -ASK_AGAIN_S
-    with path.open("ab") as file:
-        if file.tell() == 0:
-            file.write(",".join(HEADER).encode() + b"\n")
+    with contextlib.closing(Appender(path, lambda descriptor: _sound_size(descriptor, path))) as file:
+        file.start()
+        if not file.size:
+            file.write(HEADER_LINE + b"\n")
         while not stopped():
             now = time.monotonic()
             if not text.heard and now - asked >= ASK_AGAIN_S:
@@ -119,11 +122,33 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
                 ended.append(text.end())
             for capture in filter(None, ended):
                 file.write(capture)
-                file.flush()
                 log.info("%s: capture %d", path, text.captures)
             if seconds and now - begin >= seconds:
                 return True
     return seconds is None
+
+
+def _sound_size(descriptor: int, path: Path) -> int:
+    """Where the last whole capture of a file ends. LogError for a file of something else: it must not be cut."""
+    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    if HEADER_LINE.startswith(data):
+        return 0
+    first, *others = data.split(b"\n")
+    refusal = LogError(f"{path}: no captures ({HEADER_LINE.decode()}, then rows): nothing is appended to it")
+    if first.strip() != HEADER_LINE:
+        raise refusal
+    place = end = rows = 0
+    for line in (first, *others[:-1]):  # what is behind the last newline is torn, or nothing
+        place += len(line) + 1
+        text = line.strip()
+        rows = 0 if text in (b"", HEADER_LINE) else rows + 1
+        if rows and not _is_row(text):
+            raise refusal
+        if rows in (0, ROWS):
+            rows, end = 0, place
+    if end < len(data):
+        log.warning("%s: %d bytes of a capture torn at its end are cut off", path, len(data) - end)
+    return end
 
 
 def _read(port: Any) -> bytes:

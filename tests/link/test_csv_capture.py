@@ -17,7 +17,7 @@ import pytest
 from px4_tinyml.cli.main import main
 from px4_tinyml.collect import read_log
 from px4_tinyml.collect.arduino_csv import ROWS
-from px4_tinyml.errors import LinkError
+from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.csv_capture import CaptureText, record_captures
 
@@ -81,6 +81,34 @@ def test_a_file_is_gone_on_with(port: tuple[int, str], tmp_path: Path) -> None:
         sender.join()
         assert os.read(master, 100) == b"off\n"
     assert len(read_log(out)) == 2
+
+
+@pytest.mark.parametrize("torn", [b"0.1,0.2,0.3,0.4,0.5,0.6\r\n0.1,0.", bytes(300), b""])
+def test_a_capture_torn_at_the_end_of_a_file_is_cut_off(
+    port: tuple[int, str], tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A power cut, or half a capture pasted from a serial monitor: what comes next must not lie behind it."""
+    master, name = port
+    out = tmp_path / "nano_vert.csv"
+    before = HEADER + b"".join([*capture(1), b"\r\n", *capture(2)])
+    out.write_bytes(before + torn)
+    sender = threading.Thread(target=board, args=(master, HEADER + b"".join([*capture(3), b"\r\n"])))
+    sender.start()
+    assert main(["record", name, "--out", str(out), "--seconds", "1.5"]) == 0
+    sender.join()
+    assert os.read(master, 100) == b"off\n"
+    assert out.read_bytes() == before + b"".join([*capture(3), b"\r\n"]).replace(b"\r", b"")
+    assert [len(log.imu.timestamp_us) for log in read_log(out)] == [ROWS] * 3
+    assert ("torn at its end" in caplog.text) == bool(torn)
+
+
+@pytest.mark.parametrize("content", [b"when,what\n1,took off\n", b"notes", HEADER + b"".join(capture(1)) + b"windy\n"])
+def test_a_file_of_something_else_is_not_touched(port: tuple[int, str], tmp_path: Path, content: bytes) -> None:
+    out = tmp_path / "notes.csv"
+    out.write_bytes(content)
+    with pytest.raises(LogError, match=r"notes\.csv: no captures"):
+        record_captures(LinkAddress.parse(port[1]), out, 1.0, lambda: False)
+    assert out.read_bytes() == content
 
 
 def test_a_board_that_starts_anew_is_told_again(port: tuple[int, str], tmp_path: Path) -> None:
