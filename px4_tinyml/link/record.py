@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from px4_tinyml.collect.checks import MAX_TIME_US
+from px4_tinyml.collect.mavlink_stream import UNIX_US
 from px4_tinyml.collect.tlog_file import (
     MAGIC_V1,
     MAGIC_V2,
@@ -33,6 +35,8 @@ SIDECAR_S = 5.0
 MAX_TORN = 4 << 20
 """A power cut can leave so many bytes without a record at the end of a file, not more."""
 _TAIL = 1 << 16
+_FIRST_BLOCK = 4096
+"""What a file system may have given a file whose first record was not all written."""
 
 
 def new_recording(folder: Path, received_us: int) -> Path:
@@ -163,7 +167,17 @@ def _sound_size(descriptor: int, path: Path) -> int:
                 if end < length:
                     log.warning("%s: %d bytes of a record torn at its end are cut off", path, length - end)
                 return size - length + end
+    elif _is_torn_first(head, size):
+        log.warning("%s: its first record was torn: begun anew", path)
+        return 0
     raise LogError(f"{path}: {size} bytes that are no .tlog, or not at the end: nothing is appended to it")
+
+
+def _is_torn_first(head: bytes, size: int) -> bool:
+    """Whether this is what a power cut left of a file's first record: a time, a frame's beginning, perhaps zeros."""
+    time_us = int.from_bytes(head[:TIME_SIZE].ljust(TIME_SIZE, b"\0"), "big")
+    begins = head[TIME_SIZE : TIME_SIZE + 1] in (b"", bytes((MAGIC_V1,)), bytes((MAGIC_V2,)))
+    return size <= _FIRST_BLOCK and UNIX_US <= time_us < MAX_TIME_US and begins
 
 
 def _whole_records(data: bytes, place: int) -> int:

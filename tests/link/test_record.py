@@ -81,6 +81,19 @@ def test_going_on_cuts_a_torn_record_off(tmp_path: Path, torn: int, caplog: pyte
     assert "torn at its end" in caplog.text
 
 
+@pytest.mark.parametrize(("kept", "zeros"), [(3, 0), (8, 0), (9, 0), (20, 0), (20, 300), (40, 4056)])
+def test_a_first_record_that_was_torn_is_begun_anew(tmp_path: Path, kept: int, zeros: int) -> None:
+    """A service that records to one file must not fail for good after a power cut in its first second."""
+    path = tmp_path / "flight.tlog"
+    frames = frames_of(Vehicle(), 10, 1_700_000_000_000_000)
+    first = frames[0].received_us.to_bytes(8, "big") + frames[0].data
+    path.write_bytes(first[:kept] + bytes(zeros))
+    with Recorder(path) as recorder:
+        recorder.write(frames)
+    log = TlogFile.read(path.read_bytes())
+    assert len(log.frames) == 10 and not log.damage
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_record_torn_with_zeros_behind_it_is_cut_off(tmp_path: Path, version: int) -> None:
     """Its length is there and the zeros fill it up: only its checksum tells."""
