@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -39,12 +40,16 @@ def flight(sender: Sender, seconds: float) -> list[Frame]:
     return delivered(list(px4_flight(sender, rng, seconds, 5_000_000)), rng, 0.0, 0.0, 0.0)
 
 
-def shown(terminal: int, text: str) -> None:
-    """Read a terminal until a text was on it."""
+def introduce(vehicle: UdpVehicle, sender: Sender, terminal: int, text: str) -> None:
+    """Heartbeats until a text was on the terminal."""
+    os.set_blocking(terminal, False)
     seen, deadline = "", time.monotonic() + 60.0
     while text not in seen:
         assert time.monotonic() < deadline, seen
-        seen += os.read(terminal, 4096).decode(errors="replace")
+        vehicle.send(sender.heartbeat())
+        time.sleep(0.1)
+        with contextlib.suppress(BlockingIOError):
+            seen += os.read(terminal, 4096).decode(errors="replace")
 
 
 def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tuple[int, int]) -> None:
@@ -52,12 +57,9 @@ def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tupl
     sender, port = Sender(1), free_port()
     options = (folder, f"udpin:127.0.0.1:{port}", "--report")
     with Command(*options, stdout=theirs, stderr=theirs) as live, UdpVehicle(port) as vehicle:
-        for _ in range(100):
-            vehicle.send(sender.heartbeat())
-            time.sleep(0.02)
-        shown(ours, "engine host")
+        introduce(vehicle, sender, ours, "engine host")
         termios.tcflow(theirs, termios.TCOOFF)  # Ctrl-S
-        vehicle.play(flight(sender, 24.0), speed=4.0)
+        vehicle.play(flight(sender, 32.0), speed=4.0)
         assert live.running
         kinds = [m.get_type() for m in vehicle.received]
         assert kinds.count("DEBUG_FLOAT_ARRAY") > 80 and kinds.count("HEARTBEAT") >= 5
@@ -68,11 +70,9 @@ def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tupl
 def test_a_paused_terminal_does_not_stop_a_recording(tmp_path: Path, terminal: tuple[int, int]) -> None:
     ours, theirs = terminal
     sender, port = Sender(1), free_port()
-    options = (f"udpin:127.0.0.1:{port}", "--out", tmp_path / "a.tlog", "--seconds", "4")
+    options = (f"udpin:127.0.0.1:{port}", "--out", tmp_path / "a.tlog", "--seconds", "8")
     with Command(*options, command="record", stdout=theirs, stderr=theirs) as record, UdpVehicle(port) as vehicle:
-        time.sleep(1.0)
-        vehicle.send(sender.heartbeat())
-        shown(ours, "Hz")
+        introduce(vehicle, sender, ours, "Hz")
         termios.tcflow(theirs, termios.TCOOFF)
         vehicle.play(flight(sender, 6.0), speed=1.0)
         time.sleep(3.0)
