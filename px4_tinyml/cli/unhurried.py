@@ -29,7 +29,6 @@ class Unhurried(io.TextIOBase):
         self._line = ""
         self._lock = threading.Lock()
         self._waiting: queue.Queue[bytes] = queue.Queue(WAITING_LINES)
-        self._unwritten = 0
         self._ending = False
         self._thread = threading.Thread(target=self._work, name="output", daemon=True)
         self._thread.start()
@@ -37,7 +36,7 @@ class Unhurried(io.TextIOBase):
     @property
     def idle(self) -> bool:
         """Whether all of it has been taken."""
-        return not self._unwritten
+        return not self._waiting.unfinished_tasks
 
     def isatty(self) -> bool:
         return self._terminal
@@ -59,7 +58,6 @@ class Unhurried(io.TextIOBase):
             if line and not self.gone:
                 try:
                     self._waiting.put_nowait(line.encode(self._encoding, "backslashreplace"))
-                    self._unwritten += 1
                 except queue.Full:
                     self.dropped += 1
 
@@ -80,8 +78,7 @@ class Unhurried(io.TextIOBase):
                     select.select([], [self._fd], [])
                     with contextlib.suppress(BlockingIOError):
                         rest = rest[os.write(self._fd, rest) :]
-                with self._lock:
-                    self._unwritten = max(0, self._unwritten - 1)
+                self._waiting.task_done()
         except OSError:
             self.gone = True
 

@@ -126,14 +126,14 @@ def collect(
             named = rows_for(log.source, rows)
             used_rows.update(row.line for row in named)
             spans = spans_for(log, named)
-            flight = prepare(log, spec, spans, key)
-            if not (flight.windows.y >= 0).any():
-                result.unusable.append({"source": log.source, "why": _why_nothing(flight, spec)})
-                continue
-            result.flights.append(flight)
-            as_sent = thinned(log, thinned_hz) if thinned_hz else None
-            if as_sent:
-                result.flights.append(prepare(as_sent, spec, spans, key))
+            for recording in (log, thinned(log, thinned_hz) if thinned_hz else None):
+                if recording is None:
+                    continue
+                flight = prepare(recording, spec, spans, key)
+                if (flight.windows.y >= 0).any():
+                    result.flights.append(flight)
+                else:
+                    result.unusable.append({"source": recording.source, "why": _why_nothing(flight, spec)})
     unused = [row for row in rows if row.line not in used_rows]
     if unused:
         raise DatasetError(

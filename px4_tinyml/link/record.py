@@ -110,7 +110,7 @@ class _TlogAppender(Appender):
         if last or time.monotonic() >= self._due:
             try:
                 self._write_sidecar(last)
-            except Exception as error:  # whatever it is: the .tlog is worth more
+            except Exception as error:  # the facts in it are other threads': whatever happens, the .tlog is worth more
                 if not self._told:
                     self._told = True
                     log.warning("%s cannot be written (%s); the recording goes on", self.sidecar, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -101,19 +102,20 @@ def test_a_reader_that_leaves(folder: Path, report: bool) -> None:
     assert not any("Traceback" in line or "BrokenPipe" in line for line in live.err)
 
 
-def test_an_output_that_does_not_wait(folder: Path) -> None:
-    """A pipe set to O_NONBLOCK by whoever made it: all lines come, whole."""
+def test_an_output_that_does_not_wait(folder: Path, tmp_path: Path) -> None:
+    """A pipe set to O_NONBLOCK by whoever made it, full before anybody reads: all lines come, whole."""
     sender, port = Sender(1), free_port()
     out, into = os.pipe()
     os.set_blocking(into, False)
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
     with Command(folder, f"udpin:127.0.0.1:{port}", "--json", stdout=into) as live, UdpVehicle(port) as vehicle:
         os.close(into)
         vehicle.introduce([sender.heartbeat()], live, "engine host")
-        with subprocess.Popen(["cat"], stdin=out, stdout=subprocess.PIPE, text=True) as reader:
+        vehicle.play(flight(sender, 24.0), speed=4.0)
+        with (tmp_path / "lines").open("wb") as into_file, subprocess.Popen(["cat"], stdin=out, stdout=into_file):
             os.close(out)
-            vehicle.play(flight(sender, 24.0), speed=4.0)
             live.interrupt()
             assert live.end() == 0
-            lines = [json.loads(line) for line in reader.communicate()[0].splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
     assert [line["type"] for line in (lines[0], lines[-1])] == ["start", "end"]
     assert sum(line["type"] == "decision" for line in lines) > 80

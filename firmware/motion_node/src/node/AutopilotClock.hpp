@@ -3,8 +3,8 @@
 // What time it is on the autopilot (µs since its boot), from TIMESYNC, or roughly from SYSTEM_TIME.
 //
 // A TIMESYNC answer tells the difference of the clocks to within half its round trip. Of the last eight the one with
-// the shortest trip counts, unless clocks may have drifted further apart since then. An answer that cannot be true beside it, twice in a row, means that the other clock was
-// set anew: the autopilot restarted.
+// the shortest trip counts, unless clocks may have drifted further apart since then. An answer that cannot be true
+// beside it, twice in a row, means that the other clock was set anew: the autopilot restarted.
 
 #pragma once
 

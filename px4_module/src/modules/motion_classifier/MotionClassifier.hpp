@@ -178,12 +178,12 @@ private:
 	motion::Decision _decision{}; ///< the last one, if there is any
 	bool _has_decision{false};
 
-	unsigned _last_generation{0};
 	uint64_t _baro_changed_us{0}; ///< 0: never
 	uint32_t _baro_device_id{0};
 	uint8_t _baro_calibration_count{0};
-	bool _has_baro{false};
+	bool _has_baro{false}; ///< the last message is known
 
+	unsigned _last_generation{0};
 	bool _in_sequence{false}; ///< the last sample is known, the next one must follow it
 	bool _enabled{false};
 
