@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False))
         return 0
-    print_metrics(metrics)
+    print_metrics(metrics, args.part)
     print(f"\n{'flight':44}{'windows':>9}{'float':>8}{'int8':>8}{'baseline':>10}   accuracy")
     for source, flight in metrics["int8"]["by_flight"].items():
         each = [metrics[m]["by_flight"][source]["accuracy"] for m in ("float", "int8", "baseline")]

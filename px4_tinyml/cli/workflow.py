@@ -67,7 +67,7 @@ def _gate(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
     try:
         check_quantization(metrics)
     except ParityError:
-        print_metrics(metrics)
+        print_metrics(metrics, "all")
         raise
     return {
         "windows": metrics["int8"]["windows"],
@@ -82,19 +82,21 @@ def evaluate_part(bundle: ModelBundle, dataset: Dataset, parts: Sequence[str]) -
     return evaluate(bundle, dataset.windows(parts), sources, dataset.windows(parts, between=True))
 
 
-def print_metrics(metrics: Mapping[str, Any]) -> None:
-    """Macro-F1 with its interval and F1 by class, one line a model."""
+def print_metrics(metrics: Mapping[str, Any], part: str = "test") -> None:
+    """Macro-F1 with its interval and F1 by class, one line a model. part: of the data set, as `evaluate` calls it."""
     labels = metrics["labels"]
     flights = len(metrics["int8"]["by_flight"])
+    missing = {"all": "no windows", "train": "no training windows"}.get(part, f"no {part} windows")
+    wide = max(12, len(missing) + 2) if None in metrics["int8"]["f1"].values() else 12
     print(
         f"{f'{flights} flights' if flights > 1 else 'one flight':10}{'macro-F1':>10}{'interval':>16}{'accuracy':>10}"
-        + "".join(f"{n:>12}" for n in labels)
+        + "".join(f"{n:>{wide}}" for n in labels)
     )
     for name in ("float", "int8", "baseline"):
         m = metrics[name]
         low, high = m["macro_f1_interval"]
         interval = f"{low:.3f}…{high:.3f}" if flights > 1 else "none"  # drawing one flight again tells nothing
-        f1 = "".join(f"{'-' if m['f1'][n] is None else format(m['f1'][n], '.3f'):>12}" for n in labels)
+        f1 = "".join(f"{missing if m['f1'][n] is None else format(m['f1'][n], '.3f'):>{wide}}" for n in labels)
         print(f"{name:10}{m['macro_f1']:10.4f}{interval:>16}{m['accuracy']:10.4f}{f1}")
     if "between" in metrics:
         calls = ", ".join(f"{n} {c}" for c, n in metrics["between"].items())

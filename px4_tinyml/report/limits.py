@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.convert.evaluate import int8_outputs
@@ -121,14 +122,10 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> list[Limit]:
     physics = "A steady climb has no mean acceleration: an IMU alone cannot tell it from level flight."
     if not spec.uses_baro:
         matrix = np.array(bundle.manifest["metrics"]["int8"]["confusion"], np.int64)
-        level = labels.index("level")
-        missed, total = int(matrix[vertical, level].sum()), int(matrix[vertical].sum())
-        invented, flat = int(matrix[level, vertical].sum()), int(matrix[level].sum())
         return [
             Limit(
                 "No barometer among the inputs",
-                f"{physics} This spec has no altitude channel: {percent(missed, total)} of the climb and descend "
-                f"windows are called level, {percent(invented, flat)} of the level ones climb or descend. "
+                f"{physics} This spec has no altitude channel: {_confused(matrix, vertical, labels.index('level'))}. "
                 "What is left is told from starts, stops and the downwash of a descent.",
             )
         ]
@@ -145,6 +142,17 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> list[Limit]:
             f"{score(without)} instead of {score(bundle.manifest['metrics']['int8']['macro_f1'])}.",
         )
     ]
+
+
+def _confused(matrix: NDArray[np.int64], vertical: list[int], level: int) -> str:
+    """How often vertical motion is called level, and the other way round."""
+    missed, total = int(matrix[vertical, level].sum()), int(matrix[vertical].sum())
+    invented, flat = int(matrix[level, vertical].sum()), int(matrix[level].sum())
+    climbs = f"{percent(missed, total)} of the climb and descend windows are called level"
+    levels = f"{percent(invented, flat)} of the level ones climb or descend"
+    return ", ".join(
+        (climbs if total else "there are no test windows of climb and descend", levels if flat else "none of level")
+    )
 
 
 def _turbulence(metrics: Mapping[str, Any], dataset: Dataset, spec: PipelineSpec) -> list[Limit]:

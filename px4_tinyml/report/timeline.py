@@ -104,8 +104,8 @@ def _slot_means(
 
 
 def choose_flights(flights: list[dict[str, Any]], accuracy: dict[str, float]) -> list[int]:
-    """Positions of up to two test flights: the one with the most labels, and the one the network reads worst."""
-    test = [i for i, flight in enumerate(flights) if flight["part"] == "test"]
+    """Positions of up to two test flights with labels: the one with the most, and the one the network reads worst."""
+    test = [i for i, flight in enumerate(flights) if flight["part"] == "test" and flight["source"] in accuracy]
     if not test:
         return []
 
@@ -114,5 +114,5 @@ def choose_flights(flights: list[dict[str, Any]], accuracy: dict[str, float]) ->
         return sum(n > 0 for n in labels.values()), labels.get(TURBULENCE_LABEL, 0) > 0, sum(labels.values())
 
     richest = max(test, key=richness)
-    worst = min(test, key=lambda i: accuracy.get(flights[i]["source"], 1.0))
+    worst = min(test, key=lambda i: accuracy[flights[i]["source"]])
     return [richest] if worst == richest else [richest, worst]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 NARROW_SPACE = "\u202f"
 NOTHING = "–"
+NO_WINDOWS = "no test windows"
 
 
 def count(value: int) -> str:
@@ -14,8 +15,8 @@ def count(value: int) -> str:
 
 
 def score(value: float | None) -> str:
-    """0.962; a dash for a class that cannot be scored."""
-    return NOTHING if value is None else f"{value:.3f}"
+    """0.962; words for a class that cannot be scored."""
+    return NO_WINDOWS if value is None else f"{value:.3f}"
 
 
 def percent(part: float, whole: float = 1.0) -> str:

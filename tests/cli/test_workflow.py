@@ -9,6 +9,7 @@ import json
 import numpy as np
 from cli_workshop import Workshop
 
+from px4_tinyml.cli.workflow import evaluate_part, print_metrics
 from px4_tinyml.convert import evaluate, quantize
 from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.dataset.split import PARTS
@@ -56,6 +57,24 @@ def test_evaluate(run, workshop: Workshop) -> None:
         flights = found[model]["by_flight"]
         assert len(flights) == windows == sum(f["windows"] for f in flights.values())
     assert found["spec_hash"] == ModelBundle.load(workshop.bundle).spec.hash
+
+
+def test_a_label_without_windows_has_words_for_a_score(workshop: Workshop, capsys) -> None:
+    metrics = evaluate_part(ModelBundle.load(workshop.bundle), Dataset.load(workshop.dataset), PARTS)
+    print_metrics(metrics, "all")
+    assert "windows" not in capsys.readouterr().out.replace("between", "")
+    for model in ("float", "int8", "baseline"):
+        metrics[model]["f1"]["hori"] = None
+    for part, words in (
+        ("test", "no test windows"),
+        ("validation", "no validation windows"),
+        ("train", "no training windows"),
+        ("all", "no windows"),
+    ):
+        print_metrics(metrics, part)
+        head, *rows = capsys.readouterr().out.splitlines()
+        assert [words in row for row in rows] == [True] * 3
+        assert {len(row) for row in rows} == {len(head)}
 
 
 def test_classify_and_replay(run, workshop: Workshop) -> None:

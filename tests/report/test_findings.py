@@ -14,6 +14,7 @@ from px4_tinyml.report import view
 from px4_tinyml.report.findings import commonest_error, gain_over_baseline
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
+from px4_tinyml.report.words import NOTHING
 from px4_tinyml.spec import DecisionSpec
 from px4_tinyml.train.metrics import summarize
 
@@ -98,6 +99,43 @@ def test_an_imu_alone_shows_what_it_confuses(trained: tuple[ModelBundle, Dataset
     matrix = np.array(bundle.manifest["metrics"]["int8"]["confusion"])
     assert f"{100 * matrix[1:3, 0].sum() / matrix[1:3].sum():.1f}\u202f% of the climb and descend" in text
     assert f"{100 * matrix[0, 1:3].sum() / matrix[0].sum():.1f}\u202f% of the level" in text
+
+
+def without_truth(metrics: dict[str, Any], *labels: int) -> dict[str, Any]:
+    """The same metrics had no window been labelled one of these."""
+    changed = dict(metrics)
+    for model in ("float", "int8", "baseline"):
+        matrix = np.array(metrics[model]["confusion"])
+        matrix[list(labels)] = 0
+        f1 = {name: None if i in labels else value for i, (name, value) in enumerate(metrics[model]["f1"].items())}
+        changed[model] = {**metrics[model], "confusion": matrix.tolist(), "f1": f1}
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ((1, 2), "no test windows of climb and descend, "),
+        ((0,), " windows are called level, none of level."),
+        ((0, 1, 2), ": there are no test windows of climb and descend, none of level."),
+    ],
+)
+def test_an_imu_alone_without_windows_to_confuse(
+    missing: tuple[int, ...], words: str, trained: tuple[ModelBundle, Dataset]
+) -> None:
+    bundle, dataset = trained
+    changed = bundle.with_manifest(metrics=without_truth(bundle.manifest["metrics"], *missing))
+    text = limits(changed, dataset)["No barometer among the inputs"]
+    assert words in text and NOTHING not in text
+
+
+def test_a_label_without_test_windows_has_words_for_a_score(trained: tuple[ModelBundle, Dataset]) -> None:
+    """As in every data set of real logs: none of them has the truth of turbulence."""
+    bundle, _ = trained
+    shown = view.confusion(bundle.with_manifest(metrics=without_truth(bundle.manifest["metrics"], 3)))
+    assert [row["f1"] for row in shown["by_class"]][3] == ["no test windows"] * 3
+    assert all("no test windows" not in row["f1"] for row in shown["by_class"][:3])
+    assert [matrix["rows"][3] for matrix in shown["matrices"]] == [None] * 3
 
 
 def test_limits_follow_the_data(trained: tuple[ModelBundle, Dataset]) -> None:

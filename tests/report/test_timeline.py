@@ -112,3 +112,9 @@ def test_the_richest_and_the_worst_flight_are_chosen() -> None:
     assert choose_flights(flights, {"calm": 0.9, "gusty": 0.8, "bad": 0.1}) == [2, 3]
     assert choose_flights(flights, {"calm": 0.9, "gusty": 0.1, "bad": 0.8}) == [2]
     assert choose_flights(flights[:1], {}) == []
+
+
+def test_a_flight_without_a_labelled_window_is_not_chosen() -> None:
+    """All its windows lie between calm and turbulent: it has no accuracy."""
+    flights = [{"source": source, "part": "test", "labels": {"level": n}} for source, n in (("open", 0), ("calm", 9))]
+    assert choose_flights(flights, {"calm": 1.0}) == [1]
