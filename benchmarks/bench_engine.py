@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
+from px4_tinyml.bench.cost_table import table
 from px4_tinyml.bench.document import row
 from px4_tinyml.bench.measure import subject
-from px4_tinyml.bench.table import table
 from px4_tinyml.cli.bench import costs_of
-from px4_tinyml.generate.build import run_tool
-from px4_tinyml.generate.cortex_m import COMPILER, CPUS, tool
-from px4_tinyml.replay.cortex_m import EMULATOR
+from px4_tinyml.emit.toolchain import run_tool
+from px4_tinyml.targets.cortex_m.generate import COMPILER, CPUS, tool
+from px4_tinyml.targets.cortex_m.run import EMULATOR
 
 HERE = Path(__file__).resolve().parent
 MODELS = ("dense", "conv")

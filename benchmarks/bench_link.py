@@ -36,7 +36,7 @@ def live(url: str, folder: Path, seconds: float) -> dict[str, float]:
 
 
 def _record(url: str, folder: Path, seconds: float, gather_s: float) -> dict[str, float]:
-    from px4_tinyml.link.record import Recorder
+    from px4_tinyml.link.recorder import Recorder
     from px4_tinyml.link.streams import Fleet
 
     with Link(url, gather_s=gather_s) as link, Recorder(folder / f"{gather_s}.tlog") as recorder:

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.companion import Companion, open_pipeline
 from px4_tinyml.classify.keep import UncertainKeeper
 from px4_tinyml.classify.mavlink_report import MavlinkReport
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.link.frames import Frame
+from px4_tinyml.mavlink.framer import Frame
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "px4_tinyml" / "pretrained"
 MOST_CPU_SHARE, MOST_P99_MS, MOST_GROWTH_MB = 0.03, 10.0, 2.0

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from timing import fastest_s
 
-from px4_tinyml.collect import read_log
-from px4_tinyml.collect.mavlink_stream import STREAM_MESSAGES
-from px4_tinyml.collect.tlog import VELOCITY_MESSAGES
-from px4_tinyml.collect.tlog_file import TlogFile
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.tlog.read_tlog import VELOCITY_MESSAGES
+from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.mavlink.samples import STREAM_MESSAGES
 
 WANTED = (*STREAM_MESSAGES, *VELOCITY_MESSAGES, "EXTENDED_SYS_STATE", "STATUSTEXT", "AUTOPILOT_VERSION")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from timing import fastest_s
 
-from px4_tinyml.collect import read_log
-from px4_tinyml.collect.ulog_file import UlogFile
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.ulog.ulog_file import UlogFile
 
 TOPICS = [
     "sensor_combined", "vehicle_air_data", "vehicle_local_position", "vehicle_land_detected", "vehicle_status",

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.bench.measure import measure, subject
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.generate import reference, wheel_arena_bytes
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.generate.px4 import generate_px4
-from px4_tinyml.paths import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
+from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
+from px4_tinyml.targets.px4.generate import generate_px4
 
 CPU = "cortex-m4"
 PER_FLIGHT = ("by_flight", "flights")

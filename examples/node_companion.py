@@ -22,17 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import ARRAY_ID
-from px4_tinyml.collect import read_log
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset.preprocess import feed
+from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock
-from px4_tinyml.paths import pretrained_bundle
-from px4_tinyml.replay.node import NODE_COMPONENT, build_node, clock_shift_us
-from px4_tinyml.sitl.node.emulator import PTY_NOTICED_S, EmulatedNode
-from px4_tinyml.sitl.node.records import Records, sample_records
+from px4_tinyml.logs import read_log
+from px4_tinyml.signal.windows import feed
+from px4_tinyml.targets.arduino.emulator.emulator import PTY_NOTICED_S, EmulatedNode
+from px4_tinyml.targets.arduino.emulator.records import Records, sample_records
+from px4_tinyml.targets.arduino.run import NODE_COMPONENT, build_node, clock_shift_us
 
 BAUD = 57600
 
@@ -103,9 +103,9 @@ def serve(node: EmulatedNode, thread: threading.Thread) -> int:
 
 def with_px4(build: Path, node: EmulatedNode, records: Records, bundle: ModelBundle, speed: float) -> int:
     """PX4 at rest, its own classifier idle, the node on a serial port of it."""
-    from px4_tinyml.sitl.px4.play import Px4Session
-    from px4_tinyml.sitl.px4.player import Stream, StreamSource
-    from px4_tinyml.sitl.px4.process import GCS_PORT, Px4Build
+    from px4_tinyml_sitl.px4.play_log import Px4Session
+    from px4_tinyml_sitl.px4.player import Stream, StreamSource
+    from px4_tinyml_sitl.px4.px4_process import GCS_PORT, Px4Build
 
     rest = Stream(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
     with Px4Session(Px4Build.open(build), StreamSource(rest, 0), 1, 1.0) as session:

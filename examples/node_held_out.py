@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.classify.pipeline import Classifier
-from px4_tinyml.collect import read_log
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset.preprocess import Feed, feed
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import Px4TinymlError
+from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.logs import read_log
 from px4_tinyml.replay.compare import compare
-from px4_tinyml.replay.node import build_node, run_node
-from px4_tinyml.types import FlightLog
+from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.targets.arduino.run import build_node, run_node
 from px4_tinyml.units import US_PER_S
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from px4_tinyml.emit.toolchain import compiler
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.build import compiler
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE))

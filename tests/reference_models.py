@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.classify.golden import make_golden
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset.preprocess import Feed
-from px4_tinyml.spec import PRESETS, DecisionSpec, PipelineSpec
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.signal.golden import make_golden
+from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
+from px4_tinyml.signal.windows import Feed
 
 MODELS = Path(__file__).resolve().parents[1] / "benchmarks" / "models"
 _SCALES: dict[str, Any] = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}

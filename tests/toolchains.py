@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from px4_tinyml.generate.cortex_m import COMPILER, PACKAGES
-from px4_tinyml.replay.cortex_m import EMULATOR
+from px4_tinyml.targets.cortex_m.generate import COMPILER, PACKAGES
+from px4_tinyml.targets.cortex_m.run import EMULATOR
 
 PACKAGE_OF = {
     "arduino-builder": "arduino-builder arduino-core-avr", "avr-g++": "gcc-avr avr-libc", "clang++": "clang",

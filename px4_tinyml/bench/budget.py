@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from px4_tinyml.bench.cost import Cost
+from px4_tinyml.bench.cost_table import layer_table
 from px4_tinyml.bench.measure import Subject, measure
-from px4_tinyml.bench.table import layer_table
 from px4_tinyml.errors import ParityError
 
 KIB = 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.build import run_tool
 
 
 @dataclass(frozen=True)

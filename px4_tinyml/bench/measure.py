@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.bench.cost import Cost, Layer
-from px4_tinyml.bench.counting import infer
-from px4_tinyml.bench.cycles import estimate
 from px4_tinyml.bench.footprint import footprint
-from px4_tinyml.bench.host import build_host_bench, count_on_host, infer_on_host
-from px4_tinyml.bench.path import path_cost, rates
-from px4_tinyml.bench.programs import Code, build_bench, compiled_code
-from px4_tinyml.classify.golden import read_golden
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.graph import Graph, Operator, Tensor
-from px4_tinyml.convert.interpreter import Int8Interpreter
-from px4_tinyml.convert.lower import lower
-from px4_tinyml.convert.plan import plan_memory
-from px4_tinyml.convert.tflite_model import read_model
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.compiler.graph import Graph, Operator, Tensor
+from px4_tinyml.compiler.interpreter import Int8Interpreter
+from px4_tinyml.compiler.lower import lower
+from px4_tinyml.compiler.plan import plan_memory
+from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, ParityError, SpecError, ToolchainError
-from px4_tinyml.generate.cortex_m import CPUS, tool
-from px4_tinyml.generate.spec_header import check_model
-from px4_tinyml.paths import bundle_folder
-from px4_tinyml.spec import PRESETS, PipelineSpec
-from px4_tinyml.types import I8
+from px4_tinyml.flight_log import I8
+from px4_tinyml.signal.golden import read_golden
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml.targets.cortex_m.bench import Code, build_bench, compiled_code
+from px4_tinyml.targets.cortex_m.counting import infer
+from px4_tinyml.targets.cortex_m.cycles import estimate
+from px4_tinyml.targets.cortex_m.generate import CPUS, tool
+from px4_tinyml.targets.cortex_m.path_cost import path_cost, rates
+from px4_tinyml.targets.host.bench import build_host_bench, count_on_host, infer_on_host
+from px4_tinyml.targets.spec_header import check_model
 
 HOST = "host"
 TARGETS = (HOST, *CPUS)

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from px4_tinyml.classify.host_library import HostPipeline
-from px4_tinyml.classify.streaming import Decided, PythonPipeline, StreamPipeline
-from px4_tinyml.collect.mavlink_stream import Framed, MavlinkStream, StreamCounts
-from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.mavlink.samples import Framed, MavlinkStream, StreamCounts
+from px4_tinyml.signal.streaming import Decided, PythonPipeline, StreamPipeline
+from px4_tinyml.targets.host.library import HostPipeline
 
 log = logging.getLogger(__name__)
 

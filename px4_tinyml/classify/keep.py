@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.classify.decision import ONE_Q16, Flag
-from px4_tinyml.collect.mavlink_stream import Framed, MavlinkStream, payload_values
 from px4_tinyml.errors import LogError
-from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.mavlink.samples import Framed, MavlinkStream, payload_values
+from px4_tinyml.signal.decision import ONE_Q16, Flag
+from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.classify.decision import ONE_Q16, UNCERTAIN
-from px4_tinyml.classify.streaming import Decided
-from px4_tinyml.spec import MAX_LABELS, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.decision import ONE_Q16, UNCERTAIN
+from px4_tinyml.signal.spec import MAX_LABELS, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.streaming import Decided
 from px4_tinyml.units import US_PER_S
 
 NAME = b"MOTION"

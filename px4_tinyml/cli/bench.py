@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.bench.cost import Cost
+from px4_tinyml.bench.cost_table import layer_table, path_table, table
 from px4_tinyml.bench.document import document
 from px4_tinyml.bench.measure import COMPILED, TARGETS, Subject, measure, subject
 from px4_tinyml.bench.recorded import RECORDED
-from px4_tinyml.bench.table import layer_table, path_table, table
-from px4_tinyml.bench.tflm import measure_tflm
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.generate.tflm import DIR_VARIABLE, LIB_VARIABLE
+from px4_tinyml.targets.tflm.bench import measure_tflm
+from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, LIB_VARIABLE
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.classify.decision import ONE_Q16
-from px4_tinyml.classify.pipeline import Classification, Classifier
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset.preprocess import feed
-from px4_tinyml.dataset.thin import ADVICE, is_thinned
 from px4_tinyml.errors import LogError, SpecError
-from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.decimate import ADVICE, is_thinned
+from px4_tinyml.signal.decision import ONE_Q16
+from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import feed
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def classify_logs(
     bundle: ModelBundle, logs: Sequence[str], columns: Path | None, unusable: list[dict[str, str]]
 ) -> Iterator[tuple[str, Classification]]:
     """(source, classification) log by log, with a line to stderr about each; bad ones go to `unusable`."""
-    from px4_tinyml.collect import find_logs, read_log
+    from px4_tinyml.logs import find_logs, read_log
 
     classifier = Classifier.of(bundle.spec, bundle.model)
     for path in find_logs(logs):

@@ -9,7 +9,7 @@ from typing import Any
 
 from px4_tinyml.dataset.spans import file_and_part
 from px4_tinyml.errors import SpecError
-from px4_tinyml.spec import PRESETS, PipelineSpec, load_spec
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,9 +40,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the data set and say what is in it."""
-    from px4_tinyml.collect import find_logs
     from px4_tinyml.dataset.build import build, check_out, collect
     from px4_tinyml.dataset.spans import read_spans
+    from px4_tinyml.logs import find_logs
 
     spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
     if spec.fitted:

@@ -28,22 +28,22 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the steps, saying what each one found."""
+    from px4_tinyml.bundle import REPORT_FILE, ModelBundle
     from px4_tinyml.cli.dataset import print_summary
     from px4_tinyml.cli.generate import reference, wheel_arena_bytes
     from px4_tinyml.cli.replay import as_json, print_table
-    from px4_tinyml.cli.workflow import print_metrics, train_bundle
-    from px4_tinyml.collect import read_log
-    from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
     from px4_tinyml.dataset.build import build, check_out, collect
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.errors import ParityError
-    from px4_tinyml.generate.host import generate_host
-    from px4_tinyml.generate.px4 import generate_px4
-    from px4_tinyml.replay.replay import Replay
+    from px4_tinyml.logs import read_log
+    from px4_tinyml.replay.run_all import Replay
     from px4_tinyml.report import write_report
-    from px4_tinyml.sitl import fly
-    from px4_tinyml.spec import PRESETS
-    from px4_tinyml.train.fit import TrainOptions
+    from px4_tinyml.signal.spec import PRESETS
+    from px4_tinyml.targets.host.generate import generate_host
+    from px4_tinyml.targets.px4.generate import generate_px4
+    from px4_tinyml.training.fit import TrainOptions
+    from px4_tinyml.training.workflow import print_metrics, train_bundle
+    from px4_tinyml_sitl import fly
 
     begin, out = time.monotonic(), args.out
     check_out(out / "dataset")

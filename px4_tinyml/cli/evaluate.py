@@ -25,11 +25,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from px4_tinyml.cli.workflow import evaluate_part, print_metrics
-    from px4_tinyml.convert.bundle import ModelBundle
-    from px4_tinyml.convert.evaluate import check_same_signal_path
+    from px4_tinyml.bundle import ModelBundle
     from px4_tinyml.dataset.split import PARTS
     from px4_tinyml.dataset.store import Dataset
+    from px4_tinyml.training.evaluation import check_same_signal_path
+    from px4_tinyml.training.workflow import evaluate_part, print_metrics
 
     bundle, dataset = ModelBundle.load(args.bundle), Dataset.load(args.dataset)
     check_same_signal_path(bundle, dataset.spec)

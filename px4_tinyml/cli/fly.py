@@ -11,9 +11,9 @@ from px4_tinyml.errors import SpecError
 
 def add_parser(subparsers: Any) -> None:
     """Add `fly` to the command line."""
-    from px4_tinyml.sitl.airframes import airframes
-    from px4_tinyml.sitl.missions import DEFAULT_MISSION, MISSIONS
-    from px4_tinyml.sitl.vehicle.options import add_serve_options
+    from px4_tinyml_sitl.airframes import airframes
+    from px4_tinyml_sitl.missions import DEFAULT_MISSION, MISSIONS
+    from px4_tinyml_sitl.vehicle.options import add_serve_options
 
     missions = "\n".join(f"  {name:8} {what}" for name, (what, _) in MISSIONS.items())
     parser = subparsers.add_parser(
@@ -49,12 +49,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fly and print the paths; with --serve, be a vehicle on a link."""
     if args.serve:
-        from px4_tinyml.sitl.vehicle.serve import serve
+        from px4_tinyml_sitl.vehicle.serve import serve
 
         return serve(args)
     if args.out is None:
         raise SpecError("--out DIR (where the logs go) or --serve URL expected")
-    from px4_tinyml.sitl import fly
+    from px4_tinyml_sitl import fly
 
     paths = fly(
         args.out, args.flights, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.classify.pipeline import Classifier
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
-from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import SpecError
-from px4_tinyml.generate.arduino import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
-from px4_tinyml.generate.boards import BOARDS, Board, board
-from px4_tinyml.generate.cortex_m import generate_cortex_m
-from px4_tinyml.generate.golden_vectors import Decide
-from px4_tinyml.generate.host import generate_host
-from px4_tinyml.generate.px4 import generate_px4
-from px4_tinyml.generate.tflm import Arena, TflmTree
+from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
+from px4_tinyml.targets.boards import BOARDS, Board, board
+from px4_tinyml.targets.cortex_m.generate import generate_cortex_m
+from px4_tinyml.targets.host.generate import generate_host
+from px4_tinyml.targets.px4.generate import generate_px4
+from px4_tinyml.targets.px4.golden_vectors import Decide
+from px4_tinyml.targets.tflm.generate import Arena, TflmTree
 
 GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
 TARGETS = ("arduino", "cortex-m", "host", "px4")
@@ -95,7 +95,7 @@ def reference(bundle: ModelBundle) -> Decide:
 
 def wheel_arena_bytes(bundle: ModelBundle) -> int:
     """Arena the tflite-micro wheel uses: what `train` wrote down, else measured now."""
-    from px4_tinyml.convert.tflm import TflmInterpreter
+    from px4_tinyml.compiler.oracle import TflmInterpreter
 
     known = bundle.manifest.get("memory", {}).get("tflm_arena_bytes")
     return int(known or TflmInterpreter(bundle.model).arena_bytes())
@@ -103,8 +103,8 @@ def wheel_arena_bytes(bundle: ModelBundle) -> int:
 
 def _arena(bundle: ModelBundle, target: str) -> Arena:
     """Measured where TFLite Micro is at hand for the target, else estimated from what `train` measured here."""
-    from px4_tinyml.bench.tflm import measured_arena
-    from px4_tinyml.convert.tflite_model import read_model
+    from px4_tinyml.compiler.reader import read_model
+    from px4_tinyml.targets.tflm.bench import measured_arena
 
     # Both emulated processors have the same pointers and kernels.
     built_for = "cortex-m4" if target in ("cortex-m", "arduino") else target
@@ -118,7 +118,7 @@ def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -
     """One line about what it takes; raises ParityError when that is too much. A limit given outdoes the board's."""
     from px4_tinyml.bench.budget import Budget, check_budget
     from px4_tinyml.bench.measure import measure, subject
-    from px4_tinyml.bench.tflm import measure_tflm
+    from px4_tinyml.targets.tflm.bench import measure_tflm
 
     budget = Budget()
     if device:

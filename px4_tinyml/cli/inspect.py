@@ -26,10 +26,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Describe every file; the unusable ones also get one line each on stderr."""
-    from px4_tinyml.collect import find_logs
-    from px4_tinyml.collect.describe import describe_file, render
-    from px4_tinyml.collect.mapped_csv import load_column_map
     from px4_tinyml.errors import LogError
+    from px4_tinyml.logs import find_logs
+    from px4_tinyml.logs.csv.mapped_csv import load_column_map
+    from px4_tinyml.logs.describe import describe_file, render
 
     if args.columns is not None:
         load_column_map(args.columns)  # a bad map is a usage error, before anything is shown

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.cli.unhurried import unhurried
-from px4_tinyml.dataset.thin import ADVICE, is_thinned
 from px4_tinyml.errors import LogError, SpecError
+from px4_tinyml.signal.decimate import ADVICE, is_thinned
 
 if TYPE_CHECKING:
-    from px4_tinyml.classify.streaming import Decided, StreamPipeline
-    from px4_tinyml.convert.bundle import ModelBundle
+    from px4_tinyml.bundle import ModelBundle
     from px4_tinyml.link.connection import Frame, Link
-    from px4_tinyml.link.record import Recorder
+    from px4_tinyml.link.recorder import Recorder
     from px4_tinyml.link.vehicle import Vehicle
+    from px4_tinyml.signal.streaming import Decided, StreamPipeline
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Classify until the time is up or somebody says stop; 1 when something that was asked for could not be done."""
+    from px4_tinyml.bundle import ModelBundle
     from px4_tinyml.classify.companion import open_pipeline
     from px4_tinyml.cli.record import stop_requests
-    from px4_tinyml.convert.bundle import ModelBundle
     from px4_tinyml.link.connection import Link
-    from px4_tinyml.link.signing import SigningKey
     from px4_tinyml.link.vehicle import choose
+    from px4_tinyml.mavlink.signing import SigningKey
 
     _check(args)
     key = SigningKey.read(args.signing_key) if args.signing_key else None
@@ -175,7 +175,7 @@ class Live:
 
     def _record(self, frames: list[Frame]) -> None:
         """To the disk; when that fails the classifier goes on."""
-        from px4_tinyml.link.record import Recorder, new_recording
+        from px4_tinyml.link.recorder import Recorder, new_recording
 
         if self._args.record is None:
             return

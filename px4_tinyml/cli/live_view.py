@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.classify.decision import ONE_Q16, UNCERTAIN
-from px4_tinyml.classify.streaming import Decided
 from px4_tinyml.cli.unhurried import draw
-from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.signal.decision import ONE_Q16, UNCERTAIN
+from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.streaming import Decided
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from px4_tinyml.errors import LinkError, SpecError
 
 if TYPE_CHECKING:
-    from px4_tinyml.link.log_files import LogClient, LogEntry
+    from px4_tinyml.link.log_download import LogClient, LogEntry
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """List or download."""
     from px4_tinyml.link.connection import Link
-    from px4_tinyml.link.log_files import LogClient
-    from px4_tinyml.link.signing import SigningKey
+    from px4_tinyml.link.log_download import LogClient
     from px4_tinyml.link.vehicle import choose
+    from px4_tinyml.mavlink.signing import SigningKey
 
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     with Link(args.url, signing=key) as link:

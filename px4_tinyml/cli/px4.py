@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.generate.px4_check import DEFAULT_BOARD, ModuleTree, Px4Check, release_name
-from px4_tinyml.generate.px4_checkout import Checkout
-from px4_tinyml.paths import target_root
+from px4_tinyml.emit.shipped import target_root
+from px4_tinyml.targets.px4.check import DEFAULT_BOARD, ModuleTree, Px4Check, release_name
+from px4_tinyml.targets.px4.checkout import Checkout
 
 
 def add_parser(subparsers: Any) -> None:

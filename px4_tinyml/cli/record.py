@@ -18,8 +18,8 @@ from px4_tinyml.errors import SpecError
 
 if TYPE_CHECKING:
     from px4_tinyml.link.connection import Frame, Link
-    from px4_tinyml.link.record import Recorder
-    from px4_tinyml.link.ulog_stream import UlogStream
+    from px4_tinyml.link.log_stream import UlogStream
+    from px4_tinyml.link.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Record until the time is up or somebody says stop; 130 when stopped before --seconds were over."""
     from px4_tinyml.link.appender import make_folder
     from px4_tinyml.link.connection import Link
-    from px4_tinyml.link.signing import SigningKey
+    from px4_tinyml.mavlink.signing import SigningKey
 
     for name, value, low, high in (
         ("--rate", args.rate, 1, 1000), ("--system", args.system, 1, 255), ("--seconds", args.seconds, 0.1, 1e9),
@@ -145,7 +145,7 @@ class Recording:
         return args.seconds is None
 
     def _take(self, frames: list[Frame]) -> None:
-        from px4_tinyml.link.ulog_stream import UlogStream
+        from px4_tinyml.link.log_stream import UlogStream
 
         if frames and self._recorder is None:
             self._begin(frames[0].received_us)
@@ -166,7 +166,7 @@ class Recording:
 
     def _begin(self, received_us: int) -> None:
         """Open the file."""
-        from px4_tinyml.link.record import Recorder, new_recording
+        from px4_tinyml.link.recorder import Recorder, new_recording
 
         path = self._args.out
         if path.suffix != ".tlog":

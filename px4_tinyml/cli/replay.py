@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
-from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
-from px4_tinyml.replay.replay import Replay, Replayed
-from px4_tinyml.replay.targets import BY_NAME_ONLY, TARGETS
+from px4_tinyml.replay.run_all import Replay, Replayed
+from px4_tinyml.replay.runners import BY_NAME_ONLY, TARGETS
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay everything, print the table or JSON, explain the first difference."""
-    from px4_tinyml.collect import find_logs, read_log
+    from px4_tinyml.logs import find_logs, read_log
 
     replay = Replay(ModelBundle.load(args.bundle), args.targets, args.px4)
     done, unusable = [replay.golden()], []

@@ -25,11 +25,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and say how good it is."""
-    from px4_tinyml.cli.workflow import print_metrics, train_bundle
-    from px4_tinyml.convert.bundle import REPORT_FILE
+    from px4_tinyml.bundle import REPORT_FILE
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.errors import SpecError
-    from px4_tinyml.train.fit import TrainOptions
+    from px4_tinyml.training.fit import TrainOptions
+    from px4_tinyml.training.workflow import print_metrics, train_bundle
 
     if args.epochs < 1:
         raise SpecError(f"--epochs {args.epochs}: at least 1 expected")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import DatasetError, SpecError
-from px4_tinyml.spec import TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.types import I32, U64, Bool, FlightLog, LabelSpan, ReferenceSeries
+from px4_tinyml.flight_log import I32, U64, Bool, FlightLog, LabelSpan, ReferenceSeries
+from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
 
 CLIMB_ENTER_M_S = 0.5
 CLIMB_LEAVE_M_S = 0.3

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml import __version__
-from px4_tinyml.collect import read_log
-from px4_tinyml.dataset import preprocess
 from px4_tinyml.dataset.autolabel import (
     BETWEEN,
     BETWEEN_NAME,
@@ -32,11 +30,13 @@ from px4_tinyml.dataset.autolabel import (
 from px4_tinyml.dataset.spans import SpanRow, file_and_part, rows_for, spans_for
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FLIGHTS_FOLDER, FlightWindows, write_flight
-from px4_tinyml.dataset.thin import thinned
 from px4_tinyml.errors import DatasetError, LogError
+from px4_tinyml.flight_log import F32, U64, FlightLog, LabelSpan
+from px4_tinyml.logs import read_log
 from px4_tinyml.progress import progress
-from px4_tinyml.spec import PipelineSpec
-from px4_tinyml.types import F32, U64, FlightLog, LabelSpan
+from px4_tinyml.signal import windows as preprocess
+from px4_tinyml.signal.decimate import thinned
+from px4_tinyml.signal.spec import PipelineSpec
 
 
 @dataclass

@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from px4_tinyml.errors import DatasetError
-from px4_tinyml.types import FlightLog, LabelSpan
+from px4_tinyml.flight_log import FlightLog, LabelSpan
 from px4_tinyml.units import US_PER_S
 
 log = logging.getLogger(__name__)

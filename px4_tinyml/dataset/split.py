@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import DatasetError
-from px4_tinyml.types import F32
+from px4_tinyml.flight_log import F32
 
 PARTS = ("train", "validation", "test")
 SHARES = (0.6, 0.2, 0.2)

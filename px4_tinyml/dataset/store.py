@@ -18,8 +18,8 @@ import numpy as np
 
 from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
-from px4_tinyml.spec import PipelineSpec
-from px4_tinyml.types import F32, I32, U64, Bool, Windows
+from px4_tinyml.flight_log import F32, I32, U64, Bool, Windows
+from px4_tinyml.signal.spec import PipelineSpec
 
 DATASET_VERSION = 1
 DATASET_FILE = "dataset.json"

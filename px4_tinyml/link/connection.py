@@ -11,14 +11,14 @@ import time
 from types import TracebackType
 from typing import Any
 
-from px4_tinyml.collect.tlog_file import definitions
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.address import LinkAddress
-from px4_tinyml.link.frames import Frame, Framer
-from px4_tinyml.link.ports import Peer, Port, SerialPort, TcpPort, TcpServerPort, UdpPort
 from px4_tinyml.link.serial_device import SerialDevice, available
-from px4_tinyml.link.signing import SigningKey, Verdict
-from px4_tinyml.link.statistics import OUTAGE_US, LinkStatistics, SenderStatistics
+from px4_tinyml.link.transports import Peer, Port, SerialPort, TcpPort, TcpServerPort, UdpPort
+from px4_tinyml.logs.tlog.tlog_file import definitions
+from px4_tinyml.mavlink.framer import Frame, Framer
+from px4_tinyml.mavlink.signing import SigningKey, Verdict
+from px4_tinyml.mavlink.statistics import OUTAGE_US, LinkStatistics, SenderStatistics
 
 __all__ = ["Frame", "Link", "LinkStatistics"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.collect.arduino_csv import HEADER, ROWS
 from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.appender import Appender
+from px4_tinyml.logs.csv.arduino_csv import HEADER, ROWS
 
 log = logging.getLogger(__name__)
 

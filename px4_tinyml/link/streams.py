@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.collect.mavlink_stream import ARDUPILOT
-from px4_tinyml.collect.tlog_file import message_id
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.frames import Frame
-from px4_tinyml.link.statistics import SenderStatistics
 from px4_tinyml.link.vehicle import (
     ACCEPTED,
     COMMAND_ACK,
@@ -26,6 +22,10 @@ from px4_tinyml.link.vehicle import (
     Vehicle,
     autopilots,
 )
+from px4_tinyml.logs.tlog.tlog_file import message_id
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.mavlink.samples import ARDUPILOT
+from px4_tinyml.mavlink.statistics import SenderStatistics
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Streams:
     @property
     def rates(self) -> dict[str, float]:
         """Messages a second of this vehicle by name, over the last second or two."""
-        from px4_tinyml.collect.tlog_file import definitions
+        from px4_tinyml.logs.tlog.tlog_file import definitions
 
         known = definitions()
         return {known[n].msgname if n in known else f"UNKNOWN_{n}": hz for n, hz in sorted(self._measured.items())}

@@ -6,10 +6,10 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from px4_tinyml.collect.vehicles import AUTOPILOTS, mav_type_name
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.frames import Frame
+from px4_tinyml.logs.vehicle_names import AUTOPILOTS, mav_type_name
+from px4_tinyml.mavlink.framer import Frame
 
 NO_AUTOPILOT = 8
 ONBOARD_CONTROLLER = 18

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.classify.decision import DECISION_FIELDS
-from px4_tinyml.classify.pipeline import Classification
-from px4_tinyml.spec import PipelineSpec
-from px4_tinyml.types import I8, Bool
+from px4_tinyml.flight_log import I8, Bool
+from px4_tinyml.signal.classifier import Classification
+from px4_tinyml.signal.decision import DECISION_FIELDS
+from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
 

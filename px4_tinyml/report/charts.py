@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from px4_tinyml.dataset.autolabel import BETWEEN, CALM_EDR, TURBULENT_EDR
 from px4_tinyml.report.svg import SIZES, Size, colour, inline_svg, label_colours, new_figure
 from px4_tinyml.report.timeline import Timeline
-from px4_tinyml.spec import PipelineSpec
+from px4_tinyml.signal.spec import PipelineSpec
 
 F64 = NDArray[np.float64]
 

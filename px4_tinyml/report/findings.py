@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.train.metrics import BOOTSTRAP_DRAWS, macro_f1
+from px4_tinyml.training.metrics import BOOTSTRAP_DRAWS, macro_f1
 
 I64 = NDArray[np.int64]
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.evaluate import int8_outputs
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, MIXED, TURBULENT_EDR
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report.words import count, join, percent, plural, score
-from px4_tinyml.spec import ALTITUDE_CHANNEL, TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.train.metrics import confusion_matrix, macro_f1
+from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.training.evaluation import int8_outputs
+from px4_tinyml.training.metrics import confusion_matrix, macro_f1
 
 FEW_FLIGHTS = 10
 

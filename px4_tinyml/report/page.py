@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, view

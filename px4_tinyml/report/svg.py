@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.spec import MAX_LABELS
+from px4_tinyml.signal.spec import MAX_LABELS
 
 STYLE_COLOURS = ("ink", "soft", "faint", "line", "accent", "uncertain", "between")
 COLOUR_NAMES = (*STYLE_COLOURS, *(f"label-{i}" for i in range(MAX_LABELS)))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.classify.decision import ONE_Q16, decide
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.evaluate import int8_outputs
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset, FlightWindows
-from px4_tinyml.spec import TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.types import F32, I32
+from px4_tinyml.flight_log import F32, I32
+from px4_tinyml.signal.decision import ONE_Q16, decide
+from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.training.evaluation import int8_outputs
 
 F64 = NDArray[np.float64]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.evaluate import MODELS
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MIXED, SPARSE, TURBULENT_EDR
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report.findings import commonest_error, gain_over_baseline, row_shares
 from px4_tinyml.report.words import count, join, percent, plural, score, signed
-from px4_tinyml.spec import ALTITUDE_CHANNEL, PipelineSpec
+from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
+from px4_tinyml.training.evaluation import MODELS
 
 MODEL_NAMES = {"float": "float32 network", "int8": "int8 network", "baseline": "physics baseline"}
 SHORT_LIST = 12

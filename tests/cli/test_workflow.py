@@ -9,11 +9,12 @@ import json
 import numpy as np
 from cli_workshop import Workshop
 
-from px4_tinyml.cli.workflow import evaluate_part, print_metrics
-from px4_tinyml.convert import evaluate, quantize
-from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.training import evaluation as evaluate
+from px4_tinyml.training import quantize
+from px4_tinyml.training.workflow import evaluate_part, print_metrics
 
 
 def test_training_learnt_the_gestures(workshop: Workshop) -> None:

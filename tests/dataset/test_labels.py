@@ -13,8 +13,8 @@ from px4_tinyml.dataset.build import Collected, build, prepare, unique_names
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError
-from px4_tinyml.spec import PRESETS
-from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, LabelSpan, ReferenceSeries
+from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, LabelSpan, ReferenceSeries
+from px4_tinyml.signal.spec import PRESETS
 
 SPEC = PRESETS["default"]
 LEVEL, CLIMB, DESCEND, TURBULENCE = range(4)

@@ -14,7 +14,7 @@ from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, rece
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.ports import MAX_PEERS
+from px4_tinyml.link.transports import MAX_PEERS
 
 HEARTBEAT = mavlink.MAVLink_heartbeat_message(18, 8, 0, 0, 4, 3)
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from px4_tinyml.cli.main import main
-from px4_tinyml.collect import read_log
-from px4_tinyml.collect.arduino_csv import ROWS
 from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.csv_capture import CaptureText, record_captures
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.csv.arduino_csv import ROWS
 
 HEADER = b"aX,aY,aZ,gX,gY,gZ\r\n"
 

@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from link_senders import AnsweringVehicle, free_port, mavlink
 
-from px4_tinyml.collect import read_log
-from px4_tinyml.collect.ulog_file import MAGIC
 from px4_tinyml.errors import LinkError, LogError
-from px4_tinyml.link import log_files, ulog_stream
+from px4_tinyml.link import log_download as log_files
+from px4_tinyml.link import log_stream as ulog_stream
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.log_files import LogClient, LogEntry
-from px4_tinyml.link.ulog_stream import UlogAssembler, UlogStream
+from px4_tinyml.link.log_download import LogClient, LogEntry
+from px4_tinyml.link.log_stream import UlogAssembler, UlogStream
 from px4_tinyml.link.vehicle import choose
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.ulog.ulog_file import MAGIC
 
 CHUNK = 90
 
@@ -304,8 +305,8 @@ def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> N
 
 
 def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
-    from px4_tinyml.sitl.vehicle.embedded import EmbeddedVehicle
-    from px4_tinyml.sitl.vehicle.wire import Faults
+    from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
+    from px4_tinyml_sitl.vehicle.wire import Faults
 
     with Link("udpin:127.0.0.1:0") as link:
         vehicle = EmbeddedVehicle(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from link_senders import UdpSender, Vehicle, drain
 
-from px4_tinyml.link import ports
+from px4_tinyml.link import transports as ports
 from px4_tinyml.link.connection import Link
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from link_senders import UdpSender, Vehicle, free_port, mavlink
 
-from px4_tinyml.collect import read_log
-from px4_tinyml.collect.tlog_file import TlogFile
 from px4_tinyml.errors import LogError
-from px4_tinyml.link import record
+from px4_tinyml.link import recorder as record
 from px4_tinyml.link.appender import _sync_folder
-from px4_tinyml.link.frames import Frame, Framer
-from px4_tinyml.link.record import Recorder, new_recording
+from px4_tinyml.link.recorder import Recorder, new_recording
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.mavlink.framer import Frame, Framer
 
 
 def frames_of(vehicle: Vehicle, number: int, start_us: int = 10**15) -> list[Frame]:
@@ -145,7 +145,7 @@ def test_two_on_one_file(tmp_path: Path) -> None:
     """The second is refused, and writes nothing; when the first has ended it may go on."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 300)
-    code = "import sys, pathlib; from px4_tinyml.link.record import Recorder; Recorder(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from px4_tinyml.link.recorder import Recorder; Recorder(pathlib.Path(sys.argv[1]))"
     with Recorder(path) as recorder:
         recorder.write(frames[:200])
         other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=30)
@@ -208,7 +208,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_record import frames_of, Vehicle
-from px4_tinyml.link.record import Recorder
+from px4_tinyml.link.recorder import Recorder
 frames = frames_of(Vehicle(), 4000)
 recorder = Recorder(Path(sys.argv[1]))
 began = time.monotonic()

@@ -12,8 +12,8 @@ import pytest
 from link_senders import AnsweringVehicle, free_port, mavlink
 
 from px4_tinyml.cli.main import main
-from px4_tinyml.collect.tlog_file import TlogFile
-from px4_tinyml.collect.ulog_file import MAGIC
+from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.logs.ulog.ulog_file import MAGIC
 
 HEADER = MAGIC + b"\1" + bytes(8)
 TEXT = b"\x64\0L6" + bytes(8) + bytes(91)

@@ -42,15 +42,15 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_module_and_tree_is_in_the_wheel(clean: Path) -> None:
-    (package,) = (clean / "lib").glob("python*/site-packages/px4_tinyml")
-    trees = (("px4_module", "_targets/px4_module"), ("firmware", "_targets/firmware"))
-    for name, inside in (("px4_tinyml", "."), ("sitl", "sitl"), *trees):
-        assert not files_of(REPOSITORY / name) - files_of(package / inside)
+    (packages,) = (clean / "lib").glob("python*/site-packages")
+    trees = (("px4_module", "px4_tinyml/_targets/px4_module"), ("firmware", "px4_tinyml/_targets/firmware"))
+    for name, inside in (("px4_tinyml", "px4_tinyml"), ("sitl", "."), *trees):
+        assert not files_of(REPOSITORY / name) - files_of(packages / inside)
 
 
 def test_the_command_works_from_the_wheel(clean: Path, tmp_path: Path) -> None:
     assert "px4-tinyml 0." in run(clean / "bin" / "px4-tinyml", "--version", cwd=tmp_path)
-    code = "from px4_tinyml.paths import target_root; print(target_root('px4_module'))"
+    code = "from px4_tinyml.emit.shipped import target_root; print(target_root('px4_module'))"
     root = Path(run(clean / "bin" / "python", "-c", code, cwd=tmp_path).strip())
     assert root.is_relative_to(clean)
 

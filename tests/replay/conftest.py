@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from reference_models import SPECS, reference_bundle
 
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset.preprocess import Feed
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.signal.windows import Feed
 
 
 def make_feed(seed: int, seconds: float) -> Feed:

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from toolchains import need_wheel
 
-import px4_tinyml.collect
-from px4_tinyml.classify.decision import Flag
-from px4_tinyml.classify.golden import check_golden, make_golden, read_golden
-from px4_tinyml.classify.pipeline import Classifier
+import px4_tinyml.logs
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
-from px4_tinyml.convert.bundle import ModelBundle
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
-from px4_tinyml.generate.cortex_m import CPUS
-from px4_tinyml.generate.host import build_host, generate_host, host_files
-from px4_tinyml.replay import targets
+from px4_tinyml.flight_log import FlightLog, ImuSeries
+from px4_tinyml.replay import runners as targets
 from px4_tinyml.replay.compare import compare
-from px4_tinyml.replay.replay import Replay
-from px4_tinyml.types import FlightLog, ImuSeries
+from px4_tinyml.replay.run_all import Replay
+from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.signal.decision import Flag
+from px4_tinyml.signal.golden import check_golden, make_golden, read_golden
+from px4_tinyml.targets.cortex_m.generate import CPUS
+from px4_tinyml.targets.host.generate import build_host, generate_host, host_files
 
 ALL = ["python", "tflm", "host"]
 
@@ -60,7 +60,7 @@ def change_tree(monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) 
         assert files[file].count(old) == 1
         return {**files, file: files[file].replace(old, new)}
 
-    monkeypatch.setattr("px4_tinyml.generate.host.host_files", tampered)
+    monkeypatch.setattr("px4_tinyml.targets.host.generate.host_files", tampered)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def logs(monkeypatch: pytest.MonkeyPatch, events) -> None:
         series = ImuSeries(feed.imu_time_us, feed.imu[:, :3], feed.imu[:, 3:])
         return [FlightLog(str(path), "0" * 64, "made", "made", series)]
 
-    monkeypatch.setattr(px4_tinyml.collect, "find_logs", lambda names: [*map(Path, names)], raising=False)
-    monkeypatch.setattr(px4_tinyml.collect, "read_log", read, raising=False)
+    monkeypatch.setattr(px4_tinyml.logs, "find_logs", lambda names: [*map(Path, names)], raising=False)
+    monkeypatch.setattr(px4_tinyml.logs, "read_log", read, raising=False)
 
 
 def test_replay_command(bundles, logs, tmp_path, capsys, monkeypatch) -> None:
@@ -217,7 +217,7 @@ def test_generate_command(bundles, cxx, tmp_path, capsys) -> None:
 
 def test_real_logs_agree(bundles, shared) -> None:
     """Every usable log of the shared ones, through the imu6 model."""
-    find, read = px4_tinyml.collect.find_logs, px4_tinyml.collect.read_log
+    find, read = px4_tinyml.logs.find_logs, px4_tinyml.logs.read_log
     replay = Replay(bundles["conv"], ALL)
     windows = 0
     for path in find([str(shared / "data" / "ulg"), str(shared / "data" / "bin")]):

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from reference_models import MODELS
 
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.convert.evaluate import int8_outputs
-from px4_tinyml.convert.tflite_model import read_model
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.dataset.build import Collected, build, prepare
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.spec import PRESETS, PipelineSpec
-from px4_tinyml.train import baseline
-from px4_tinyml.train.fit import fit_scaling
-from px4_tinyml.train.metrics import summarize
-from px4_tinyml.types import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
+from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml.training import baselines as baseline
+from px4_tinyml.training.evaluation import int8_outputs
+from px4_tinyml.training.fit import fit_scaling
+from px4_tinyml.training.metrics import summarize
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 HOSTILE = '<img src=x onerror=alert(1)>"&$x^$.ulg'

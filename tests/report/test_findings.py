@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report import view
 from px4_tinyml.report.findings import commonest_error, gain_over_baseline
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
 from px4_tinyml.report.words import NOTHING
-from px4_tinyml.spec import DecisionSpec
-from px4_tinyml.train.metrics import summarize
+from px4_tinyml.signal.spec import DecisionSpec
+from px4_tinyml.training.metrics import summarize
 
 LABELS = ["level", "climb"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from px4_tinyml.classify.pipeline import classify
-from px4_tinyml.convert.bundle import ModelBundle
-from px4_tinyml.dataset import preprocess
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.build import prepare
 from px4_tinyml.dataset.store import Dataset, write_flight
+from px4_tinyml.flight_log import U64, FlightLog
 from px4_tinyml.report.charts import timeline_chart
 from px4_tinyml.report.timeline import Timeline, build_timeline, choose_flights
-from px4_tinyml.types import U64, FlightLog
+from px4_tinyml.signal import windows as preprocess
+from px4_tinyml.signal.classifier import classify
 
 US = 1_000_000
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from toolchains import need_wheel
 
-from px4_tinyml.convert.bundle import REPORT_FILE, ModelBundle
+from px4_tinyml.bundle import REPORT_FILE, ModelBundle
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.spec import PRESETS
-from px4_tinyml.types import FlightLog
+from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.signal.spec import PRESETS
 
 
 def test_report_of_a_training(
@@ -22,8 +22,8 @@ def test_report_of_a_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     need_wheel("tensorflow", "the report is of a training")
-    from px4_tinyml.cli import workflow
-    from px4_tinyml.train.fit import TrainOptions
+    from px4_tinyml.training import workflow
+    from px4_tinyml.training.fit import TrainOptions
 
     # Four epochs on noise need not pass the gate on int8's loss: another test is about that.
     monkeypatch.setattr(workflow, "check_quantization", lambda metrics: None)

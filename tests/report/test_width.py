@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from toolchains import missing
 
-from px4_tinyml.convert.bundle import ModelBundle
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report import write_report
 

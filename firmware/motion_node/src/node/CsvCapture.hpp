@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Captures as the Arduino gesture tutorial has them: when the board is moved, 119 rows at 119 Hz follow, in g and °/s
-// along the axes its library has. px4_tinyml/collect/arduino_csv.py reads them.
+// along the axes its library has. px4_tinyml/logs/csv/arduino_csv.py reads them.
 
 #pragma once
 

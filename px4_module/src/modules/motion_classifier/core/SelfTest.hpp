@@ -37,7 +37,7 @@
  * Proof on the target that it computes what the reference did: the model on golden int8 vectors and on mixtures of them
  * that leave it unsure, and the whole signal path on a feed that is made of the same vectors, with a hole, a sample
  * that is not finite, a clock that jumps back and a silent barometer in it. What must come out was computed when the
- * code was generated (px4_tinyml/generate/golden_vectors.py makes the same inputs).
+ * code was generated (px4_tinyml/targets/px4/golden_vectors.py makes the same inputs).
  */
 
 #pragma once

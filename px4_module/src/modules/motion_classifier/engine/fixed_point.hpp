@@ -31,7 +31,7 @@
 
 /**
  * Integer arithmetic of TensorFlow Lite Micro (double rounding), bit for bit: see docs/engine.md.
- * Formats are gemmlowp's Qm.n, m integer bits and n = 31 - m. The same in NumPy: px4_tinyml/convert/fixed_point.py.
+ * Formats are gemmlowp's Qm.n, m integer bits and n = 31 - m. The same in NumPy: px4_tinyml/compiler/fixed_point.py.
  * Right shifts of negative numbers are arithmetic, as every compiler for our targets has them.
  */
 

@@ -1,0 +1,125 @@
+"""ModelBundle: the folder that holds a trained, quantized classifier and everything said about it.
+
+    model.tflite    the int8 model
+    float.tflite    the same network in float32, to see what int8 costs
+    manifest.json   spec and hash, sha256 of the model, scales, operators, metrics, versions
+    golden.npz      raw samples → windows → int8 input → int8 output → decisions
+    report.html     what a person reads
+
+No dates inside: the same inputs and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.emit.shipped import bundle_folder
+from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.signal.spec import PipelineSpec
+
+BUNDLE_VERSION = 1
+MODEL_FILE = "model.tflite"
+FLOAT_FILE = "float.tflite"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A bundle in memory. manifest is plain JSON data; golden maps names to arrays (see golden.py)."""
+
+    spec: PipelineSpec
+    model: bytes
+    float_model: bytes
+    manifest: Mapping[str, Any]
+    golden: Mapping[str, NDArray[Any]]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the model, hex."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def with_manifest(self, **entries: Any) -> ModelBundle:
+        """The same bundle with manifest entries added or replaced."""
+        return replace(self, manifest={**self.manifest, **entries})
+
+    @staticmethod
+    def check_folder(folder: Path) -> None:
+        """ConversionError when a bundle cannot be written there, or something else would be overwritten."""
+        try:
+            if folder.exists() and not (folder / MANIFEST_FILE).exists() and any(folder.iterdir()):
+                raise ConversionError(f"{folder}: exists and is not a model bundle; give another folder")
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConversionError(f"{folder}: cannot be written ({error.strerror}); give another folder") from error
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle's files into a folder (made if missing)."""
+        self.check_folder(folder)
+        manifest = {
+            **self.manifest,
+            "bundle_version": BUNDLE_VERSION,
+            "spec": self.spec.to_dict(),
+            "spec_hash": self.spec.hash,
+            "labels": list(self.spec.labels),
+            "model_sha256": self.sha256,
+        }
+        (folder / MODEL_FILE).write_bytes(self.model)
+        (folder / FLOAT_FILE).write_bytes(self.float_model)
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        # A file name that is not UTF-8 becomes a JSON escape.
+        (folder / MANIFEST_FILE).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+        with (folder / GOLDEN_FILE).open("wb") as file:
+            arrays: dict[str, Any] = dict(self.golden)
+            np.savez(file, **arrays)
+
+    @property
+    def for_thinned(self) -> bool:
+        """Whether it was trained for links that pass IMU samples over, too (dataset/thin.py)."""
+        return bool(self.manifest.get("training", {}).get("dataset", {}).get("thinned_hz"))
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelBundle:
+        """Read a bundle and check that its parts belong together. folder: also a name of paths.bundle_folder's."""
+        folder = bundle_folder(folder)
+        manifest_path = folder / MANIFEST_FILE
+        try:
+            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+            model = (folder / MODEL_FILE).read_bytes()
+            float_model = (folder / FLOAT_FILE).read_bytes()
+            with np.load(folder / GOLDEN_FILE, allow_pickle=False) as data:
+                golden = {name: data[name] for name in data.files}
+        except OSError as error:
+            raise ConversionError(
+                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
+            ) from error
+        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ConversionError(f"{folder}: damaged bundle: {error}; train again") from error
+        if not isinstance(manifest, dict) or manifest.get("bundle_version") != BUNDLE_VERSION:
+            found = manifest.get("bundle_version") if isinstance(manifest, dict) else "no version"
+            raise ConversionError(f"{manifest_path}: bundle version {found} found, {BUNDLE_VERSION} expected")
+        spec = PipelineSpec.from_dict(manifest.get("spec", {}), where=str(manifest_path))
+        if not spec.fitted:
+            raise SpecError(f"{manifest_path}: the spec has no offsets and scales; train again")
+        bundle = cls(spec=spec, model=model, float_model=float_model, manifest=manifest, golden=golden)
+        for what, found, expected in (
+            ("spec", spec.hash, manifest.get("spec_hash")),
+            ("model", bundle.sha256, manifest.get("model_sha256")),
+        ):
+            if found != expected:
+                raise ConversionError(
+                    f"{folder}: hash of the {what} is {found[:16]}, the manifest says {str(expected)[:16]}: "
+                    "the parts come from different trainings; train again"
+                )
+        return bundle

@@ -1,0 +1,77 @@
+"""The real TensorFlow Lite Micro interpreter (`tflite-micro` wheel): the oracle for every other engine."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.compiler.interpreter import as_rows
+from px4_tinyml.errors import ConversionError, ToolchainError
+from px4_tinyml.flight_log import I8
+
+
+class TflmInterpreter:
+    """`invoke(x)`: int8[N, input size] (or [N, *input shape]) → int8[N, output size]."""
+
+    def __init__(self, model: bytes) -> None:
+        try:
+            from tflite_micro import runtime
+        except ImportError as error:
+            raise ToolchainError(
+                "the tflite-micro wheel is missing (x86-64 Linux only): pip install 'px4-tinyml[tflm]'"
+            ) from error
+        try:
+            self._interpreter: Any = runtime.Interpreter.from_bytes(model, arena_size=_arena_limit(model))
+        except RuntimeError as error:
+            raise ConversionError(f"TensorFlow Lite Micro refuses this model: {error}") from error
+        details = self._interpreter.get_input_details(0)
+        self._shape = tuple(int(n) for n in details["shape"])
+        if details["dtype"] is not np.int8:
+            raise ConversionError(f"the model's input is {details['dtype'].__name__}: expected int8")
+        self._output_size = int(np.prod(self._interpreter.get_output_details(0)["shape"]))
+
+    def invoke(self, x: NDArray[np.int8]) -> I8:
+        """Run every row of x through the model."""
+        rows = as_rows(x, int(np.prod(self._shape)))
+        outputs = np.empty((len(rows), self._output_size), np.int8)
+        for row, output in zip(rows, outputs, strict=True):
+            # Filled anew each time: the memory planner reuses the input's bytes.
+            self._interpreter.set_input(row.reshape(self._shape), 0)
+            self._interpreter.invoke()
+            output[:] = self._interpreter.get_output(0).ravel()
+        return outputs
+
+    def arena_bytes(self) -> int:
+        """Arena in use on this computer. Pointers are 8 bytes here: a controller needs less."""
+        self._interpreter.invoke()
+        report = _stderr_of(self._interpreter.print_allocations)
+        found = re.search(r"Arena allocation total (\d+) bytes", report)
+        if found is None:
+            raise ToolchainError("the tflite-micro wheel does not report its arena any more")
+        return int(found.group(1))
+
+
+def _arena_limit(model: bytes) -> int:
+    """Enough for the model's activations and bookkeeping; the wheel allocates it once."""
+    return 1 << 20 if len(model) < 1 << 17 else 10 * len(model)
+
+
+def _stderr_of(function: Any) -> str:
+    """What a C++ function writes to file descriptor 2."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        try:
+            os.dup2(file.fileno(), 2)
+            function()
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+        file.seek(0)
+        return file.read().decode(errors="replace")

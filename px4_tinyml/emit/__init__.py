@@ -1,0 +1,1 @@
+"""Typed values into C++, CMake and HTML; source trees on disk; compilers."""

@@ -1,0 +1,231 @@
+"""What every reader checks before it hands data on: range, clock, gaps, rate.
+
+Readers give arrays in arrival order. Samples that no sensor can have made are left out and counted;
+everything else stays, and what looks wrong becomes a warning. A clock that runs backwards stays visible:
+the signal path resets on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.flight_log import F64, BaroSeries, Bool, Gap, ImuSeries
+from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
+
+I64 = NDArray[np.int64]
+
+MAX_ACCEL_M_S2 = 400.0
+"""Beyond every accelerometer flown (32 g is 314 m/s²)."""
+MAX_GYRO_RAD_S = 70.0
+"""Beyond every gyroscope flown (4000 °/s is 69.8 rad/s)."""
+NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s: no IMU reads that"
+HITL_ACCEL_M_S2 = 100.0
+ALTITUDE_RANGE_M = (-1000.0, 20_000.0)
+ALTITUDE_JUMP_M = 20.0
+BARO_PAUSE_US = US_PER_S
+"""After a change of barometer, or of its calibration: it has another altitude, and windows shall see it stale, not
+jump. The PX4 module pauses for as long."""
+MAX_TIME_US = 1 << 53
+"""The year 2255: later times are damage."""
+GAP_US = 100_000
+GAP_STEPS = 5.0
+"""An IMU gap is longer than GAP_US and than this many typical steps."""
+
+
+def seconds(time_us: float) -> str:
+    """A time for a message, in seconds."""
+    return f"{time_us / US_PER_S:.2f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 sample", "2 samples"."""
+    return f"{number} {noun if number == 1 else noun + 's'}"
+
+
+def one_letter_off(name: str, others: Iterable[str]) -> str | None:
+    """Of some names the one that one damaged letter could have made of this name."""
+    near = (o for o in others if len(o) == len(name) and sum(a != b for a, b in zip(o, name, strict=True)) == 1)
+    return next(near, None)
+
+
+def time_outliers(time_us: I64) -> Bool:
+    """Samples whose time is over a second away from both neighbours while those agree (damaged times)."""
+    bad: Bool = (time_us < 0) | (time_us > MAX_TIME_US)
+    if len(time_us) >= 3:
+        before, here, after = time_us[:-2], time_us[1:-1], time_us[2:]
+        second = US_PER_S
+        bad[1:-1] |= (
+            (np.abs(here - before) > second) & (np.abs(after - here) > second) & (np.abs(after - before) < second)
+        )
+    return bad
+
+
+def backward_steps(time_us: NDArray[Any]) -> I64:
+    """Sizes (µs, positive) of the steps with which a clock ran backwards, in order."""
+    step = np.diff(time_us.astype(np.int64))
+    return np.asarray(-step[step < 0], dtype=np.int64)
+
+
+def _leave_out(bad: Bool, time_us: I64, what: str, warnings: list[str]) -> None:
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        warnings.append(f"{count(int(bad.sum()), 'sample')} left out: {what} (first: number {first} of {len(time_us)})")
+
+
+def _warn_backwards(time_us: I64, what: str, warnings: list[str]) -> None:
+    back = backward_steps(time_us)
+    if len(back):
+        warnings.append(
+            f"clock of the {what} runs backwards {count(len(back), 'time')}, by up to {seconds(back.max())}"
+        )
+
+
+def checked_times(time_us: NDArray[Any], what: str, warnings: list[str]) -> tuple[I64, Bool]:
+    """Times as int64 and which samples to keep; warns about damaged times."""
+    times = np.minimum(time_us, np.uint64(2**63 - 1)).astype(np.int64)
+    bad = time_outliers(times)
+    _leave_out(bad, times, f"{what} time far from both neighbours", warnings)
+    return times, ~bad
+
+
+def _within(vectors: NDArray[Any], limit: float) -> Bool:
+    """Which of N×3 vectors have no component beyond the limit and none that is not a number."""
+    with np.errstate(invalid="ignore"):
+        inside: Bool = np.less_equal(np.abs(vectors), limit).all(axis=1)
+    return inside
+
+
+def imu_series(
+    time_us: NDArray[Any], accel_m_s2: NDArray[Any], gyro_rad_s: NDArray[Any], warnings: list[str]
+) -> tuple[ImuSeries, tuple[Gap, ...]]:
+    """Checked samples and the gaps between them. Inputs: N times (µs), N×3 FRD m/s² and rad/s."""
+    times, keep = checked_times(time_us, "IMU", warnings)
+    sane = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
+    _leave_out(keep & ~sane, times, NO_IMU_READS_THAT, warnings)
+    keep &= sane
+    imu = ImuSeries(times[keep].astype(np.uint64), accel_m_s2[keep], gyro_rad_s[keep])
+    return imu, examine_imu(imu, warnings)
+
+
+def examine_imu(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
+    """Warnings about samples that could be true; the gaps between them."""
+    _warn_backwards(imu.timestamp_us.astype(np.int64), "IMU", warnings)
+    gaps = imu_gaps(imu, warnings)
+    _warn_values(imu, warnings)
+    _warn_rate(imu, warnings)
+    return gaps
+
+
+def imu_gaps(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
+    """Stretches without IMU samples, far longer than the typical step."""
+    if imu.rate_hz == 0.0:
+        return ()
+    times = imu.timestamp_us.astype(np.int64)
+    step = np.diff(times)
+    at = np.flatnonzero(step > max(GAP_US, GAP_STEPS * US_PER_S / imu.rate_hz))
+    if len(at):
+        warnings.append(
+            f"{count(len(at), 'gap')} in the IMU, {seconds(float(step[at].sum()))} in all, the longest "
+            f"{seconds(step[at].max())} from {seconds(times[at[int(np.argmax(step[at]))]])}"
+        )
+    return tuple(Gap(int(times[i]), int(times[i + 1]), "no IMU samples") for i in at)
+
+
+def _warn_values(imu: ImuSeries, warnings: list[str]) -> None:
+    if len(imu) < 10:
+        return
+    force = np.linalg.norm(imu.accel_m_s2.astype(np.float64), axis=1)
+    typical = float(np.median(force))
+    if not 0.5 * STANDARD_GRAVITY_M_S2 < typical < 2.0 * STANDARD_GRAVITY_M_S2:
+        warnings.append(
+            f"the accelerometer's median is {typical:.2f} m/s², about 9.8 expected: wrong unit, or not in flight"
+        )
+    high = int((np.abs(imu.accel_m_s2) > HITL_ACCEL_M_S2).any(axis=1).sum())
+    if high:
+        peak = float(np.abs(imu.accel_m_s2).max())
+        warnings.append(
+            f"{count(high, 'sample')} above {HITL_ACCEL_M_S2:.0f} m/s² (up to {peak:.0f}): a crash or a simulation"
+        )
+
+
+def recorded_s(imu: ImuSeries) -> float:
+    """Time covered by samples: the positive steps, without gaps (a clock that jumps does not count)."""
+    step = np.diff(imu.timestamp_us.astype(np.int64))
+    if not len(step):
+        return 0.0
+    limit = max(US_PER_S, GAP_STEPS * float(np.median(step)))
+    return float(step[(step > 0) & np.less_equal(step, limit)].sum()) / US_PER_S
+
+
+def mean_rate_hz(imu: ImuSeries) -> float:
+    """Samples a second where there are samples."""
+    covered = recorded_s(imu)
+    return (len(imu) - 1) / covered if covered else 0.0
+
+
+def needed_rate_hz() -> float:
+    """Lowest steady IMU rate that gives the default spec windows."""
+    spec = PRESETS["default"]
+    return spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
+
+
+def _warn_rate(imu: ImuSeries, warnings: list[str]) -> None:
+    if mean_rate_hz(imu) < needed_rate_hz():
+        warnings.append(
+            f"IMU at {mean_rate_hz(imu):.1f} Hz: the default spec ({PRESETS['default'].rate_hz} Hz slots) needs "
+            f"{needed_rate_hz():.0f} Hz or more"
+        )
+
+
+def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[str]) -> BaroSeries | None:
+    """Checked barometer samples; None when nothing is left."""
+    times, keep = checked_times(time_us, "barometer", warnings)
+    altitude: F64 = np.asarray(altitude_m, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        sane = np.greater_equal(altitude, ALTITUDE_RANGE_M[0]) & np.less_equal(altitude, ALTITUDE_RANGE_M[1])
+    _leave_out(keep & ~sane, times, "barometric altitude not finite or out of range", warnings)
+    keep &= sane
+    times, altitude = times[keep], altitude[keep]
+    spike = np.zeros(len(altitude), dtype=np.bool_)
+    if len(altitude) >= 3:
+        before, here, after = altitude[:-2], altitude[1:-1], altitude[2:]
+        near = np.abs(after - before) < ALTITUDE_JUMP_M
+        spike[1:-1] = (np.abs(here - before) > ALTITUDE_JUMP_M) & (np.abs(here - after) > ALTITUDE_JUMP_M) & near
+    _leave_out(spike, times, f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m and back", warnings)
+    if spike.all():
+        return None
+    baro = BaroSeries(times[~spike].astype(np.uint64), altitude[~spike].astype(np.float32))
+    examine_baro(baro, warnings)
+    return baro
+
+
+def examine_baro(baro: BaroSeries, warnings: list[str]) -> None:
+    """Warnings about samples that could be true."""
+    times, altitude = baro.timestamp_us.astype(np.int64), baro.altitude_m
+    jump = (np.abs(np.diff(altitude)) > ALTITUDE_JUMP_M) & (np.diff(times) < US_PER_S)
+    if jump.any():
+        warnings.append(
+            f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m {count(int(jump.sum()), 'time')}, "
+            f"first at {seconds(times[int(np.flatnonzero(jump)[0])])}"
+        )
+    _warn_backwards(times, "barometer", warnings)
+
+
+def hold(at: NDArray[Any], changed_at: NDArray[Any], values: NDArray[Any], unknown: float) -> NDArray[Any]:
+    """Value that holds at each `at`: the last one with changed_at <= at; `unknown` before the first.
+
+    `at` and `changed_at` are places in the file, or times where there is no common file.
+    """
+    index = np.searchsorted(changed_at, at, side="right") - 1
+    held = np.where(index >= 0, values[np.maximum(index, 0)] if len(values) else unknown, unknown)
+    return held
+
+
+def pressure_altitudes_m(pressure_pa: NDArray[Any]) -> F64:
+    """`units.pressure_altitude_m` of each pressure; NaN where it is not a pressure."""
+    return np.array([pressure_altitude_m(p) if 0.0 < p < 2e5 else np.nan for p in pressure_pa.tolist()])

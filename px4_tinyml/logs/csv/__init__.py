@@ -1,0 +1,1 @@
+"""CSV logs: ulog2csv exports, Arduino captures, any other by a column map."""

@@ -1,0 +1,220 @@
+"""Any IMU CSV, described by a column map in TOML (examples/crazyflie_wind.toml shows one).
+
+vehicle = "crazyflie 2"                 # key used to split by airframe
+delimiter = ","
+[time]                                  # a column and its unit, or rate_hz = 100
+column = "timestamp_start"
+unit = "ms"
+[accel]                                 # FRD: x forward, y right, z down; level at rest z reads -9.81 m/s²
+unit = "g"
+x = { column = "acc.x", sign = 1 }
+y = { column = "acc.y", sign = -1 }
+z = { column = "acc.z", sign = -1 }
+[gyro]                                  # the same, unit "deg/s"
+[baro]                                  # optional: column, unit "m", "Pa" or "hPa"
+[label]                                 # optional: column, and values = { "3" = "turbulence" }; or value = "level"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.errors import SpecError
+from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
+from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
+from px4_tinyml.logs.csv.csv_table import Table
+from px4_tinyml.signal.spec import read_toml
+from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
+
+TIME_UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
+ACCEL_UNITS = {"m/s2": 1.0, "g": STANDARD_GRAVITY_M_S2, "mg": STANDARD_GRAVITY_M_S2 / 1000.0}
+GYRO_UNITS = {"rad/s": 1.0, "deg/s": RAD_PER_DEG, "mrad/s": 1e-3}
+BARO_UNITS = {"m": 1.0, "Pa": 1.0, "hPa": 100.0}
+AXES = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where one FRD axis comes from; factor holds sign and unit."""
+
+    column: str
+    factor: float
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """A checked column map. time_column is None where the file has only a rate."""
+
+    where: str
+    vehicle: str
+    delimiter: str
+    time_column: str | None
+    time_factor_us: float
+    accel: tuple[Channel, ...]
+    gyro: tuple[Channel, ...]
+    baro_column: str | None
+    baro_unit: str
+    label_column: str | None
+    label_values: dict[str, str]
+    label_value: str | None
+
+
+def load_column_map(path: Path) -> ColumnMap:
+    """Read and check a column map; SpecError says which key is wrong and what is expected."""
+    data = read_toml(path)
+    _known(data, {"vehicle", "delimiter", "time", "accel", "gyro", "baro", "label"}, str(path))
+    time, baro, label = (_table(data, name, path) for name in ("time", "baro", "label"))
+    _known(time, {"column", "unit", "rate_hz"}, f"{path}: [time]")
+    _known(baro, {"column", "unit"}, f"{path}: [baro]")
+    _known(label, {"column", "values", "value"}, f"{path}: [label]")
+    if ("column" in time) == ("rate_hz" in time):
+        raise SpecError(f"{path}: [time] needs either column and unit, or rate_hz")
+    if "rate_hz" in time:
+        rate = time["rate_hz"]
+        if not isinstance(rate, int | float) or not 0.1 <= rate <= 100_000:
+            raise SpecError(f"{path}: [time] rate_hz = {rate!r}: a number of Hz expected")
+        factor = US_PER_S / rate
+    else:
+        factor = _unit(time, TIME_UNITS_US, f"{path}: [time]")
+    if baro:
+        _unit(baro, BARO_UNITS, f"{path}: [baro]")
+    values = label.get("values", {})
+    if not isinstance(values, dict):
+        raise SpecError(f'{path}: [label] values: a table expected, such as values = {{ "3" = "turbulence" }}')
+    return ColumnMap(
+        where=str(path),
+        vehicle=_text(data, "vehicle", path, "unknown"),
+        delimiter=_text(data, "delimiter", path, ","),
+        time_column=time.get("column"),
+        time_factor_us=factor,
+        accel=_channels(data, "accel", ACCEL_UNITS, path),
+        gyro=_channels(data, "gyro", GYRO_UNITS, path),
+        baro_column=baro.get("column"),
+        baro_unit=baro.get("unit", "m"),
+        label_column=label.get("column"),
+        label_values={str(k): str(v) for k, v in values.items()},
+        label_value=label.get("value"),
+    )
+
+
+def _text(data: dict[str, Any], key: str, path: Path, default: str) -> str:
+    value = data.get(key, default)
+    if not isinstance(value, str) or not value:
+        raise SpecError(f"{path}: {key} = {value!r}: a text expected")
+    return value
+
+
+def _table(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    table = data.get(name, {})
+    if not isinstance(table, dict):
+        raise SpecError(f"{path}: {name} = {table!r}: a table [{name}] expected")
+    return table
+
+
+def _known(data: dict[str, Any], keys: set[str], where: str) -> None:
+    unknown = sorted(set(data) - keys)
+    if unknown:
+        raise SpecError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(keys))}")
+
+
+def _unit(table: dict[str, Any], units: dict[str, float], where: str) -> float:
+    unit = table.get("unit")
+    if unit not in units:
+        raise SpecError(f"{where}: unit = {unit!r}; expected one of {', '.join(units)}")
+    return units[unit]
+
+
+def _channels(data: dict[str, Any], name: str, units: dict[str, float], path: Path) -> tuple[Channel, ...]:
+    table = _table(data, name, path)
+    _known(table, {"unit", *AXES}, f"{path}: [{name}]")
+    factor = _unit(table, units, f"{path}: [{name}]")
+    channels = []
+    for axis in AXES:
+        entry = table.get(axis)
+        if not isinstance(entry, dict) or not isinstance(entry.get("column"), str):
+            raise SpecError(f'{path}: [{name}] {axis}: expected {{ column = "NAME", sign = 1 or -1 }}')
+        _known(entry, {"column", "sign"}, f"{path}: [{name}] {axis}")
+        sign = entry.get("sign", 1)
+        if sign not in (1, -1):
+            raise SpecError(f"{path}: [{name}] {axis}: sign = {sign!r}; expected 1 or -1")
+        channels.append(Channel(entry["column"], sign * factor))
+    return tuple(channels)
+
+
+def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) -> list[FlightLog]:
+    """The one recording of a CSV described by a map. SpecError when a mapped column is not in the file."""
+    table = Table.read(data, str(path), columns.delimiter)
+    wanted = [c.column for c in (*columns.accel, *columns.gyro)]
+    wanted += [c for c in (columns.time_column, columns.baro_column, columns.label_column) if c]
+    missing = [c for c in wanted if c not in table.names]
+    if missing:
+        raise SpecError(
+            f"{columns.where}: column {missing[0]!r} is not in {path}; its columns are {', '.join(table.names)}"
+        )
+    warnings = list(table.warnings)
+    time_us = _times(table, columns, warnings)
+    imu, gaps = imu_series(time_us, _axes(table, columns.accel), _axes(table, columns.gyro), warnings)
+    return [
+        FlightLog(
+            source=str(path),
+            sha256=sha256,
+            kind="csv",
+            vehicle=columns.vehicle,
+            imu=imu,
+            baro=_baro(table, columns, time_us, warnings),
+            labels=_labels(table, columns, time_us),
+            gaps=gaps,
+            warnings=tuple(warnings),
+            info={
+                "firmware": None,
+                "hardware": None,
+                "simulated": False,
+                "topics": {"rows": len(table)},
+                "imu_source": f"columns by {Path(columns.where).name}",
+                "baro_source": columns.baro_column,
+                "velocity_source": None,
+            },
+        )
+    ]
+
+
+def _times(table: Table, columns: ColumnMap, warnings: list[str]) -> NDArray[np.uint64]:
+    if columns.time_column is None:
+        count = np.arange(len(table))
+        return np.asarray(np.rint(count * columns.time_factor_us), dtype=np.uint64)
+    times = table.column(columns.time_column) * columns.time_factor_us
+    bad = ~np.isfinite(times) | (times < 0)
+    if bad.any():
+        warnings.append(f"{int(bad.sum())} times are negative or not numbers: taken as zero")
+        times[bad] = 0.0
+    return np.asarray(np.rint(np.minimum(times, 2.0**62)), dtype=np.uint64)
+
+
+def _axes(table: Table, channels: tuple[Channel, ...]) -> F64:
+    return np.stack([table.column(c.column) * c.factor for c in channels], axis=1)
+
+
+def _baro(table: Table, columns: ColumnMap, time_us: NDArray[np.uint64], warnings: list[str]) -> BaroSeries | None:
+    if columns.baro_column is None:
+        return None
+    values = table.column(columns.baro_column) * BARO_UNITS[columns.baro_unit]
+    altitude = values if columns.baro_unit == "m" else pressure_altitudes_m(values)
+    return baro_series(time_us, altitude, warnings)
+
+
+def _labels(table: Table, columns: ColumnMap, time_us: NDArray[np.uint64]) -> tuple[LabelSpan, ...]:
+    """Runs of equal labels; a span ends where the next begins, the last just after its last sample."""
+    if columns.label_value is not None:
+        return (LabelSpan(int(time_us[0]), int(time_us[-1]) + 1, columns.label_value, "file"),)
+    if columns.label_column is None:
+        return ()
+    texts = table.texts(columns.label_column)
+    starts = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
+    ends = [*(int(time_us[i]) for i in starts[1:]), int(time_us[-1]) + 1]
+    named = [(i, end, columns.label_values.get(texts[i], texts[i])) for i, end in zip(starts, ends, strict=True)]
+    return tuple(LabelSpan(int(time_us[i]), end, label, "file") for i, end, label in named if label)

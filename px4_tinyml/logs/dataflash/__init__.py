@@ -1,0 +1,1 @@
+"""ArduPilot dataflash logs (.bin)."""

@@ -1,0 +1,208 @@
+"""ArduPilot dataflash → FlightLog. IMU is FRD in m/s² and rad/s already; climb rates are cm/s up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.logs.checks import baro_series, imu_series, one_letter_off
+from px4_tinyml.logs.dataflash.dataflash_file import DataflashFile, Messages
+from px4_tinyml.logs.reference import Signal, Velocity, reference_series
+from px4_tinyml.logs.unusable import UnusableLogError
+
+WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM")
+IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
+
+# LogEvent of ArduCopter (libraries/AP_Logger/LogStructure.h)
+EVENT_ARMED, EVENT_DISARMED = 10, 11
+EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
+AIRBORNE_EVENTS = {EVENT_ARMED: -1, EVENT_DISARMED: 0, EVENT_LAND_COMPLETE: 0, EVENT_NOT_LANDED: 1}
+
+MOTORS_ON_THROTTLE = 0.1
+
+
+def read_dataflash(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
+    """The one recording of a .bin. LogError when it holds no usable IMU messages."""
+    return [flight_log(DataflashFile.read(data, str(path)), str(path), sha256)]
+
+
+def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
+    """Turn a walked dataflash log into a FlightLog."""
+    warnings: list[str] = []
+    facts: dict[str, Any] = {
+        "firmware": _firmware(log),
+        "hardware": None,
+        "simulated": any("SITL" in text for text in log.texts("MSG", "Message")),
+        "topics": log.counts(),
+    }
+    imu_messages = _first_instance(log, "IMU", IMU_COLUMNS, warnings)
+    if imu_messages is None:
+        why = _why_no_imu(warnings)
+        raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
+    columns = {c: imu_messages[c] for c in IMU_COLUMNS}
+    imu, gaps = imu_series(
+        _time_us(imu_messages),
+        np.stack([columns[c] for c in IMU_COLUMNS[:3]], axis=1),
+        np.stack([columns[c] for c in IMU_COLUMNS[3:]], axis=1),
+        warnings,
+    )
+    if not len(imu):
+        why = "its IMU messages hold no sound sample"
+        raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
+    baro_messages = _first_instance(log, "BARO", ("Alt",), warnings)
+    baro = None
+    if baro_messages is not None:
+        baro = baro_series(_time_us(baro_messages), baro_messages["Alt"], warnings)
+    velocity = _velocity(log, warnings)
+    held = _held(log, warnings)
+    base = Signal(imu_messages.offset[::5], _time_us(imu_messages)[::5])
+    reference = reference_series(velocity, base, baro, held, warnings)
+    return FlightLog(
+        source=source,
+        sha256=sha256,
+        kind="dataflash",
+        vehicle=_vehicle(log),
+        imu=imu,
+        baro=baro,
+        reference=reference,
+        gaps=gaps,
+        warnings=(*log.damage, *warnings),
+        info={
+            **facts,
+            "imu_source": "IMU",
+            "baro_source": "BARO" if baro else None,
+            "velocity_source": velocity.source if velocity else None,
+        },
+    )
+
+
+def _time_us(messages: Messages) -> NDArray[np.uint64]:
+    """Sample time: TimeUS, or TimeMS before 2015."""
+    if messages.has("TimeUS"):
+        return np.asarray(np.maximum(messages.raw("TimeUS"), 0), dtype=np.uint64)
+    return np.asarray(np.maximum(messages.raw("TimeMS"), 0), dtype=np.uint64) * np.uint64(1000)
+
+
+def _messages(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
+    """Messages of a name that have these columns; what damage may have renamed is said."""
+    found = log.messages(name)
+    if found is None:
+        named = {
+            f.name: f.columns for f in log.formats.values() if f.name not in WANTED and set(columns) <= set(f.columns)
+        }
+        damaged = one_letter_off(name, named)
+        if damaged is not None:
+            warnings.append(f"message {damaged} looks like a damaged {name}: not read")
+        return None
+    missing = [c for c in columns if not found.has(c)]
+    if missing:
+        warnings.append(f"message {name} has no numeric column {missing[0]}: not used")
+        return None
+    return found
+
+
+def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
+    """Messages of the first sensor of a kind ("I", or core "C" of the EKF, is 0), with these columns and a time."""
+    found = _messages(log, name, columns, warnings)
+    if found is None:
+        return None
+    if not (found.has("TimeUS") or found.has("TimeMS")):
+        warnings.append(f"message {name} has no numeric column TimeUS: not used")
+        return None
+    for instance in ("I", "C"):
+        if found.has(instance):
+            return found.where(found.raw(instance) == 0)
+    if len(found.format.columns[1]) == 1:
+        warnings.append(f"column {found.format.columns[1]} of message {name} looks like a damaged instance number")
+    return found
+
+
+def _why_no_imu(warnings: list[str]) -> str:
+    damaged = f" ({warnings[-1]})" if warnings else ""
+    return f"no IMU messages in this dataflash log{damaged}: set LOG_BITMASK to log the IMU"
+
+
+def _firmware(log: DataflashFile) -> str:
+    texts = log.texts("MSG", "Message")
+    version = next((t for t in texts if re.match(r"(APM:|Ardu)\w+ V?\d", t)), None)
+    return version.removeprefix("APM:") if version else "ArduPilot, version unknown"
+
+
+def _vehicle(log: DataflashFile) -> str:
+    """Firmware kind and frame: "ArduCopter QUAD"."""
+    kind = _firmware(log).split(",")[0].split(" ")[0]
+    frames = [t.removeprefix("Frame: ") for t in log.texts("MSG", "Message") if t.startswith("Frame: ")]
+    if frames:
+        return f"{kind} {frames[0]}"
+    parameters = log.messages("PARM")
+    if parameters is not None and parameters.has("Value"):
+        names = log.texts("PARM", "Name")
+        values = dict(zip(names, parameters["Value"].tolist(), strict=True))
+        for name in ("FRAME_CLASS", "FRAME"):
+            if name in values:
+                return f"{kind} frame {values[name]:.0f}"
+    return kind
+
+
+def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
+    """Vertical speed the vehicle flew by: the EKF of 2015 and later, before that the altitude controller's.
+
+    The EKF1 of 2014 ran beside the old inertial navigation and often diverged unnoticed: it comes last.
+    """
+    for name in ("XKF1", "NKF1", "CTUN", "EKF1"):
+        if name == "CTUN":
+            climb = _climb(log, warnings)
+            if climb is not None:
+                return climb
+            continue
+        ekf = _first_instance(log, name, ("VD",), warnings)
+        if ekf is not None:
+            return Velocity(f"{name}.VD", _time_us(ekf), ekf["VD"], ekf.offset)
+    return None
+
+
+def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
+    """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, has no such thing)."""
+    messages = log.messages("CTUN")
+    if messages is not None and "NavRoll" in messages.format.columns:
+        return None
+    tuning = _first_instance(log, "CTUN", ("CRt",), warnings)
+    if tuning is None:
+        return None
+    return Velocity("CTUN.CRt", _time_us(tuning), -tuning["CRt"] / 100.0, tuning.offset)
+
+
+def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
+    """Airborne and armed: from events, else STAT and ARM; motors on counts as armed where neither says."""
+    held = {}
+    events = _messages(log, "EV", ("Id",), warnings)
+    if events is not None:
+        ids = events.raw("Id").astype(int)
+        if np.isin(ids, (EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)).any():
+            held["airborne"] = _states(events, ids, AIRBORNE_EVENTS)
+        if np.isin(ids, (EVENT_ARMED, EVENT_DISARMED)).any():
+            held["armed"] = _states(events, ids, {EVENT_ARMED: 1, EVENT_DISARMED: 0})
+    for key, name, column in (("airborne", "STAT", "isFlying"), ("armed", "ARM", "ArmState")):
+        messages = None if key in held else _messages(log, name, (column,), warnings)
+        if messages is not None:
+            held[key] = Signal(messages.offset, (messages.raw(column) > 0).astype(np.int8))
+    tuning = log.messages("CTUN")
+    throttles = [c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)]
+    if not held and tuning is not None and throttles:
+        throttle = tuning[throttles[0]]
+        if np.nanmax(throttle, initial=0.0) > 1.5:  # 0…1000 until Copter 3.3, 0…1 since
+            throttle = throttle / 1000.0
+        held["armed"] = Signal(tuning.offset, (throttle > MOTORS_ON_THROTTLE).astype(np.int8))
+    return held
+
+
+def _states(events: Messages, ids: NDArray[Any], meaning: dict[int, int]) -> Signal:
+    """The events that change a state, as its new values."""
+    said = np.isin(ids, list(meaning))
+    values = np.array([meaning[event] for event in ids[said].tolist()], dtype=np.int8)
+    return Signal(events.offset[said], values)

@@ -1,0 +1,233 @@
+"""What `inspect` says about a file: plain data first, text made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from px4_tinyml.errors import LogError
+from px4_tinyml.flight_log import FlightLog, ImuSeries, ReferenceSeries
+from px4_tinyml.logs import read_log, sniff
+from px4_tinyml.logs.checks import count, mean_rate_hz, needed_rate_hz, recorded_s
+from px4_tinyml.logs.unusable import UnusableLogError
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml.units import US_PER_S
+
+VERTICAL_SPEED_M_S = 0.5
+"""Climbing or descending faster than this is not level (the autolabels' threshold, without hysteresis)."""
+MAX_HOLD_S = 1.0
+"""A reference sample counts for the time to the next one, but not across gaps."""
+KIND_NAMES = {
+    "ulog": "ULog", "dataflash": "ArduPilot dataflash", "tlog": "MAVLink telemetry log", "px4_csv": "ulog2csv set",
+    "arduino_csv": "Arduino captures", "csv": "CSV",
+}  # fmt: skip
+
+
+def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
+    """Everything `inspect --json` gives for one file (keys: docs/logs.md). A bad log is described, not raised."""
+    try:
+        logs = read_log(path, column_map)
+    except UnusableLogError as error:
+        facts = {k: error.facts.get(k) for k in ("firmware", "topics")}
+        return {
+            "file": str(path), "kind": error.kind, "usable": False, "why": error.why, **facts,
+            "warnings": list(error.warnings), "recordings": [],
+        }  # fmt: skip
+    except LogError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        return {
+            "file": str(path), "kind": _kind(path), "usable": False, "why": why, "firmware": None, "topics": None,
+            "warnings": [], "recordings": [],
+        }  # fmt: skip
+    recordings = [describe_log(log) for log in logs]
+    best = max(recordings, key=lambda r: r["windows"]["count"])
+    why = best["why"]
+    if len(recordings) > 1 and best["usable"]:
+        total = sum(r["windows"]["count"] for r in recordings)
+        why = f"{count(total, 'window')} in {len(recordings)} recordings with preset {best['windows']['preset']}"
+    return {
+        "file": str(path),
+        "kind": logs[0].kind,
+        "usable": any(r["usable"] for r in recordings),
+        "why": why,
+        "firmware": logs[0].info.get("firmware"),
+        "topics": logs[0].info.get("topics"),
+        "warnings": list(dict.fromkeys(w for log in logs for w in log.warnings)),
+        "recordings": recordings,
+    }
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        return sniff(path)
+    except LogError:
+        return None
+
+
+def describe_log(log: FlightLog) -> dict[str, Any]:
+    """One recording as plain JSON data."""
+    preset = "arduino119" if log.whole else "default"
+    windows = count_windows(log.imu, PRESETS[preset], log.whole)
+    usable, why = _verdict(log, windows, preset)
+    baro = log.baro
+    return {
+        "source": log.source,
+        "vehicle": log.vehicle,
+        "hardware": log.info.get("hardware"),
+        "simulated": bool(log.info.get("simulated")),
+        "recorded_s": round(recorded_s(log.imu), 3),
+        "imu": {
+            "source": log.info.get("imu_source"), "samples": len(log.imu),
+            "rate_hz": round(mean_rate_hz(log.imu), 2), "span_s": round(log.imu.span_s, 3),
+        },
+        "baro": None if baro is None else {
+            "source": log.info.get("baro_source"), "samples": len(baro), "rate_hz": _rate(baro.timestamp_us),
+        },
+        "reference": None if log.reference is None else _reference(log, log.reference),
+        "labels": sorted({span.label for span in log.labels}),
+        "gaps": {"count": len(log.gaps), "total_s": round(sum(g.end_us - g.start_us for g in log.gaps) / US_PER_S, 3)},
+        "warnings": list(log.warnings),
+        "windows": {"preset": preset, "count": windows},
+        "usable": usable,
+        "why": why,
+    }  # fmt: skip
+
+
+def _rate(time_us: Any) -> float:
+    step = np.diff(time_us.astype(np.int64))
+    step = step[step > 0]
+    return round(US_PER_S / float(np.median(step)), 2) if len(step) else 0.0
+
+
+def _reference(log: FlightLog, reference: ReferenceSeries) -> dict[str, Any]:
+    step = np.diff(reference.timestamp_us.astype(np.int64), append=reference.timestamp_us[-1:].astype(np.int64))
+    hold = np.clip(step / US_PER_S, 0.0, MAX_HOLD_S)
+    up, speed = reference.airborne == 1, reference.velocity_down_m_s
+    known = np.isfinite(speed)
+    with np.errstate(invalid="ignore"):
+        parts = {
+            "climb": speed < -VERTICAL_SPEED_M_S, "descend": speed > VERTICAL_SPEED_M_S,
+            "level": np.abs(speed) <= VERTICAL_SPEED_M_S, "unknown": ~known,
+        }  # fmt: skip
+    return {
+        "vertical_speed": log.info.get("velocity_source"),
+        "trusted_share": round(float(known.mean()), 3),
+        "landed_known": bool((reference.airborne >= 0).any()),
+        "armed_known": bool((reference.armed >= 0).any()),
+        "edr_known": bool(np.isfinite(reference.edr_m23_s).any()),
+        "wind_known": bool(np.isfinite(reference.wind_speed_m_s).any()),
+        "airborne_s": round(float(hold[up].sum()), 1),
+        **{f"{name}_s": round(float(hold[up & mask].sum()), 1) for name, mask in parts.items()},
+    }
+
+
+def count_windows(imu: ImuSeries, spec: PipelineSpec, whole: bool = False) -> int:
+    """How many windows the signal path will classify (docs/signal_path.md), to within the slots at the ends."""
+    times = imu.timestamp_us.astype(np.int64)
+    slots = times // US_PER_S * spec.rate_hz + times % US_PER_S * spec.rate_hz // US_PER_S
+    total = 0
+    breaks = np.flatnonzero((np.diff(slots) < 0) | (np.diff(slots) > spec.max_gap_slots + 1)) + 1
+    for run in np.split(slots, breaks):
+        if not len(run):
+            continue
+        first, last = int(run[0]) + (not whole), int(run[-1]) - (not whole)
+        if last - first + 1 < spec.window:
+            continue
+        filled = np.zeros(last - first + 1, dtype=np.int64)
+        filled[np.unique(run[(run >= first) & (run <= last)]) - first] = 1
+        have = np.cumsum(np.concatenate([[0], filled]))
+        ends = np.arange(first + spec.window - 1, last + 1)
+        ends = ends[(ends + 1) % spec.hop == 0] - first + 1
+        total += int((have[ends] - have[ends - spec.window] >= spec.window - spec.max_repeated_slots).sum())
+    return total
+
+
+def _verdict(log: FlightLog, windows: int, preset: str) -> tuple[bool, str]:
+    if not windows:
+        if mean_rate_hz(log.imu) < needed_rate_hz():
+            return False, (
+                f"its IMU, at {mean_rate_hz(log.imu):.1f} Hz, is too slow: {needed_rate_hz():.0f} Hz or more "
+                f"needed for {PRESETS[preset].rate_hz} Hz slots"
+            )
+        spec = PRESETS[preset]
+        return False, f"no stretch of {spec.window / spec.rate_hz:.2f} s without a gap"
+    text = f"{count(windows, 'window')} with preset {preset}"
+    if log.labels:
+        return True, text
+    reference = log.reference
+    if reference is None or not np.isfinite(reference.velocity_down_m_s).any():
+        return True, f"{text}, to classify; to train, give labels: no vertical speed"
+    if not (reference.airborne == 1).any():
+        why = "never airborne" if (reference.airborne == 0).any() else "landed or not is unknown"
+        return True, f"{text}, to classify; nothing to train on: {why}"
+    return True, text
+
+
+def render(file: dict[str, Any]) -> str:
+    """The lines a person reads, about ten a recording."""
+    lines = [file["file"]]
+    recordings = file["recordings"]
+    what = KIND_NAMES.get(file["kind"] or "", "unknown")
+    lines.append(_line("kind", f"{what}, {file['firmware']}" if file["firmware"] else what))
+    if not recordings:
+        topics = sorted((file["topics"] or {}).items(), key=lambda item: -item[1])
+        if topics:
+            lines.append(_line("holds", ", ".join(f"{name} {number}" for name, number in topics[:6])))
+    elif len(recordings) > 2:
+        whole = sum(r["windows"]["preset"] == "arduino119" for r in recordings)
+        lines.append(_line("recordings", f"{len(recordings)}, {whole} of them whole; the first:"))
+    for recording in recordings[: 1 if len(recordings) > 2 else 2]:
+        lines += _recording_lines(recording, len(recordings) > 1)
+    lines += [_line("warning", w) for w in file["warnings"]]
+    lines.append(
+        _line(
+            "usable",
+            f"{'yes' if file['usable'] else 'no'}, because {file['why']}"
+            if not file["usable"]
+            else f"yes: {file['why']}",
+        )
+    )
+    return "\n".join(lines)
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<11}{text}"
+
+
+def _recording_lines(r: dict[str, Any], named: bool) -> list[str]:
+    imu, baro, reference = r["imu"], r["baro"], r["reference"]
+    lines = [_line("recording", r["source"])] if named else []
+    lines.append(_line("vehicle", r["vehicle"] + (" (simulated)" if r["simulated"] else "")))
+    lines.append(
+        _line(
+            "IMU",
+            f"{imu['source']}, {imu['samples']} samples at {imu['rate_hz']:.1f} Hz, {r['recorded_s']:.1f} s recorded",
+        )
+    )
+    lines.append(
+        _line(
+            "barometer",
+            "none" if baro is None else f"{baro['source']}, {baro['samples']} samples at {baro['rate_hz']:.1f} Hz",
+        )
+    )
+    lines.append(_line("references", _reference_text(r, reference)))
+    if reference is not None and reference["landed_known"]:
+        shares = ", ".join(f"{name} {reference[f'{name}_s']:.0f}" for name in ("climb", "descend", "level", "unknown"))
+        lines.append(_line("airborne", f"{reference['airborne_s']:.0f} s: {shares}"))
+    gaps = r["gaps"]
+    lines.append(_line("gaps", f"{gaps['count']}, {gaps['total_s']:.2f} s in all" if gaps["count"] else "none"))
+    return lines
+
+
+def _reference_text(r: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    parts = []
+    if reference is not None:
+        if reference["vertical_speed"]:
+            parts.append(f"vertical speed ({reference['vertical_speed']}, {reference['trusted_share']:.0%} trusted)")
+        known = {"landed_known": "landed", "armed_known": "armed", "edr_known": "true EDR", "wind_known": "wind"}
+        parts += [text for key, text in known.items() if reference[key]]
+    if r["labels"]:
+        parts.append(f"labels {', '.join(r['labels'])}")
+    return ", ".join(parts) or "none"

@@ -1,0 +1,1 @@
+"""MAVLink telemetry logs (.tlog)."""

@@ -1,0 +1,1 @@
+"""PX4 ULog: reader and writer."""

@@ -1,0 +1,1 @@
+"""MAVLink frames: find, check, sign, decode into samples."""

@@ -1,0 +1,177 @@
+"""The signal path sample by sample, in Python: for computers without a C++ compiler.
+
+docs/signal_path.md is the contract. What is done per window is preprocess.py's own; per sample there is nothing to
+vectorise. core/Pipeline.hpp is the same in C++ (host_library.py), at a hundredth of the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.flight_log import F32
+from px4_tinyml.signal import windows as preprocess
+from px4_tinyml.signal.classifier import COUNTERS, ENGINES
+from px4_tinyml.signal.decision import DECISION, DecisionFilter
+from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
+from px4_tinyml.targets.spec_header import check_model
+
+
+class Decided(NamedTuple):
+    """A decision (dtype decision.DECISION) and the µs it took from its last sample, the model included."""
+
+    decision: np.void
+    spent_us: int
+
+
+class StreamPipeline(Protocol):
+    """Samples in, decisions out."""
+
+    @property
+    def counts(self) -> dict[str, int]: ...
+
+    def push_baro(self, time_us: int, altitude_m: float) -> None: ...
+
+    def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]: ...
+
+
+class _Barometer:
+    """Step 2: the newest slots' altitudes."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._spec = spec
+        self._kept: deque[tuple[int, np.float32]] = deque(maxlen=spec.baro_ring_slots)
+
+    def push(self, time_us: int, altitude_m: float) -> None:
+        value = np.float32(altitude_m)
+        if not abs(value) <= preprocess.MAX_ALTITUDE_M:
+            return
+        slot = self._spec.slot_of(time_us)
+        if self._kept and slot < self._kept[-1][0]:
+            self._kept.clear()
+        elif self._kept and slot == self._kept[-1][0]:
+            self._kept.pop()
+        self._kept.append((slot, value))
+
+    def altitude(self, slot: int) -> tuple[np.float32, bool]:
+        """Altitude of a slot and whether it is stale."""
+        wanted = slot - self._spec.baro_lag_slots
+        for kept, value in reversed(self._kept):
+            if kept <= wanted:
+                stale = slot - kept > self._spec.baro_stale_slots
+                return (np.float32(0.0), True) if stale else (value, False)
+        return np.float32(0.0), True
+
+
+class _Row(NamedTuple):
+    """An emitted slot."""
+
+    slot: int
+    means: F32
+    altitude_m: np.float32
+    repeated: bool
+    stale: bool
+
+
+class PythonPipeline:
+    """A bundle's classifier, one sample at a time. engine: see pipeline.ENGINES."""
+
+    def __init__(self, bundle: ModelBundle, engine: str) -> None:
+        graph = read_model(bundle.model)
+        check_model(bundle.spec, graph)
+        self._spec = bundle.spec
+        self._scale, self._zero_point = graph.input.scale, graph.input.zero_point
+        self._engine = ENGINES[engine](bundle.model)
+        self._filter = DecisionFilter(bundle.spec)
+        self._barometer = _Barometer(bundle.spec)
+        self._rows: deque[_Row] = deque(maxlen=bundle.spec.window)
+        self._slot: int | None = None
+        self._partial = True
+        self._sum, self._samples = np.zeros(len(IMU_CHANNELS), np.float32), 0
+        self._last_us = 0
+        self.counts = dict.fromkeys(COUNTERS, 0)
+
+    def push_baro(self, time_us: int, altitude_m: float) -> None:
+        """A barometric altitude: µs, m."""
+        self._barometer.push(time_us, altitude_m)
+
+    def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
+        """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. The decisions it completed."""
+        started = time.perf_counter_ns()
+        sample = np.array(values, np.float32)
+        with np.errstate(invalid="ignore"):
+            plausible = bool((np.abs(sample) <= preprocess.MAX_SAMPLE).all())
+        if not plausible:
+            self._reset("non_finite")
+            return []
+        if time_us < self._last_us:
+            self._reset("backwards")
+        self._last_us = time_us
+        slot, made = self._spec.slot_of(time_us), []
+        if slot == self._slot:
+            self._sum += sample
+            self._samples += 1
+            return []
+        partial = True
+        if self._slot is not None:
+            missing = slot - self._slot - 1
+            gap = missing > self._spec.max_gap_slots
+            if not self._partial:
+                made = self._close(self._slot, 0 if gap else missing, started)
+            if gap:
+                self._reset("gap")
+            else:
+                partial = self._partial and missing > 0
+        self._slot, self._partial = slot, partial
+        self._sum, self._samples = np.zeros_like(self._sum) + sample, 1
+        return made
+
+    def _close(self, slot: int, repeats: int, started: int) -> list[Decided]:
+        """Emit the open slot and its repeats."""
+        means = self._sum / np.float32(self._samples)
+        made = []
+        for index in range(slot, slot + 1 + repeats):
+            self._rows.append(_Row(index, means, *self._emitted(index, index > slot)))
+            decision = self._window()
+            if decision is not None:
+                made.append(Decided(decision, (time.perf_counter_ns() - started) // 1000))
+        return made
+
+    def _emitted(self, index: int, repeated: bool) -> tuple[np.float32, bool, bool]:
+        altitude_m, stale = self._barometer.altitude(index)
+        return altitude_m, repeated, stale
+
+    def _window(self) -> np.void | None:
+        """Steps 3 to 5, when the newest slot completes a window."""
+        spec = self._spec
+        if len(self._rows) < spec.window or (self._rows[-1].slot + 1) % spec.hop:
+            return None
+        index, means, altitude_m, repeated, stale = (np.array(column) for column in zip(*self._rows, strict=True))
+        segment = np.zeros(len(index), np.int64)
+        raw = preprocess.windows(preprocess.SlotStream(index, means, altitude_m, repeated, stale, segment, {}), spec)
+        if raw.sparse[0]:
+            self.counts["sparse"] += 1
+            return None
+        output = self._engine.invoke(preprocess.quantize(raw.x, spec, self._scale, self._zero_point))[0]
+        verdict = self._filter.update(output.tolist(), not raw.baro_ok[0])
+        self.counts["decisions"] += 1
+        decision = np.zeros(1, DECISION)
+        decision["start_us"], decision["end_us"] = raw.start_us, raw.end_us
+        decision["class_index"], decision["confidence_q16"] = verdict.class_index, verdict.confidence_q16
+        decision["flags"], decision["label_count"] = int(verdict.flags), len(spec.labels)
+        decision["probability"][0, : len(output)] = np.array(verdict.smoothed) >> 8
+        row: np.void = decision[0]
+        return row
+
+    def _reset(self, cause: str) -> None:
+        """Forget all but the barometer."""
+        self.counts[f"reset_{cause}"] += 1
+        self._slot = None
+        self._rows.clear()
+        self._filter.reset()

@@ -1,0 +1,1 @@
+"""The Arduino sensor node."""

@@ -1,0 +1,1 @@
+"""Emulated Cortex-M4F and M7 (QEMU)."""

@@ -1,0 +1,114 @@
+"""A real PX4 (SITL) as a target: samples come in through its simulated sensors, decisions out through its log.
+
+PX4 makes samples of its own of what its sensors see. So its decisions are held against Python's on what PX4 itself
+logged, `sensor_combined` and `vehicle_air_data`, not against the recording's.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.logs.ulog.read_ulog import flight_log
+from px4_tinyml.logs.ulog.ulog_file import Topic
+from px4_tinyml.replay.compare import Comparison, compare
+from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.decision import DECISION, ONE_Q16
+from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.units import US_PER_S
+from px4_tinyml_sitl.px4.play_log import DECISIONS, DEFAULT_SPEED, Played, Px4Session, play
+from px4_tinyml_sitl.px4.player import Stream, StreamSource, playable
+from px4_tinyml_sitl.px4.px4_process import Px4Build
+
+log = logging.getLogger(__name__)
+
+PAIR = ("python on PX4's log", "px4")
+_SLOWER = 4.0
+_ATTEMPTS = 3
+
+
+class Px4Target:
+    """A PX4 build with the bundle's module in it. Raises ToolchainError when it is not that."""
+
+    def __init__(self, bundle: ModelBundle, build: Path) -> None:
+        self._bundle, self._build = bundle, Px4Build.open(build)
+        self._build.require_module()
+        self._reference = Classifier.of(bundle.spec, bundle.model)
+        self._selftest = self._check()
+
+    def _check(self) -> Comparison:
+        """The module's model is the bundle's; then its self-test, which runs the bundle's golden vectors in PX4."""
+        rest = Stream(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
+        with Px4Session(self._build, StreamSource(rest, 0), 0, DEFAULT_SPEED) as session:
+            found, expected = session.model(), (self._bundle.spec.hash[:16], self._bundle.sha256[:16])
+            if found != expected:
+                raise ToolchainError(
+                    f"{self._build.folder}: its module has spec {found[0]}, model {found[1]}; the bundle has "
+                    f"{expected[0]}, {expected[1]}: build PX4 with the tree that `px4-tinyml generate px4` makes of it"
+                )
+            code, words = session.selftest()
+        return Comparison(1, int(code != 0), 0, 0, int(code != 0), "" if code == 0 else words)
+
+    def golden(self) -> Comparison:
+        """The module's self-test in PX4, as one window."""
+        return self._selftest
+
+    def run_feed(self, name: str, events: Feed) -> Comparison:
+        """Play a feed; PX4's decisions against Python's on what PX4 logged, for the windows of the feed."""
+        spec = self._bundle.spec
+        if not len(self._reference.run(events)):
+            return Comparison(0, 0, 0, 0, 0, "")  # no complete window: nothing would be decided
+        hop_us = US_PER_S * spec.hop // spec.rate_hz
+        stream, left_out = playable(events.imu_time_us, events.imu, events.baro_time_us, events.baro_altitude_m, hop_us)
+        if left_out:
+            log.warning("%s: %d samples are not finite or beyond what PX4's simulated IMU can have", name, left_out)
+        played = self._play(name, stream)
+        expected, found = within(played, self._reference, spec)
+        return compare(PAIR, expected, found, spec)
+
+    def _play(self, name: str, stream: Stream) -> Played:
+        """Play; slower, when the computer was too slow for PX4's logger or for the module."""
+        speed = DEFAULT_SPEED
+        for attempt in range(_ATTEMPTS):
+            played = play(stream, self._build, speed)
+            if not played.lost and not played.unlogged:
+                return played
+            what = f"the module missed samples {played.lost} times, the logger {played.unlogged} messages"
+            log.warning("%s: at up to %g times real time %s", name, speed, what)
+            speed /= _SLOWER
+            if attempt == _ATTEMPTS - 1:
+                log.warning("%s: differences below may come from that", name)
+        return played
+
+
+def within(played: Played, reference: Classifier, spec: PipelineSpec) -> tuple[Classification, Classification]:
+    """(Python's decisions, PX4's) for the windows that lie in the recording. Inputs and outputs are not told by PX4."""
+    events = feed(flight_log(played.log, "PX4's log", ""), spec)
+    python = reference.run(events).decisions
+    topic = played.log.topic(DECISIONS)
+    if topic is None:
+        raise ToolchainError(f"PX4 has logged no {DECISIONS}")
+    both = []
+    for decisions in (python, published_decisions(topic, spec)):
+        inside = (decisions["start_us"] >= played.first_us) & (decisions["end_us"] <= played.last_us)
+        nothing = np.zeros((int(inside.sum()), 0), np.int8)
+        both.append(Classification(nothing, nothing, decisions[inside], {}))
+    return both[0], both[1]
+
+
+def published_decisions(topic: Topic, spec: PipelineSpec) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """Logged motion_classification as decisions (dtype DECISION): exact, for they are multiples of powers of two."""
+    decisions = np.zeros(len(topic), DECISION)
+    ends = [spec.slot_of(int(end)) for end in topic["timestamp_sample"].tolist()]
+    decisions["start_us"] = [spec.slot_start_us(slot - spec.window) for slot in ends]
+    decisions["end_us"] = topic["timestamp_sample"]
+    decisions["confidence_q16"] = topic["confidence"] * ONE_Q16
+    decisions["probability"] = topic["probabilities"] * 256
+    for name in ("class_index", "flags", "label_count"):
+        decisions[name] = topic[name]
+    return decisions

@@ -1,0 +1,59 @@
+"""model/MotionSpec.hpp: the constants of the signal path for the C++ core."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.emit.write import render
+from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.signal.spec import IMU_CHANNELS, TURBULENCE_LABEL, PipelineSpec
+
+SPEC_HEADER = "model/MotionSpec.hpp"
+MIN_INPUT_SCALE = 1e-6
+
+
+def float_literal(value: float) -> str:
+    """A float32 as C++ source that reads back as the same bits."""
+    text = f"{float(np.float32(value)):.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")
+
+
+def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -> str:
+    """The header's text. input_scale, input_zero_point: int8 quantization of the model's input.
+
+    Raises SpecError for a spec without offsets and scales, or a scale the core cannot work with.
+    """
+    if spec.offset is None or spec.inv_scale is None:
+        raise SpecError("the spec has no offsets and scales: it must come from a trained bundle")
+    if not (math.isfinite(input_scale) and input_scale >= MIN_INPUT_SCALE):
+        raise SpecError(f"the model's input scale is {input_scale}: expected at least {MIN_INPUT_SCALE}")
+    return render(
+        "targets/templates/MotionSpec.hpp.j2",
+        spec=spec,
+        imu_axes=[IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS],
+        offset=[float_literal(v) for v in spec.offset],
+        inv_scale=[float_literal(v) for v in spec.inv_scale],
+        clip=float_literal(spec.clip),
+        inv_input_scale=float_literal(1.0 / float(np.float32(input_scale))),
+        input_zero_point=input_zero_point,
+        turbulence=spec.labels.index(TURBULENCE_LABEL) if TURBULENCE_LABEL in spec.labels else -1,
+    )
+
+
+def check_model(spec: PipelineSpec, graph: Graph) -> None:
+    """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
+    expected_input, expected_output = spec.window * len(spec.channels), len(spec.labels)
+    for what, found, expected in (
+        ("inputs", graph.input.size, expected_input),
+        ("outputs", graph.output.size, expected_output),
+    ):
+        if found != expected:
+            raise ConversionError(f"the model has {found} {what}, the spec needs {expected}: train again")
+    if (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
+        raise ConversionError(
+            f"the model's output has scale {graph.output.scale} and zero point {graph.output.zero_point}: "
+            "expected the 1/256 and −128 of an int8 softmax"
+        )

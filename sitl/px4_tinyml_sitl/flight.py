@@ -1,0 +1,310 @@
+"""One simulated flight, from its seed to the truth and the samples of every sensor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from px4_tinyml.flight_log import F64
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
+from px4_tinyml_sitl.air import Air, Conditions
+from px4_tinyml_sitl.airframes import Rotor, Vehicle, airframe, draw_vehicle
+from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
+from px4_tinyml_sitl.missions import Segment, plan_mission
+from px4_tinyml_sitl.rotors import Rotors
+from px4_tinyml_sitl.sensors import SensorSuite, draw_sensors, lowpass_noise
+from px4_tinyml_sitl.weather import Condition, Weather, make_weather
+from px4_tinyml_sitl.world import RATE_HZ, World
+
+_EVERY = RATE_HZ // OUTER_HZ
+_GROUND_S = 2.0
+"""Standing still before the motors start, and again after they stop."""
+_SPIN_UP_S = 1.2
+TIPPED_RAD = 1.4
+_MAX_EXTRA_S = 60.0
+"""A landing that takes longer than planned is given up after this."""
+_HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
+_GYRO_NOISE_RAD_S = 0.01
+"""What is left of the gyro's noise and vibration after PX4's filters, in the rate loop."""
+_TILT_ERROR_RAD = 0.006
+
+
+class SlowRow(NamedTuple):
+    """The state at OUTER_HZ: truth, estimates (est_), air and setpoint. SI, NED, rad; landed and armed are 0 or 1."""
+
+    time_s: float
+    x: float
+    y: float
+    z: float
+    vx: float
+    vy: float
+    vz: float
+    roll: float
+    pitch: float
+    yaw: float
+    est_x: float
+    est_y: float
+    est_z: float
+    est_vx: float
+    est_vy: float
+    est_vz: float
+    thrust_ratio: float
+    airspeed: float
+    landed: float
+    armed: float
+    height: float
+    w20: float
+    wind: float
+    gust_n: float
+    gust_e: float
+    gust_d: float
+    sp_vz: float
+
+
+@dataclass(frozen=True)
+class FlightPlan:
+    """Everything that defines a flight; drawn from (seed, index) and nothing else."""
+
+    seed: int
+    index: int
+    mission: str
+    seconds: float
+    vehicle: Vehicle
+    sensors: SensorSuite
+    weather: Weather
+    segments: list[Segment]
+    heading_rad: float
+    elevation_m: float
+    estimator_m_s: float
+    rng: np.random.Generator = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Flown:
+    """Truth of a flight. fast: specific force and rates [n, 6] and rotors [n, 4] at RATE_HZ; slow: by name at 50 Hz."""
+
+    fast: F64
+    rotor_rad_s: F64
+    slow: dict[str, F64]
+
+
+def plan_flight(
+    seed: int, index: int, mission: str, airframe_name: str, condition: Condition | None,
+    edr: float | None, w20_m_s: float | None, seconds: float,
+) -> FlightPlan:  # fmt: skip
+    """Draw a flight."""
+    rng = np.random.default_rng([seed, index])
+    draw, simulate = rng.spawn(2)
+    base = airframe(airframe_name)
+    elevation = float(draw.uniform(0.0, 800.0))
+    # ISA, which is also JSBSim's atmosphere.
+    rho = 1.225 * (1.0 - 2.25577e-5 * elevation) ** 4.2559
+    vehicle = draw_vehicle(base, draw, rho)
+    weather = make_weather(condition, edr, w20_m_s, seconds, 0.75 * base.max_speed_m_s, draw)
+    max_height = float(draw.uniform(10.0, 40.0))
+    return FlightPlan(
+        seed=seed,
+        index=index,
+        mission=mission,
+        seconds=seconds,
+        vehicle=vehicle,
+        sensors=draw_sensors(draw),
+        weather=weather,
+        segments=plan_mission(mission, base, seconds, max_height, draw),
+        heading_rad=float(draw.uniform(-np.pi, np.pi)),
+        elevation_m=elevation,
+        estimator_m_s=float(draw.uniform(0.006, 0.04)),
+        rng=simulate,
+    )
+
+
+def body_to_ned(roll: float, pitch: float, yaw: float) -> tuple[float, ...]:
+    """Rotation matrix body to NED, row by row."""
+    cr, sr, cp, sp, cy, sy = (
+        math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw),
+    )  # fmt: skip
+    return (
+        cp * cy, sr * sp * cy - cr * sy, cr * sp * cy + sr * sy,
+        cp * sy, sr * sp * sy + cr * cy, cr * sp * sy - sr * cy,
+        -sp, sr * cp, cr * cp,
+    )  # fmt: skip
+
+
+class _Noise:
+    """Series drawn before the flight, read by step: unit lists, periodic."""
+
+    def __init__(self, rng: np.random.Generator, steps: int, rotor: Rotor) -> None:
+        size = 1 << (steps - 1).bit_length()
+        slow = size // 8
+        self.mask, self.slow_mask = size - 1, slow - 1
+        self.gyro = [rng.standard_normal(size).tolist() for _ in range(3)]
+        # Eddies of the rotor's own size, carried through it by the inflow.
+        eddies_hz = rotor.hover_inflow_m_s / (2.0 * math.pi * rotor.radius_m)
+        self.lift = [lowpass_noise(rng, size, RATE_HZ, eddies_hz).tolist() for _ in range(4)]
+        self.heave = lowpass_noise(rng, size, RATE_HZ, _HEAVE_NOISE_HZ).tolist()
+        self.side = [lowpass_noise(rng, size, RATE_HZ, _SIDE_NOISE_HZ).tolist() for _ in range(2)]
+        self.velocity = [lowpass_noise(rng, slow, OUTER_HZ, 0.3).tolist() for _ in range(3)]
+        self.position = [lowpass_noise(rng, slow, OUTER_HZ, 0.02).tolist() for _ in range(3)]
+        self.tilt = [lowpass_noise(rng, slow, OUTER_HZ, 0.1).tolist() for _ in range(2)]
+        self.stick = [lowpass_noise(rng, slow, OUTER_HZ, 0.7).tolist() for _ in range(3)]
+
+
+class Simulator:
+    """Flies one plan, step by step."""
+
+    def __init__(self, plan: FlightPlan, conditions: Conditions | None = None) -> None:
+        """conditions: the air's, where the plan's weather is not what rules."""
+        self.plan = plan
+        vehicle = plan.vehicle
+        self._dt = 1.0 / RATE_HZ
+        self._limit_s = plan.seconds + _MAX_EXTRA_S
+        self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ), vehicle.rotor)
+        self._air = Air(conditions or plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
+        self._world = World(vehicle, plan.heading_rad, plan.elevation_m)
+        self._rotors = Rotors(vehicle, self._dt)
+        self._pilot = Autopilot(vehicle, plan.heading_rad, self._dt)
+        self._guidance = Guidance(plan.segments, plan.heading_rad)
+        self._position = [0.0, 0.0, 0.0]
+        self._landed, self._armed = True, False
+        self._touch_s = self._stopped_s = 0.0
+        self._tilt_error = (0.0, 0.0)
+        self._unsteady, self._ground_factor = 0.0, 1.0
+
+    def fly(self) -> Flown:
+        """The whole flight: on the ground, up, the mission, down, on the ground."""
+        fast: list[tuple[float, ...]] = []
+        spins: list[tuple[float, ...]] = []
+        slow: list[tuple[float, ...]] = []
+        command = [0.0] * 4
+        step = 0
+        while step * self._dt < self._limit_s:
+            state, angles = self._world.state()
+            if step % _EVERY == 0:
+                command = self._slow_step(step, state, angles, slow)
+                if self._stopped_s > _GROUND_S:
+                    slow.pop()
+                    break
+            self._fast_step(step, state, angles, command)
+            fast.append((*state[7:10], *angles[:3]))
+            spins.append(tuple(self._rotors.speed))
+            step += 1
+        columns = np.array(slow).T
+        return Flown(
+            fast=np.array(fast), rotor_rad_s=np.array(spins),
+            slow=dict(zip(SlowRow._fields, columns, strict=True)),
+        )  # fmt: skip
+
+    def _fast_step(self, step: int, state: list[float], angles: list[float], command: list[float]) -> None:
+        noise, plan, air = self._noise, self.plan, self._air
+        rotation = body_to_ned(angles[3], angles[4], angles[5])
+        r00, r01, r02, r10, r11, r12, r20, r21, r22 = rotation
+        wn, we, wd = air.wind()
+        u = state[0] - (r00 * wn + r10 * we + r20 * wd)
+        v = state[1] - (r01 * wn + r11 * we + r21 * wd)
+        w = state[2] - (r02 * wn + r12 * we + r22 * wd)
+        air.advance(math.sqrt(u * u + v * v + w * w), self._dt)
+        i = step & noise.mask
+        if command[0] < 0.0:
+            rates = [angles[axis] + _GYRO_NOISE_RAD_S * noise.gyro[axis][i] for axis in range(3)]
+            command = self._pilot.inner(rates, rotation, angles[5], self._tilt_error)
+        self._rotors.spin(command)
+        unsteady = self._unsteady
+        factor = self._ground_factor * (1.0 + plan.vehicle.heave_noise * noise.heave[i])
+        lift = [factor * (1.0 + unsteady * series[i]) for series in noise.lift]
+        gp, gq, gr = air.rates
+        fx, fy, fz, mx, my, mz = self._rotors.wrench(u, v, w, angles[0] - gp, angles[1] - gq, angles[2] - gr, lift)
+        side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self._armed else 0.0
+        self._world.step(fx + side * noise.side[0][i], fy + side * noise.side[1][i], fz, mx, my, mz)
+
+    def _slow_step(
+        self, step: int, state: list[float], angles: list[float], rows: list[tuple[float, ...]]
+    ) -> list[float]:
+        """Estimates, guidance, outer loops and the log; returns rotor commands, or −1 where the loops decide."""
+        seconds = step * self._dt
+        plan, noise, pilot = self.plan, self._noise, self._pilot
+        height, velocity, position = state[6] - self._world.rest_height_m, state[3:6], self._position
+        position[0] += velocity[0] / OUTER_HZ
+        position[1] += velocity[1] / OUTER_HZ
+        position[2] = -height
+        i = (step // _EVERY) & noise.slow_mask
+        error = plan.estimator_m_s
+        # The barometer and accelerometer hold the vertical speed better than GPS the horizontal one.
+        est_velocity = [velocity[a] + error * (1.0, 1.0, 0.35)[a] * noise.velocity[a][i] for a in range(3)]
+        est_position = [position[a] + 6.0 * error * noise.position[a][i] for a in range(3)]
+        self._tilt_error = (_TILT_ERROR_RAD * noise.tilt[0][i], _TILT_ERROR_RAD * noise.tilt[1][i])
+        self._air.slow(seconds - _GROUND_S, max(height, 0.0))
+        self._wake(height, velocity)
+        command = self._state_machine(seconds, -est_position[2], est_velocity[2], math.hypot(angles[3], angles[4]))
+        if command[0] < 0.0:
+            self._guidance.step((noise.stick[0][i], noise.stick[1][i], noise.stick[2][i]))
+            if self._touch_s > 0.1:
+                pilot.settle()
+            else:
+                pilot.outer(self._guidance, est_position, est_velocity)
+            if self._landed:
+                pilot.reset()
+        wn, we, wd = self._air.wind()
+        airspeed = math.hypot(velocity[0] - wn, velocity[1] - we, velocity[2] - wd)
+        rows.append((
+            seconds, *position, *velocity, angles[3] + self._tilt_error[0], angles[4] + self._tilt_error[1], angles[5],
+            *est_position, *est_velocity, pilot.thrust / (plan.vehicle.mass_kg * G), airspeed, float(self._landed),
+            float(self._armed), height, self._air.w20, self._air.mean, *self._air.gust, self._guidance.velocity[2],
+        ))  # fmt: skip
+        return command
+
+    def _wake(self, height: float, velocity: list[float]) -> None:
+        """Ground effect and unsteady descent: what the rotors' own wake does to their thrust."""
+        rotor = self.plan.vehicle.rotor
+        # Towards the vortex ring state the rotor meets its own wake; forward speed blows it away.
+        depth = min(max((velocity[2] / rotor.hover_inflow_m_s - 0.25) / 0.5, 0.0), 1.0)
+        clear = max(1.0 - math.hypot(velocity[0], velocity[1]) / (1.5 * rotor.hover_inflow_m_s), 0.0)
+        self._unsteady = self.plan.vehicle.thrust_noise * (1.0 + 2.5 * depth * clear)
+        # Cheeseman and Bennett 1955.
+        reach = max(height + self._world.rest_height_m, 0.6 * rotor.radius_m)
+        self._ground_factor = 1.0 / (1.0 - (rotor.radius_m / (4.0 * reach)) ** 2)
+
+    def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
+        """Arming, take-off and landing detection, as PX4's land detector does it from thrust and movement."""
+        idle = 0.2 * self.plan.vehicle.rotor.hover_rad_s
+        period = 1.0 / OUTER_HZ
+        if self._stopped_s > 0.0:
+            self._stopped_s += period
+            return [0.0] * 4
+        if seconds < _GROUND_S:
+            return [0.0] * 4
+        self._armed = True
+        if tilt_rad > TIPPED_RAD:
+            # PX4's failure detector: a vehicle on its side is not flown on (nor is what follows flight).
+            self._landed, self._armed, self._stopped_s = True, False, period
+            return [0.0] * 4
+        if seconds < _GROUND_S + _SPIN_UP_S:
+            return [idle] * 4
+        self._feel_ground(height_m, down_m_s)
+        if self._guidance.landing and self._touch_s > 1.4:
+            self._armed = False
+            self._stopped_s = period
+            return [0.0] * 4
+        return [-1.0] * 4
+
+    def _feel_ground(self, height_m: float, down_m_s: float) -> None:
+        """Landed or not, from thrust and movement, as PX4's land detector has it; `_touch_s` counts up to it."""
+        period = 1.0 / OUTER_HZ
+        if not self._guidance.landing:
+            if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
+                self._landed = False
+            # No mission flies this low: a descent that overshot sits on the ground until it climbs again.
+            resting = height_m < 0.5 and abs(down_m_s) < 0.15
+            self._touch_s = self._touch_s + period if resting and not self._landed else 0.0
+            if self._touch_s > 1.0:
+                self._landed = True
+            return
+        low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
+        # A gust or a wrong height can keep the thrust up: told to descend and not descending is the ground, too.
+        blocked = self._guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
+        down = (low_thrust or blocked) and abs(down_m_s) < 0.3 and height_m < 2.5
+        self._touch_s = self._touch_s + period if down else 0.0
+        if self._touch_s > 0.4:
+            self._landed = True

@@ -1,0 +1,113 @@
+"""A vehicle of ours under PX4: the simulated world and its sensors, one HIL step after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from px4_tinyml_sitl.autopilot import OUTER_HZ
+from px4_tinyml_sitl.flight import FlightPlan, Simulator, SlowRow, body_to_ned
+from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
+from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa, quaternion
+from px4_tinyml_sitl.vehicle.geo import Home
+from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, body_field_gauss
+from px4_tinyml_sitl.weather import Weather
+from px4_tinyml_sitl.world import RATE_HZ
+
+STEP_US = 1_000_000 // RATE_HZ
+START_US = 1_000_000
+"""PX4's time of the first step."""
+_EVERY = RATE_HZ // OUTER_HZ
+_GPS_EVERY = RATE_HZ // 10
+_MAG_NOISE_GAUSS = 0.0008
+
+
+class _WeatherFromTakeOff:
+    """A flight's weather, whose clock starts when the vehicle leaves the ground."""
+
+    def __init__(self, weather: Weather) -> None:
+        self._weather = weather
+        self.direction_rad = weather.direction_rad
+        self.airborne_s = 0.0
+
+    def w20_at(self, seconds: float, height_m: float) -> float:
+        """W20 in m/s, now."""
+        return self._weather.w20_at(self.airborne_s, height_m)
+
+    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float:
+        """Mean wind in m/s."""
+        return self._weather.mean_wind_at(w20_m_s, height_m)
+
+
+class Px4Flight(Simulator):
+    """One planned flight with PX4 as the autopilot. rows: the truth at OUTER_HZ, time_s on PX4's clock."""
+
+    def __init__(self, plan: FlightPlan) -> None:
+        self._weather = _WeatherFromTakeOff(plan.weather)
+        super().__init__(plan, self._weather)
+        vehicle, suite = plan.vehicle, plan.sensors
+        self.steps = 0
+        self.rows: list[SlowRow] = []
+        self._rng = plan.rng.spawn(1)[0]
+        self._home = Home(plan.elevation_m)
+        self._imu = HilImu(suite, vehicle.rotor.hover_rad_s, float(RATE_HZ), self._rng)
+        baro = dataclasses.replace(suite, baro_interval_us=1_000_000 // OUTER_HZ, baro_silence_s=None)
+        self._baro = LiveBaro(baro, vehicle.span_m, float(OUTER_HZ), self._rng)
+        self._top_rad_s = vehicle.rotor.hover_rad_s * vehicle.thrust_ratio**0.5
+        self._command = [0.0] * 4
+        self._mag: tuple[float, ...] | None = None
+        self._pressure: float | None = None
+
+    @property
+    def time_us(self) -> int:
+        """PX4's time of the next step."""
+        return START_US + self.steps * STEP_US
+
+    def send(self, link: HilLink) -> None:
+        """Give PX4 what its sensors see in this step."""
+        state, angles = self._world.state()
+        time_us = self.time_us
+        self._mag = self._pressure = None
+        if self.steps % _EVERY == 0:
+            self._slow(link, state, angles)
+        accel, gyro = self._imu.measure((*state[7:10], *angles[:3]), self._rotors.speed)
+        link.sensors(time_us, accel, gyro, self._mag, self._pressure)
+        if self.steps % _GPS_EVERY == 0:
+            row = self.rows[-1]
+            position = self._home.globe(row.est_x, row.est_y)
+            height = self.plan.elevation_m - row.est_z
+            link.gps(time_us, Fix(*position, height, (row.est_vx, row.est_vy, row.est_vz)))
+        self._state, self._angles = state, angles
+
+    def _slow(self, link: HilLink, state: list[float], angles: list[float]) -> None:
+        rows: list[tuple[float, ...]] = []
+        self._slow_step(self.steps, state, angles, rows)
+        speed = self._rotors.speed
+        lift = sum(s * s for s in speed) / (4.0 * self.plan.vehicle.rotor.hover_rad_s**2)
+        row = SlowRow._make(rows[0])._replace(time_s=self.time_us * 1e-6, thrust_ratio=lift, landed=float("nan"))
+        self.rows.append(row)
+        if row.height > 0.3:
+            self._weather.airborne_s += 1.0 / OUTER_HZ
+        rotation = body_to_ned(*angles[3:6])
+        noise = _MAG_NOISE_GAUSS * self._rng.standard_normal(3)
+        self._mag = tuple(float(b + n) for b, n in zip(body_field_gauss(rotation), noise, strict=True))
+        self._baro.update(self.steps / RATE_HZ, row.height, row.airspeed, row.thrust_ratio)
+        if self._baro.samples:
+            self._pressure = pressure_hpa(self.plan.elevation_m + self._baro.samples.pop()[1])
+            self._baro.samples.clear()
+        place = self._home.globe(row.x, row.y)
+        fix = Fix(*place, self.plan.elevation_m + row.height, (row.vx, row.vy, row.vz))
+        link.truth(self.time_us, quaternion(*angles[3:6]), tuple(angles[:3]), fix, tuple(state[7:10]))
+
+    def advance(self, controls: Controls | None) -> None:
+        """One step of the world under PX4's motor outputs. Output u turns a rotor at u times its top speed."""
+        if controls is not None:
+            self._armed = controls.armed
+            self._command = [max(u, 0.0) * self._top_rad_s for u in np.nan_to_num(controls.motors).tolist()]
+        self._fast_step(self.steps, self._state, self._angles, self._command)
+        self.steps += 1
+
+    def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
+        """PX4 has the motors: none of the embedded autopilot's doing."""
+        return self._command

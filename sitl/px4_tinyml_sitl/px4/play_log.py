@@ -1,0 +1,130 @@
+"""A recording played into a real PX4 with the module in it: what PX4 logged, and what the module counted."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from px4_tinyml.errors import Px4TinymlError, ToolchainError
+from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
+from px4_tinyml_sitl.px4.hil_link import HilLink
+from px4_tinyml_sitl.px4.hil_loop import HilLoop
+from px4_tinyml_sitl.px4.player import Stream, StreamSource
+from px4_tinyml_sitl.px4.px4_process import MODULE, Px4, Px4Build, claim_instance
+from px4_tinyml_sitl.px4.tuning import ALWAYS
+
+DECISIONS = "motion_classification"
+DEFAULT_SPEED = 8.0
+"""Times real time, where the computer keeps up."""
+_TOPICS = ("sensor_combined 0 0", "vehicle_air_data 0 0", f"{DECISIONS} 0 0", "logger_status 0 0")
+_GAP_US = 1_000_000
+"""Silence before and after the recording: the window starts anew, for PX4 as for whoever reads its log."""
+_SETTLE_S = 3.0
+_SPEC = re.compile(r"spec ([0-9a-f]+), model ([0-9a-f]+)")
+_LOST = re.compile(r"reset, samples lost: (\d+) events")
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """log: what PX4 logged, between first_us and last_us of it the recording.
+
+    lost: restarts of the module because uORB samples passed it by. unlogged: messages that PX4's logger missed.
+    """
+
+    log: UlogFile
+    first_us: int
+    last_us: int
+    lost: int
+    unlogged: int
+
+
+class Px4Session:
+    """PX4, started, with its clock running and the module in it. Use as a context manager."""
+
+    def __init__(self, build: Px4Build, source: StreamSource, lag: int, speed: float) -> None:
+        build.require_module()
+        self._folder = tempfile.TemporaryDirectory(prefix="px4-tinyml-px4-")
+        self._instance = claim_instance()
+        link = HilLink(self._instance.listener, lag)
+        self.source = source
+        self.px4 = Px4(build, self._instance, Path(self._folder.name), {**ALWAYS, "SDLOG_PROFILE": 0}, _TOPICS)
+        self.loop = HilLoop(source, link, self.px4.check, speed)
+
+    def __enter__(self) -> Px4Session:
+        try:
+            self.px4.__enter__()
+            self.loop.__enter__()
+            self.px4.wait_booted()
+            self.loop.raise_error()
+            self.px4.require(MODULE, "start")
+        except BaseException as error:
+            self._end()
+            raise self._explained(error) from error
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._end()
+        if isinstance(error, Px4TinymlError):
+            raise self._explained(error) from error
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, Px4TinymlError):
+            return type(error)(f"{error}\nPX4's last lines:\n{self._last}")
+        return error
+
+    def _end(self) -> None:
+        self.px4.stop()
+        self.loop.stop()
+        self._last = self.px4.tail()
+        self._instance.close()
+        self._folder.cleanup()
+
+    def model(self) -> tuple[str, str]:
+        """First 16 digits of the hashes of the module's spec and model."""
+        status = self.px4.require(MODULE, "status")
+        found = _SPEC.search(status)
+        if found is None:
+            raise ToolchainError(f"`{MODULE} status` does not tell its spec and model; it printed:\n{status}")
+        return found[1], found[2]
+
+    def selftest(self) -> tuple[int, str]:
+        """(exit code, words) of the module's self-test."""
+        code, text = self.px4.command(MODULE, "selftest")
+        return code, text.strip()
+
+    def play(self) -> Played:
+        """Play the stream and read PX4's log."""
+        source, loop, px4 = self.source, self.loop, self.px4
+        # Until the estimator runs, PX4's logger and the lockstep are not regular, and topics are found once a second.
+        loop.wait(lambda: False, _SETTLE_S)
+        source.play = True
+        while not source.done:
+            loop.wait(lambda: source.done, 1.0)
+        loop.wait(lambda: False, _GAP_US / 1e6 + 1.5)
+        loop.raise_error()
+        lost = _LOST.search(px4.require(MODULE, "status"))
+        px4.require("logger", "stop")
+        logs = px4.logs()
+        if not logs:
+            raise ToolchainError("PX4 has written no log")
+        ulog = UlogFile.read(logs[0].read_bytes(), str(logs[0]))
+        unlogged = _unlogged(ulog.topic("logger_status"), source.first_us) + len(ulog.dropouts)
+        return Played(ulog, source.first_us, source.last_us, int(lost[1]) if lost else 0, unlogged)
+
+
+def _unlogged(status: Topic | None, from_us: int) -> int:
+    """Messages of full-rate topics that PX4's logger says it has missed since a time."""
+    if status is None or not len(status):
+        return 0
+    before = max(int(np.searchsorted(status["timestamp"], from_us)) - 1, 0)
+    return int(status["message_gaps"][-1]) - int(status["message_gaps"][before])
+
+
+def play(stream: Stream, build: Px4Build, speed: float = DEFAULT_SPEED) -> Played:
+    """Play a stream into PX4."""
+    with Px4Session(build, StreamSource(stream, _GAP_US), stream.lag, speed) as session:
+        return session.play()

@@ -1,0 +1,63 @@
+"""PX4 parameters that make PX4 fly a given vehicle of ours, as well tuned as its owner would have it.
+
+The gains are those of the embedded autopilot (autopilot.py), in PX4's units: its rate controllers command a share of
+the largest torque. Source: PX4-Autopilot v1.17, mc_rate_control and lib/control_allocation (the normalisation).
+"""
+
+from __future__ import annotations
+
+import math
+
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
+from px4_tinyml_sitl.airframes import Vehicle
+
+Parameters = dict[str, int | float]
+
+ALWAYS: Parameters = {
+    # From boot to the end, so that every sample the module sees is in the log.
+    "SDLOG_MODE": 2,
+    # GPS comes without delay.
+    "EKF2_GPS_DELAY": 0,
+    # No stick and no ground station needed.
+    "COM_RC_IN_MODE": 4,
+    "NAV_RCL_ACT": 0,
+    "NAV_DLL_ACT": 0,
+}
+"""For any run of PX4 under a simulator of ours. To set a parameter to PX4's own default leaves it to PX4's scripts."""
+
+
+def flight_parameters(vehicle: Vehicle) -> Parameters:
+    """Geometry, thrust curve and gains of one vehicle."""
+    x, y = abs(vehicle.rotor_x_m[0]), abs(vehicle.rotor_y_m[0])
+    most_n = vehicle.thrust_ratio * vehicle.mass_kg * G / 4.0
+    ixx, iyy, izz = vehicle.inertia_kg_m2
+    # Angular acceleration of a torque setpoint of 1, after PX4's normalisation of the mixer of an X quadrotor.
+    roll, pitch = (4.0 * math.sqrt(0.5) * arm * most_n / inertia for arm, inertia in ((y, ixx), (x, iyy)))
+    yaw = 4.0 * vehicle.yaw_ratio_m * most_n / izz
+    rate_gain, attitude_gain, velocity_gain = vehicle.loop_gain
+    lag = vehicle.motor_tau_s + vehicle.delay_s
+    rate_p = 0.60 / lag * rate_gain
+    attitude_p = 0.33 * rate_p * attitude_gain
+    velocity_p = min(2.2, 0.38 * attitude_p) * velocity_gain
+    found: Parameters = {"CA_ROTOR_COUNT": 4, "CA_AIRFRAME": 0}
+    for i, turn in enumerate((1.0, 1.0, -1.0, -1.0)):
+        found |= {
+            f"CA_ROTOR{i}_PX": vehicle.rotor_x_m[i], f"CA_ROTOR{i}_PY": vehicle.rotor_y_m[i],
+            f"CA_ROTOR{i}_KM": turn * vehicle.yaw_ratio_m,
+        }  # fmt: skip
+    for axis, reach in (("ROLL", roll), ("PITCH", pitch)):
+        found |= {
+            f"MC_{axis}RATE_P": rate_p / reach, f"MC_{axis}RATE_I": 0.5 * rate_p / reach,
+            f"MC_{axis}RATE_D": 0.25 * vehicle.motor_tau_s * rate_p / reach, f"MC_{axis}_P": attitude_p,
+        }  # fmt: skip
+    found |= {
+        "MC_YAWRATE_P": 0.35 * rate_p / yaw, "MC_YAWRATE_I": 0.175 * rate_p / yaw, "MC_YAW_P": 1.8,
+        # Rotor speed goes with the output, thrust with its square.
+        "THR_MDL_FAC": 1.0, "MPC_THR_HOVER": 1.0 / vehicle.thrust_ratio, "MPC_THR_MIN": 0.05,
+        "MPC_XY_P": 0.40 * velocity_p, "MPC_XY_VEL_P_ACC": velocity_p,
+        "MPC_XY_VEL_I_ACC": 0.15 * velocity_p * velocity_p, "MPC_Z_VEL_P_ACC": min(4.0, 0.25 / lag) * velocity_gain,
+        "MPC_XY_VEL_MAX": 1.2 * vehicle.airframe.max_speed_m_s, "MPC_Z_VEL_MAX_UP": 6.0, "MPC_Z_VEL_MAX_DN": 4.0,
+        "MPC_LAND_SPEED": 0.7, "MPC_TKO_SPEED": 1.5,
+        "IMU_GYRO_CUTOFF": min(120.0, 0.16 / vehicle.delay_s * 4.0), "IMU_DGYRO_CUTOFF": 40.0,
+    }  # fmt: skip
+    return found

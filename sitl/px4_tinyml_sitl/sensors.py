@@ -1,0 +1,206 @@
+"""Sensors: what the IMU, the barometer and the estimator make of the truth.
+
+`sensor_combined` holds averages over one sampling interval (PX4 integrates the raw IMU), so vibration lines
+come through with the sinc of their frequency and then alias. Vibration comes with the rotors: lines at once and
+twice their speeds, and broadband noise whose spectrum rises like that of the real logs in docs/simulation.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from px4_tinyml.flight_log import F64, U64
+from px4_tinyml_sitl.turbulence import random_series
+
+IMU_INTERVALS_US = (4000, 4511, 5000, 5055, 5333)
+"""Sampling intervals of sensor_combined seen in PX4 logs (250 to 188 Hz)."""
+
+
+def lowpass_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: float) -> F64:
+    """First-order noise [n] of unit variance (periodic)."""
+
+    def spectrum(k: F64) -> F64:
+        return 1.0 / (1.0 + (k / (2.0 * np.pi * corner_hz)) ** 2)
+
+    noise = random_series(rng, n, 1.0 / rate_hz, spectrum)
+    result: F64 = noise / noise.std()
+    return result
+
+
+def rising_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: float) -> F64:
+    """White noise [n] of unit variance after a first-order high pass (periodic)."""
+
+    def spectrum(k: F64) -> F64:
+        x2 = (k / (2.0 * np.pi * corner_hz)) ** 2
+        return x2 / (1.0 + x2)
+
+    noise = random_series(rng, n, 1.0 / rate_hz, spectrum)
+    result: F64 = noise / noise.std()
+    return result
+
+
+@dataclass(frozen=True)
+class SensorSuite:
+    """The sensors of one vehicle, everything drawn. Noise is the standard deviation of a sample.
+
+    line_m_s2, line_rad_s: amplitudes of the vibration lines in hover [rotor, harmonic, axis].
+    broad_m_s2, broad_rad_s: broadband vibration in hover [axis]. mounting: rotation and scale of the IMU [3, 3].
+    baro_*: period, noise, lag, drift over a minute, metres of error per (m/s)² of air speed, near-ground noise.
+    baro_silence_s: (start, end) from take-off during which nothing comes, or None.
+    """
+
+    imu_interval_us: int
+    imu_jitter_us: float
+    accel_bias_m_s2: F64
+    gyro_bias_rad_s: F64
+    accel_noise_m_s2: float
+    gyro_noise_rad_s: float
+    mounting: F64
+    line_m_s2: F64
+    line_rad_s: F64
+    broad_m_s2: F64
+    broad_rad_s: F64
+    broad_corner_hz: float
+    baro_interval_us: int
+    baro_noise_m: float
+    baro_lag_s: float
+    baro_drift_m: float
+    baro_ram: float
+    baro_ground_m: float
+    baro_silence_s: tuple[float, float] | None
+
+
+def draw_sensors(rng: np.random.Generator) -> SensorSuite:
+    """Sensors and vibration of one vehicle."""
+
+    def spread(low: float, high: float) -> float:
+        return float(np.exp(rng.uniform(math.log(low), math.log(high))))
+
+    # One level for the whole vehicle, so that some are smooth and some shake: raw a_z from 0.4 to 5 m/s².
+    level = spread(0.55, 2.4) * (2.2 if rng.random() < 0.15 else 1.0)
+    axes = np.array([1.0, 1.0, spread(0.8, 2.2)])
+    line = level * spread(0.3, 1.6) * np.abs(rng.normal(0.0, 1.0, (4, 2, 3))) * axes
+    broad = spread(0.65, 1.3)
+    silent = rng.random() < 0.1
+    start = float(rng.uniform(10.0, 60.0))
+    angles = rng.normal(0.0, 0.02, 3)
+    tilt = np.array([
+        [0.0, -angles[2], angles[1]], [angles[2], 0.0, -angles[0]], [-angles[1], angles[0], 0.0],
+    ])  # fmt: skip
+    return SensorSuite(
+        imu_interval_us=int(rng.choice(IMU_INTERVALS_US)),
+        imu_jitter_us=spread(2.0, 40.0),
+        accel_bias_m_s2=rng.normal(0.0, [0.08, 0.08, 0.15]),
+        gyro_bias_rad_s=rng.normal(0.0, 0.008, 3),
+        accel_noise_m_s2=spread(0.02, 0.08),
+        gyro_noise_rad_s=spread(0.004, 0.015),
+        mounting=np.eye(3) + tilt + np.diag(rng.normal(0.0, 0.005, 3)),
+        line_m_s2=line,
+        line_rad_s=line * spread(0.006, 0.03),
+        broad_m_s2=broad * axes,
+        broad_rad_s=np.full(3, spread(0.025, 0.07)),
+        broad_corner_hz=spread(18.0, 35.0),
+        baro_interval_us=int(rng.choice([50_000, 66_667, 100_000, 200_000, 200_000])),
+        baro_noise_m=spread(0.03, 0.25),
+        baro_lag_s=float(rng.uniform(0.02, 0.2)),
+        baro_drift_m=spread(0.05, 0.6),
+        baro_ram=float(rng.uniform(-0.004, 0.012)),
+        baro_ground_m=spread(0.05, 0.6),
+        baro_silence_s=(start, start + float(rng.uniform(4.0, 20.0))) if silent else None,
+    )
+
+
+def imu_times(suite: SensorSuite, seconds: float, rng: np.random.Generator) -> U64:
+    """Sample times, µs from the start of the simulation: a steady clock with jitter, and now and then one missing."""
+    n = int(seconds * 1e6 / suite.imu_interval_us) - 2
+    crystal = suite.imu_interval_us * (1.0 + float(rng.normal(0.0, 3e-4)))
+    jitter = np.clip(rng.normal(0.0, suite.imu_jitter_us, n), -400.0, 400.0)
+    time = np.rint(crystal * np.arange(1, n + 1) + jitter)
+    keep = rng.random(n) > 2e-5
+    result: U64 = time[keep].astype(np.uint64)
+    return result
+
+
+def _averages(values: F64, rate_hz: float, start_s: F64, end_s: F64) -> F64:
+    """Means [N, C] of a sampled signal [n, C] over intervals, from its running integral."""
+    integral = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)]) / rate_hz
+    time = np.arange(len(integral)) / rate_hz
+    columns = [np.interp(end_s, time, c) - np.interp(start_s, time, c) for c in integral.T]
+    result: F64 = np.stack(columns, axis=1) / (end_s - start_s)[:, None]
+    return result
+
+
+def measure_imu(
+    suite: SensorSuite, time_us: U64, truth: F64, rotor_rad_s: F64, hover_rad_s: float, rate_hz: float,
+    rng: np.random.Generator,
+) -> F64:  # fmt: skip
+    """Accelerometer and gyro [N, 6] (m/s², rad/s) at the sample times.
+
+    truth: specific force and rates [n, 6] at rate_hz; rotor_rad_s: rotor speeds [n, 4] of the same instants.
+    """
+    end = time_us.astype(np.float64) * 1e-6
+    dt = suite.imu_interval_us * 1e-6
+    start = end - dt
+    out = _averages(truth, rate_hz, start, end)
+    n = len(end)
+    speed = _averages(rotor_rad_s, rate_hz, start, end)
+    phase = np.cumsum(rotor_rad_s, axis=0) / rate_hz
+    middle = 0.5 * (start + end)
+    grid = (np.arange(len(phase)) + 1.0) / rate_hz
+    for rotor in range(4):
+        strength = (speed[:, rotor] / hover_rad_s) ** 2
+        angle = np.interp(middle, grid, phase[:, rotor])
+        for harmonic in (1, 2):
+            averaged = strength * np.sinc(harmonic * speed[:, rotor] * dt / (2.0 * np.pi))
+            for axis in range(3):
+                shift = rng.uniform(0.0, 2.0 * np.pi, 2)
+                out[:, axis] += (
+                    suite.line_m_s2[rotor, harmonic - 1, axis] * averaged * np.sin(harmonic * angle + shift[0])
+                )
+                out[:, 3 + axis] += (
+                    suite.line_rad_s[rotor, harmonic - 1, axis] * averaged * np.sin(harmonic * angle + shift[1])
+                )
+    size = 1 << (n - 1).bit_length()
+    strength = np.mean(speed**2, axis=1) / hover_rad_s**2
+    broad = (*suite.broad_m_s2, *suite.broad_rad_s)
+    for axis in range(6):
+        corner_hz = suite.broad_corner_hz * (1.0 if axis < 3 else 0.4)
+        noise = rising_noise(rng, size, 1.0 / dt, corner_hz)[:n]
+        out[:, axis] += broad[axis] * strength * noise
+    out[:, :3] = out[:, :3] @ suite.mounting.T + suite.accel_bias_m_s2
+    out[:, 3:] = out[:, 3:] @ suite.mounting.T + suite.gyro_bias_rad_s
+    out[:, :3] += suite.accel_noise_m_s2 * rng.standard_normal((n, 3))
+    out[:, 3:] += suite.gyro_noise_rad_s * rng.standard_normal((n, 3))
+    return out
+
+
+def measure_baro(
+    suite: SensorSuite, time_s: F64, height_m: F64, airspeed_m_s: F64, thrust_ratio: F64,
+    span_m: float, airborne_s: float, rng: np.random.Generator,
+) -> tuple[F64, F64]:  # fmt: skip
+    """(sample times in s, altitude over the take-off point in m). Inputs are on one 50 Hz grid time_s."""
+    dt = float(time_s[1] - time_s[0])
+    lag = max(suite.baro_lag_s, 1e-3)
+    n = len(time_s)
+    size = 1 << (n - 1).bit_length()
+    error = suite.baro_drift_m * lowpass_noise(rng, size, 1.0 / dt, 0.01)[:n]
+    error += suite.baro_ram * airspeed_m_s**2
+    # The rotors' wake comes back from the ground: pressure rises and is unsteady below about two spans.
+    near = np.exp(-height_m / span_m) * np.clip(thrust_ratio, 0.0, 1.5)
+    error -= suite.baro_ground_m * near * (1.0 + 0.5 * lowpass_noise(rng, size, 1.0 / dt, 1.0)[:n])
+    lagged = np.empty(n)
+    state, gain = float(height_m[0]), 1.0 - math.exp(-dt / lag)
+    for index, value in enumerate((height_m + error).tolist()):
+        state += gain * (value - state)
+        lagged[index] = state
+    when = np.arange(0.05, time_s[-1], suite.baro_interval_us * 1e-6)
+    when = when + rng.uniform(0.0, 0.1 * suite.baro_interval_us * 1e-6, len(when))
+    altitude = np.interp(when, time_s, lagged) + suite.baro_noise_m * rng.standard_normal(len(when))
+    if suite.baro_silence_s is not None:
+        begin, end = suite.baro_silence_s
+        keep = (when < airborne_s + begin) | (when >= airborne_s + end)
+        when, altitude = when[keep], altitude[keep]
+    return when, altitude

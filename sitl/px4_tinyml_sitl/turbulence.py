@@ -1,0 +1,133 @@
+"""Atmospheric turbulence near the ground: MIL-F-8785C low altitude, von Kármán form.
+
+Lengths and intensities are those of MIL-F-8785C section 3.7.3 (h in feet there, metres here):
+σ_w = 0.1·W20, σ_u = σ_v = σ_w/(0.177+0.000823 h)^0.4, L_w = h, L_u = L_v = h/(0.177+0.000823 h)^1.2.
+With them the inertial range of all three components has one and the same dissipation, EDR = ε^⅓ =
+0.0893·W20·h^(−1/3) (h below 1000 ft, SI). The standard gives Dryden and von Kármán spectra and prefers the
+second; only that one has the −5/3 range by which EDR is defined, so it is the one used.
+
+Gusts are frozen in the air (Taylor): each component is a random function of the distance travelled through the
+air in units of its own length, made once a flight with the exact spectrum by an inverse FFT. A vehicle in
+hover meets them at the speed of the wind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from px4_tinyml.flight_log import F64
+from px4_tinyml.units import M_PER_FT
+
+EDR_FACTOR = 0.0893
+"""EDR = EDR_FACTOR · W20 · h^(−1/3), SI."""
+
+MIN_HEIGHT_M = 3.0
+"""The formulae start at 10 ft; below that the vehicle sees the turbulence of this height."""
+
+MAX_HEIGHT_M = 1000.0 * M_PER_FT
+
+
+def _clamp(height_m: float) -> float:
+    return min(max(height_m, MIN_HEIGHT_M), MAX_HEIGHT_M)
+
+
+def edr_from_w20(w20_m_s: float, height_m: float) -> float:
+    """EDR ε^⅓ in m^⅔/s at a height, from the wind at 20 ft."""
+    return EDR_FACTOR * w20_m_s * float(_clamp(height_m) ** (-1.0 / 3.0))
+
+
+def w20_from_edr(edr: float, height_m: float) -> float:
+    """The wind at 20 ft, m/s, that gives an EDR at a height."""
+    return edr * float(_clamp(height_m) ** (1.0 / 3.0)) / EDR_FACTOR
+
+
+def intensities(w20_m_s: float, height_m: float) -> tuple[float, float]:
+    """(σ_u = σ_v, σ_w) in m/s."""
+    sigma_w = 0.1 * w20_m_s
+    return sigma_w / (0.177 + 0.000823 * _clamp(height_m) / M_PER_FT) ** 0.4, sigma_w
+
+
+def lengths(height_m: float) -> tuple[float, float]:
+    """(L_u = L_v, L_w) in m."""
+    height = _clamp(height_m)
+    return height / (0.177 + 0.000823 * height / M_PER_FT) ** 1.2, height
+
+
+def mean_wind_factor(height_m: float) -> float:
+    """Mean wind at a height over the wind at 20 ft: the logarithmic profile with z0 = 0.15 ft, from 1 ft up."""
+    return math.log(max(height_m / M_PER_FT, 1.0) / 0.15) / math.log(20.0 / 0.15)
+
+
+def spectrum_u(k: F64) -> F64:
+    """One-sided von Kármán spectrum of the component along the path, σ = L = 1, k in rad per length."""
+    return 2.0 / np.pi * (1.0 + (1.339 * k) ** 2) ** (-5.0 / 6.0)
+
+
+def spectrum_vw(k: F64) -> F64:
+    """One-sided von Kármán spectrum of the components across the path, σ = L = 1."""
+    x2 = (1.339 * k) ** 2
+    return 1.0 / np.pi * (1.0 + 8.0 / 3.0 * x2) * (1.0 + x2) ** (-11.0 / 6.0)
+
+
+def random_series(rng: np.random.Generator, n: int, step: float, spectrum: Callable[[F64], F64]) -> F64:
+    """A periodic Gaussian series [n], zero mean, with a one-sided spectrum over rad per unit of the step."""
+    k: F64 = np.asarray(2.0 * np.pi * np.fft.rfftfreq(n, step), dtype=np.float64)
+    amplitude = 0.5 * np.sqrt(spectrum(k) * k[1])
+    amplitude[0] = 0.0
+    coefficients = amplitude * (rng.standard_normal(len(k)) + 1j * rng.standard_normal(len(k)))
+    series: F64 = np.fft.irfft(coefficients, n) * n
+    return series
+
+
+@dataclass(frozen=True)
+class GustField:
+    """Unit gusts (σ = 1) as periodic functions of the distance through the air.
+
+    u, v and w are sampled every step_uv, step_w lengths, roll every step_roll spans; each has mask + 2 values, the last
+    is the first again. Plain lists: the simulation reads a few numbers of them a step, and lists are faster
+    at that than arrays.
+    """
+
+    u: list[float]
+    v: list[float]
+    w: list[float]
+    roll: list[float]
+    mask: int
+    step_uv: float
+    step_w: float
+    step_roll: float
+
+
+def gust_field(rng: np.random.Generator, distance_m: float, span_m: float, height_m: tuple[float, float]) -> GustField:
+    """Gusts for a path through the air between two heights; a longer path meets them again.
+
+    At the upper height the grid is a quarter of the span, finer than what the frame averages anyway.
+    """
+    length_uv, length_w = lengths(height_m[1])
+    step_uv, step_w = 0.25 * span_m / length_uv, 0.25 * span_m / length_w
+    grid = 0.25 * span_m * _clamp(height_m[0]) / _clamp(height_m[1])
+    n = 1 << max(10, math.ceil(math.log2(distance_m / grid)))
+
+    def spectrum_roll(k: F64) -> F64:
+        # MIL-F-8785C Φ_p: first order with the break at π/(4b); unit variance here, see roll_gust_ratio.
+        tau = 4.0 / np.pi
+        return 2.0 / np.pi * tau / (1.0 + (tau * k) ** 2)
+
+    def closed(step: float, spectrum: Callable[[F64], F64]) -> list[float]:
+        series: list[float] = random_series(rng, n, step, spectrum).tolist()
+        return [*series, series[0]]
+
+    return GustField(
+        u=closed(step_uv, spectrum_u), v=closed(step_uv, spectrum_vw), w=closed(step_w, spectrum_vw),
+        roll=closed(0.25, spectrum_roll), mask=n - 1, step_uv=step_uv, step_w=step_w, step_roll=0.25,
+    )  # fmt: skip
+
+
+def roll_gust_ratio(span_m: float, length_w_m: float) -> float:
+    """σ_p/σ_w in rad/m: the integral of MIL-F-8785C's Φ_p over all frequencies."""
+    return math.sqrt(0.8 * (math.pi * length_w_m / (4.0 * span_m)) ** (1.0 / 3.0) / length_w_m
+                     * math.pi**2 / (8.0 * span_m))  # fmt: skip

@@ -1,0 +1,119 @@
+"""Sensors of a flight that has no end: sensors.py's models sample by sample, their noise from long periodic series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from px4_tinyml.flight_log import F64
+from px4_tinyml_sitl.sensors import SensorSuite, lowpass_noise, rising_noise
+
+_NOISE_SAMPLES = 1 << 15
+_KEPT = 8
+"""Steps of truth kept: more than one sampling interval."""
+FIELD_NED_GAUSS = (0.215, 0.012, 0.43)
+"""The magnetic field at 47° N, 8° E, rounded."""
+
+
+class LiveImu:
+    """`measure_imu` as it happens. After update(), samples holds (time in µs, accel[3], gyro[3]) not yet taken away."""
+
+    def __init__(self, suite: SensorSuite, hover_rad_s: float, rate_hz: float, rng: np.random.Generator) -> None:
+        self._suite, self._hover, self._rate_hz, self._rng = suite, hover_rad_s, rate_hz, rng
+        self.samples: list[tuple[int, F64, F64]] = []
+        # Running integral of truth (6) and rotor speeds (4) at the end of each step.
+        self._integral = np.zeros((_KEPT, 10))
+        self._steps = 0
+        self._period_us = suite.imu_interval_us * (1.0 + float(rng.normal(0.0, 3e-4)))
+        self._count = 0
+        self._shift = rng.uniform(0.0, 2.0 * np.pi, (4, 2, 6))
+        self._line = np.concatenate([suite.line_m_s2, suite.line_rad_s], axis=2)
+        self._broad = np.concatenate([suite.broad_m_s2, suite.broad_rad_s])
+        dt = suite.imu_interval_us * 1e-6
+        self._noise = np.stack(
+            [
+                rising_noise(rng, _NOISE_SAMPLES, 1.0 / dt, suite.broad_corner_hz * (1.0 if axis < 3 else 0.4))
+                for axis in range(6)
+            ],
+            axis=1,
+        )
+        self._white = np.repeat([suite.accel_noise_m_s2, suite.gyro_noise_rad_s], 3)
+        self._bias = np.concatenate([suite.accel_bias_m_s2, suite.gyro_bias_rad_s])
+        self._due_us = self._next_due_us()
+
+    def _next_due_us(self) -> float:
+        self._count += 1
+        jitter = float(self._rng.normal(0.0, self._suite.imu_jitter_us))
+        return self._period_us * self._count + min(max(jitter, -400.0), 400.0)
+
+    def update(self, truth: tuple[float, ...]) -> None:
+        """One step of the world: specific force (3), rates (3) and rotor speeds (4) during it."""
+        row = self._integral[self._steps % _KEPT] + np.array(truth) / self._rate_hz
+        self._steps += 1
+        self._integral[self._steps % _KEPT] = row
+        if self._due_us * 1e-6 * self._rate_hz <= self._steps:
+            due, self._due_us = self._due_us, self._next_due_us()
+            if self._rng.random() > 2e-5:
+                self._sample(round(due))
+
+    def _at(self, seconds: float) -> F64:
+        place = max(seconds, 0.0) * self._rate_hz
+        whole = min(int(place), self._steps - 1)
+        low, high = self._integral[whole % _KEPT], self._integral[(whole + 1) % _KEPT]
+        value: F64 = low + (place - whole) * (high - low)
+        return value
+
+    def _sample(self, time_us: int) -> None:
+        end = time_us * 1e-6
+        dt = self._suite.imu_interval_us * 1e-6
+        mean = (self._at(end) - self._at(end - dt)) / dt
+        out, speed = mean[:6], mean[6:]
+        ratio2 = (speed / self._hover) ** 2
+        if speed.max() > 1.0:
+            harmonic = np.array([1.0, 2.0])
+            averaged = ratio2[:, None] * np.sinc(speed[:, None] * harmonic * (dt / (2.0 * np.pi)))
+            angle = self._at(end - 0.5 * dt)[6:, None] * harmonic
+            out = out + np.sum(self._line * averaged[:, :, None] * np.sin(angle[:, :, None] + self._shift), axis=(0, 1))
+            out += self._broad * float(ratio2.mean()) * self._noise[self._count % _NOISE_SAMPLES]
+        mounting = self._suite.mounting
+        accel, gyro = mounting @ out[:3] + self._bias[:3], mounting @ out[3:] + self._bias[3:]
+        white = self._white * self._rng.standard_normal(6)
+        self.samples.append((time_us, accel + white[:3], gyro + white[3:]))
+
+
+class LiveBaro:
+    """`measure_baro` as it happens: after update(), samples holds (time in µs, altitude over the start in m)."""
+
+    def __init__(self, suite: SensorSuite, span_m: float, rate_hz: float, rng: np.random.Generator) -> None:
+        self._suite, self._span_m, self._rng, self._dt = suite, span_m, rng, 1.0 / rate_hz
+        self.samples: list[tuple[int, float]] = []
+        self._drift: list[float] = (suite.baro_drift_m * lowpass_noise(rng, _NOISE_SAMPLES, rate_hz, 0.01)).tolist()
+        self._wake: list[float] = lowpass_noise(rng, _NOISE_SAMPLES, rate_hz, 1.0).tolist()
+        self._gain = 1.0 - math.exp(-self._dt / max(suite.baro_lag_s, 1e-3))
+        self._lagged: float | None = None
+        self._step = 0
+        self._due_s = 0.05
+
+    def update(self, time_s: float, height_m: float, airspeed_m_s: float, thrust_ratio: float) -> None:
+        """One period of the 50 Hz state."""
+        suite, i = self._suite, self._step % _NOISE_SAMPLES
+        self._step += 1
+        near = math.exp(-height_m / self._span_m) * min(max(thrust_ratio, 0.0), 1.5)
+        error = self._drift[i] + suite.baro_ram * airspeed_m_s**2
+        error -= suite.baro_ground_m * near * (1.0 + 0.5 * self._wake[i])
+        before = height_m if self._lagged is None else self._lagged
+        now = self._lagged = before + self._gain * (height_m + error - before)
+        if self._due_s <= time_s:
+            share = min((time_s - self._due_s) / self._dt, 1.0)
+            altitude = now + share * (before - now) + suite.baro_noise_m * float(self._rng.standard_normal())
+            self.samples.append((round(self._due_s * 1e6), altitude))
+            period = suite.baro_interval_us * 1e-6
+            self._due_s += period
+
+
+def body_field_gauss(rotation: tuple[float, ...]) -> tuple[float, float, float]:
+    """The magnetic field in body axes. rotation: body to NED, row by row."""
+    north, east, down = FIELD_NED_GAUSS
+    x, y, z = (rotation[axis] * north + rotation[3 + axis] * east + rotation[6 + axis] * down for axis in range(3))
+    return x, y, z

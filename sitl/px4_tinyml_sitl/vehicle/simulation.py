@@ -1,0 +1,187 @@
+"""The simulated flight, one step after the other and without end, under an outside commander."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
+from px4_tinyml_sitl.flight import TIPPED_RAD, FlightPlan, Simulator, SlowRow
+from px4_tinyml_sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_edr
+from px4_tinyml_sitl.vehicle.guidance import CommandedGuidance
+from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, LiveImu
+from px4_tinyml_sitl.world import RATE_HZ
+
+STEP_US = 1_000_000 // RATE_HZ
+_EVERY = RATE_HZ // OUTER_HZ
+_SPIN_UP_S = 1.2
+_WIND_M_S2 = 1.0
+"""How fast the mean wind follows what is wanted."""
+_WIND_HEIGHT_M = 10.0
+_UPRIGHT_RAD = 0.6
+
+
+class CommandedWeather:
+    """Turbulence (EDR, m^⅔/s) and mean wind (m/s at 20 ft) as commanded, in air that is steady otherwise.
+
+    EDR goes to a new value in a straight line within ramp_s. The mean wind is at least the W20 of the turbulence, as
+    MIL-F-8785C has it, but takes its time and stays below what the airframe flies in.
+    """
+
+    def __init__(self, direction_rad: float, limit_m_s: float, edr: float, wind_m_s: float) -> None:
+        self.direction_rad = direction_rad
+        self.edr = edr
+        self.wind_m_s = wind_m_s
+        self.ramp_s = 1.0
+        self._limit_m_s = limit_m_s
+        self._edr_now, self._slope = edr, 0.0
+        self._wind_now = self._wind_wanted()
+
+    def _wind_wanted(self) -> float:
+        return max(self.wind_m_s, w20_from_edr(self.edr, _WIND_HEIGHT_M))
+
+    def command(self, edr: float, wind_m_s: float, ramp_s: float) -> None:
+        """New values from now on."""
+        if edr != self.edr:
+            self._slope = abs(edr - self._edr_now) / max(ramp_s, 1.0 / OUTER_HZ)
+        self.edr, self.wind_m_s = edr, wind_m_s
+
+    def follow(self) -> None:
+        """One period of OUTER_HZ."""
+        self._edr_now += _clip(self.edr - self._edr_now, self._slope / OUTER_HZ)
+        self._wind_now += _clip(self._wind_wanted() - self._wind_now, _WIND_M_S2 / OUTER_HZ)
+
+    def w20_at(self, seconds: float, height_m: float) -> float:
+        """W20 in m/s at a height, now."""
+        return w20_from_edr(self._edr_now, height_m)
+
+    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float:
+        """Mean wind in m/s at a height, now."""
+        return min(self._wind_now * mean_wind_factor(height_m), self._limit_m_s)
+
+
+def _clip(value: float, limit: float) -> float:
+    return min(max(value, -limit), limit)
+
+
+class LiveFlight(Simulator):
+    """One vehicle, on the ground at the start, that flies as long as somebody steps it.
+
+    armed and wants_flight command it, guide() says where; row, angles, imu and baro tell what it does. steps counts
+    from the start of the simulation, which is time zero of all its sensors.
+    """
+
+    def __init__(self, plan: FlightPlan, edr: float, wind_m_s: float) -> None:
+        self.weather = CommandedWeather(plan.weather.direction_rad, plan.weather.wind_limit_m_s, edr, wind_m_s)
+        super().__init__(plan, self.weather)
+        self.steps = 0
+        self.wants_flight = False
+        self.commanded = CommandedGuidance(plan.heading_rad)
+        self._guidance: Guidance = self.commanded
+        rng = plan.rng.spawn(1)[0]
+        # On board the barometer is read faster than a log has it, and only falls silent when told to.
+        period = min(plan.sensors.baro_interval_us, 50_000)
+        sensors = dataclasses.replace(plan.sensors, baro_interval_us=period, baro_silence_s=None)
+        self.imu = LiveImu(sensors, plan.vehicle.rotor.hover_rad_s, float(RATE_HZ), rng)
+        self.baro = LiveBaro(sensors, plan.vehicle.span_m, float(OUTER_HZ), rng)
+        self._motors = [0.0] * 4
+        self._armed_s = 0.0
+        self.state, self.angles = self._world.state()
+        self.row = SlowRow(*[0.0] * len(SlowRow._fields))
+        self.advance()
+
+    def advance(self) -> None:
+        """One step of 1/RATE_HZ."""
+        self.state, self.angles = self._world.state()
+        if self.steps % _EVERY == 0:
+            self.weather.follow()
+            rows: list[tuple[float, ...]] = []
+            self._motors = self._slow_step(self.steps, self.state, self.angles, rows)
+            row = self.row = SlowRow._make(rows[0])
+            self.baro.update(row.time_s, row.height, row.airspeed, row.thrust_ratio * row.armed)
+        self._fast_step(self.steps, self.state, self.angles, self._motors)
+        self.imu.update((*self.state[7:10], *self.angles[:3], *self._rotors.speed))
+        self.steps += 1
+
+    @property
+    def armed(self) -> bool:
+        return self._armed
+
+    @property
+    def landed(self) -> bool:
+        return self._landed
+
+    @property
+    def time_us(self) -> int:
+        """Since the start of the simulation."""
+        return self.steps * STEP_US
+
+    @property
+    def guidance(self) -> Guidance:
+        """Whose setpoints are followed."""
+        return self._guidance
+
+    @property
+    def landing(self) -> bool:
+        """Whether the guidance in charge goes for the ground."""
+        return self._guidance.landing
+
+    @property
+    def edr(self) -> float:
+        """The truth: EDR at the vehicle, m^⅔/s."""
+        return edr_from_w20(self.row.w20, self.row.height)
+
+    @property
+    def motor_share(self) -> list[float]:
+        """Rotor speeds, 0 to 1."""
+        vehicle = self.plan.vehicle
+        top = vehicle.rotor.hover_rad_s * vehicle.thrust_ratio**0.5
+        return [min(speed / top, 1.0) for speed in self._rotors.speed]
+
+    @property
+    def tipped(self) -> bool:
+        """Whether it lies on its side."""
+        return math.hypot(self.angles[3], self.angles[4]) > _UPRIGHT_RAD
+
+    def pick_up(self) -> None:
+        """Somebody puts it back on its feet."""
+        self._world.stand()
+
+    def arm(self) -> None:
+        """Motors on, at idle until flight is wanted."""
+        self._armed, self._armed_s = True, 0.0
+        self.wants_flight = False
+        self.take_command()
+
+    def disarm(self) -> None:
+        """Motors off, wherever it is."""
+        self._armed = self.wants_flight = False
+
+    def guide(self, guidance: Guidance) -> None:
+        """Follow other setpoints, from where the present ones are."""
+        guidance.position, guidance.velocity = list(self._guidance.position), list(self._guidance.velocity)
+        self._guidance = guidance
+
+    def take_command(self) -> CommandedGuidance:
+        """Let `commanded` be in charge, from where the vehicle (on the ground) or its setpoint (in flight) is."""
+        row, before = self.row, self._guidance
+        if not self.wants_flight:
+            self.commanded.start([row.est_x, row.est_y, row.est_z], [0.0, 0.0, 0.0], row.yaw)
+        elif before is not self.commanded:
+            self.commanded.start(before.position, before.velocity, before.yaw)
+        self._guidance = self.commanded
+        return self.commanded
+
+    def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
+        """What the motors do: stopped, idle, or (−1) what the loops say. Arming and flight are the commander's."""
+        if self._armed and tilt_rad > TIPPED_RAD:
+            self.disarm()  # PX4's failure detector
+        if not self._armed:
+            if height_m < 0.5 and abs(down_m_s) < 0.15:
+                self._landed = True
+            return [0.0] * 4
+        self._armed_s += 1.0 / OUTER_HZ
+        if not self.wants_flight or self._armed_s < _SPIN_UP_S:
+            return [0.2 * self.plan.vehicle.rotor.hover_rad_s] * 4
+        self._feel_ground(height_m, down_m_s)
+        return [-1.0] * 4

@@ -1,0 +1,36 @@
+"""A small bundle, and a place of this run's own for what is built."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # live_samples
+
+from live_samples import small_bundle
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.emit.toolchain import LIBRARY
+from px4_tinyml.targets.host.generate import build_host
+
+
+@pytest.fixture(scope="session")
+def bundle() -> ModelBundle:
+    return small_bundle()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Built libraries go to this run's folder, once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def library(bundle: ModelBundle, own_cache: None) -> Path:
+    """The bundle's libmotion.so."""
+    return build_host(bundle).parent / LIBRARY

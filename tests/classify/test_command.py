@@ -1,0 +1,264 @@
+"""`px4-tinyml live` over real sockets and a pty, on a computer without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import pty
+import re
+import time
+import tty
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live_process import Command, UdpVehicle, folder_of, free_port, is_free
+from live_samples import Sender, delivered, px4_flight
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.cli.main import main
+from px4_tinyml.logs import read_log
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.windows import feed
+
+
+@pytest.fixture(scope="module")
+def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of(bundle, tmp_path_factory.mktemp("bundle"))
+
+
+def offline(bundle: ModelBundle, path: Path, part: str) -> Classification:
+    """What `classify` says of one recording in a file."""
+    logs = {log.source.removeprefix(str(path)): log for log in read_log(path)}
+    return Classifier.of(bundle.spec, bundle.model).run(feed(logs[part], bundle.spec))
+
+
+def test_decisions_on_a_bad_link_are_those_of_the_recording(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
+    """Two vehicles on the port, one reboots; 3 % lost, 5 % twice, 5 % late: live says what `classify` says."""
+    rng = np.random.default_rng(11)
+    sender, other = Sender(1), Sender(7)
+    sent = list(px4_flight(sender, rng, 12.0, 90_000_000))
+    sent += [(12.5 + t_s, frame) for t_s, frame in px4_flight(sender, rng, 8.0, 3_000_000)]
+    sent += list(px4_flight(other, rng, 20.0, 50_000_000))
+    sent.sort(key=lambda item: item[0])
+    frames = delivered(sent, rng, 0.03, 0.05, 0.05)
+    port = free_port()
+    options = ("--json", "--system", 1, "--record", tmp_path / "rec", "--engine", "host")
+    with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([sender.heartbeat(), other.heartbeat()], live)
+        vehicle.play(frames, speed=4.0)
+        live.interrupt()
+        assert live.end() == 0, live.err
+    (recording,) = (tmp_path / "rec").glob("*.tlog")
+    expected = offline(bundle, recording, "#1.1")
+    told = live.json("decision")
+    assert len(told) == len(expected) > 120
+    labels = bundle.spec.labels
+    for line, row in zip(told, expected.decisions, strict=True):
+        assert (line["start_us"], line["end_us"], line["flags"]) == tuple(
+            int(row[n]) for n in ("start_us", "end_us", "flags")
+        )
+        assert line["class"] == (labels[row["class_index"]] if row["class_index"] >= 0 else "uncertain")
+        assert line["confidence"] == round(int(row["confidence_q16"]) / 65536, 6)
+        assert line["probabilities"] == {
+            label: int(p) / 256 for label, p in zip(labels, row["probability"], strict=False)
+        }
+    (end,) = live.json("end")
+    assert end["counts"] == expected.counts and end["counts"]["reset_backwards"] >= 1
+    assert end["duplicates"] > 20 and end["late"] > 20 and end["lost"] > 10 and end["recording"] == str(recording)
+    (start,) = live.json("start")
+    assert start["engine"] == "host" and start["spec_hash"] == bundle.spec.hash and start["system"] == 1
+    assert len(live.json("status")) >= 4
+
+
+def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
+    """One line a change on a pipe; the vehicle gets the report from component 191 of its own system."""
+    rng, sender, port = np.random.default_rng(3), Sender(5), free_port()
+    frames = delivered(list(px4_flight(sender, rng, 24.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
+    options = ("--report", "--keep", "uncertain", "--keep-dir", tmp_path / "keep")
+    with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.play(frames, speed=6.0)
+        live.interrupt()
+        assert live.end() == 0, live.err
+    names = [*bundle.spec.labels, "uncertain"]
+    lines = [re.fullmatch(r"\d\d:\d\d:\d\d +([\d.]+) s  (\w+) +(\d+) %(?:  \(was (\w+)\))?", line) for line in live.out]
+    assert len(lines) > 5 and all(line is not None and line[2] in names for line in lines)
+    for before, after in itertools.pairwise(lines):
+        assert before is not None and after is not None
+        assert after[4] == before[2] != after[2] and float(after[1]) > float(before[1])
+    ours = [m for m in vehicle.received if m.get_srcComponent() == 191 and m.get_srcSystem() == 5]
+    counts = Counter(m.get_type() for m in ours)
+    assert counts["DEBUG_FLOAT_ARRAY"] > 100 and counts["STATUSTEXT"] >= 1 and counts["HEARTBEAT"] >= 4
+    arrays = [m for m in ours if m.get_type() == "DEBUG_FLOAT_ARRAY"]
+    assert {(m.name, m.array_id, m.data[3]) for m in arrays} == {("MOTION", 77, float(bundle.spec.hash24))}
+    assert all(0 <= m.data[4] < 50_000 for m in arrays) and any(m.data[4] > 0 for m in arrays)
+    assert 24 <= counts["DEBUG_VECT"] <= 2 * 24 + 1  # fewer than two a second where frames came late together
+    assert next(m.text for m in ours if m.get_type() == "STATUSTEXT").startswith("Turbulence (")
+    assert (tmp_path / "keep" / "labels.csv").is_file()
+    assert "system 5: " in live.err[-1] and "turbulence" in live.err[-1]
+
+
+def test_a_slow_serial_link_drops_and_counts(folder: Path) -> None:
+    """A pty whose other end never reads: the report finds no room, decisions go on."""
+    rng, sender = np.random.default_rng(3), Sender(1)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+
+    def write(frame: Frame) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(master, frame.data)
+
+    def dropped(line: str) -> bool:
+        status = json.loads(line)
+        return status["type"] == "status" and status["report"]["dropped"].get("DEBUG_FLOAT_ARRAY", 0) > 20
+
+    try:
+        with Command(folder, f"serial:{os.ttyname(slave)}:57600", "--report", "--json") as live:
+            while live.running and not live.out:
+                write(sender.heartbeat())
+                time.sleep(0.1)
+            for _, frame in px4_flight(sender, rng, 300.0, 5_000_000):
+                write(frame)
+                time.sleep(0.002)
+                if not live.running or any(dropped(line) for line in live.out[-3:]):
+                    break
+            live.interrupt()
+            assert live.end() == 0, live.err
+    finally:
+        os.close(master)
+        os.close(slave)
+    (end,) = live.json("end")
+    decisions = len(live.json("decision"))
+    assert end["report"]["sent"]["DEBUG_FLOAT_ARRAY"] > 5 and end["report"]["dropped"]["DEBUG_FLOAT_ARRAY"] > 20
+    assert decisions >= sum(end["report"][what]["DEBUG_FLOAT_ARRAY"] for what in ("sent", "dropped"))
+
+
+def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
+    rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
+    frames = delivered(list(px4_flight(sender, rng, 6.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
+    file = tmp_path / "file"
+    file.write_text("")
+    with Command(folder, f"udpin:127.0.0.1:{port}", "--json", "--record", file) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([sender.heartbeat()], live)
+        vehicle.play(frames, speed=4.0)
+        live.interrupt()
+        assert live.end() == 1
+    assert len(live.json("decision")) > 30
+    assert sum("nothing more is recorded" in line for line in live.err) == 1
+
+
+def test_a_recording_whose_name_is_not_utf8(folder: Path, tmp_path: Path) -> None:
+    port, flights = free_port(), tmp_path / os.fsdecode(b"fl\xfcge")
+    options = (folder, f"udpin:127.0.0.1:{port}", "--json", "--record", flights)
+    with Command(*options) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([Sender(1).heartbeat()] * 2, live)
+        vehicle.send(Sender(1).heartbeat())
+        live.wait_for("recording to")
+        live.interrupt()
+        assert live.end() == 0, live.err
+    (end,) = live.json("end")
+    assert Path(end["recording"]).parent == flights and Path(end["recording"]).stat().st_size
+
+
+def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
+    """Nobody reads --json: the report goes on; what found no room is counted, and the rest comes whole."""
+    rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
+    frames = delivered(list(px4_flight(sender, rng, 16.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
+    out, into = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    few = "import px4_tinyml.cli.unhurried as output; output.WAITING_LINES = 20"
+    options = (folder, f"udpin:127.0.0.1:{port}", "--report", "--json")
+    with out, into:
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+        with Command(*options, before=few, stdout=into.fileno()) as live, UdpVehicle(port) as vehicle:
+            into.close()
+            vehicle.introduce([sender.heartbeat()], live, "engine host")
+            vehicle.play(frames, speed=4.0)
+            reports = sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received)
+            assert reports > 100
+            live.interrupt()
+            lines = [json.loads(line) for line in out]
+            assert live.end() == 0, live.err
+    decisions = [line for line in lines if line["type"] == "decision"]
+    assert 5 < len(decisions) < reports
+    assert not any(line["type"] == "end" for line in lines) or lines[-1]["lines_dropped"] >= reports - len(decisions)
+
+
+def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
+    port = free_port()
+    with Command(folder, f"udpin:127.0.0.1:{port}", "--wait", 60) as live:
+        while is_free(port):
+            assert live.running, live.err
+            time.sleep(0.05)
+        began = time.monotonic()
+        live.interrupt()
+        assert live.end() == 130
+    assert time.monotonic() - began < 10.0 and live.err[-1] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "thinned_hz", "said", "end"),
+    [
+        (
+            10,
+            None,
+            "IMU samples a second, the bundle needs 41: windows with many gaps are not classified",
+            "no complete window",
+        ),
+        (60, None, "HIGHRES_IMU a second are not all its samples: vibration may read as turbulence", "uncertain"),
+        (60, 50, None, "uncertain"),
+    ],
+)
+def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
+    bundle: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    rate_hz: int, thinned_hz: float | None, said: str | None, end: str,
+) -> None:  # fmt: skip
+    """By `live`, and by `classify` of what `live` recorded."""
+    folder = tmp_path / "bundle"
+    bundle.with_manifest(training={"dataset": {"thinned_hz": thinned_hz}}).save(folder)
+    sender, port = Sender(1), free_port()
+    patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
+    options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6, "--record", tmp_path / "rec")
+    with Command(*options, before=patience) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        began, sent = time.monotonic(), 0
+        while live.running:
+            while sent < (time.monotonic() - began) * rate_hz:
+                vehicle.send(sender.highres(sent * 1_000_000 // rate_hz, [0, 0, -9.8, 0, 0, 0], 0.0))
+                sent += 1
+            time.sleep(0.01)
+        assert live.end() == 0
+    warnings = [line for line in live.err if "WARNING" in line and "IMU" in line and "asking again" not in line]
+    assert len(warnings) == (said is not None) and (said or "") in "".join(warnings), live.err
+    assert end in live.err[-1]
+    assert main(["classify", str(folder), str(tmp_path / "rec"), "--out", str(tmp_path / "decisions.csv")]) == 0
+    assert ("vibration may read as turbulence" in caplog.text) == (thinned_hz is None)
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "said"),
+    [
+        (1, ("--wait", 0.3), "nothing heard within 0.3 s"),
+        (2, ("--rate", 0), "--rate 0: 1 to 1000 expected"),
+        (2, ("--keep", "uncertain"), "--keep uncertain and --keep-dir DIR: both or neither expected"),
+        (2, ("--engine", "tensorflow"), "invalid choice"),
+        (1, ("--signing-key", "/no/such/key"), "signing key /no/such/key"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(folder: Path, code: int, options: tuple[object, ...], said: str) -> None:
+    with Command(folder, f"udpin:127.0.0.1:{free_port()}", *options) as live:
+        assert live.end() == code
+    assert said in live.err[-1] and not any("Traceback" in line for line in live.err)
+
+
+def test_two_vehicles_need_a_choice(folder: Path) -> None:
+    port = free_port()
+    with Command(folder, f"udpin:127.0.0.1:{port}") as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce([Sender(1).heartbeat(), Sender(2).heartbeat()], live, "choose one with --system N")
+        assert live.end() == 1

@@ -1,0 +1,121 @@
+"""Terminals that are paused and readers that leave: the link goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live_process import Command, UdpVehicle, folder_of, free_port
+from live_samples import Sender, delivered, px4_flight
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.mavlink.framer import Frame
+
+
+@pytest.fixture(scope="module")
+def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder_of(bundle, tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """(our end, the command's end)"""
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+    os.close(theirs)
+
+
+def flight(sender: Sender, seconds: float) -> list[Frame]:
+    rng = np.random.default_rng(3)
+    return delivered(list(px4_flight(sender, rng, seconds, 5_000_000)), rng, 0.0, 0.0, 0.0)
+
+
+def introduce(vehicle: UdpVehicle, sender: Sender, terminal: int, text: str) -> None:
+    """Heartbeats until a text was on the terminal."""
+    os.set_blocking(terminal, False)
+    seen, deadline = "", time.monotonic() + 60.0
+    while text not in seen:
+        assert time.monotonic() < deadline, seen
+        vehicle.send(sender.heartbeat())
+        time.sleep(0.1)
+        with contextlib.suppress(BlockingIOError):
+            seen += os.read(terminal, 4096).decode(errors="replace")
+
+
+def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tuple[int, int]) -> None:
+    ours, theirs = terminal
+    sender, port = Sender(1), free_port()
+    options = (folder, f"udpin:127.0.0.1:{port}", "--report")
+    with Command(*options, stdout=theirs, stderr=theirs) as live, UdpVehicle(port) as vehicle:
+        introduce(vehicle, sender, ours, "engine host")
+        termios.tcflow(theirs, termios.TCOOFF)  # Ctrl-S
+        vehicle.play(flight(sender, 32.0), speed=4.0)
+        assert live.running
+        kinds = [m.get_type() for m in vehicle.received]
+        assert kinds.count("DEBUG_FLOAT_ARRAY") > 80 and kinds.count("HEARTBEAT") >= 5
+        live.interrupt()
+        assert live.end(10.0) == 0
+
+
+def test_a_paused_terminal_does_not_stop_a_recording(tmp_path: Path, terminal: tuple[int, int]) -> None:
+    ours, theirs = terminal
+    sender, port = Sender(1), free_port()
+    options = (f"udpin:127.0.0.1:{port}", "--out", tmp_path / "a.tlog", "--seconds", "8")
+    with Command(*options, command="record", stdout=theirs, stderr=theirs) as record, UdpVehicle(port) as vehicle:
+        introduce(vehicle, sender, ours, "Hz")
+        termios.tcflow(theirs, termios.TCOOFF)
+        vehicle.play(flight(sender, 6.0), speed=1.0)
+        time.sleep(3.0)
+        assert (tmp_path / "a.tlog").stat().st_size > 10_000
+        termios.tcflow(theirs, termios.TCOON)
+        assert record.end(10.0) == 0
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_a_reader_that_leaves(folder: Path, report: bool) -> None:
+    """Without another purpose that is the end, quietly; a report goes on, and that is said once."""
+    sender, port = Sender(1), free_port()
+    options = (folder, f"udpin:127.0.0.1:{port}", "--json", *(["--report"] if report else []))
+    out, into = os.pipe()
+    with Command(*options, stdout=into) as live, UdpVehicle(port) as vehicle:
+        os.close(into)
+        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        os.close(out)
+        vehicle.play(flight(sender, 24.0), speed=4.0)
+        assert live.running == report
+        if report:
+            assert sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received) > 80
+            live.interrupt()
+        assert live.end() == (0 if report else 1)
+    assert sum("nobody reads standard output" in line for line in live.err) == report
+    assert not any("Traceback" in line or "BrokenPipe" in line for line in live.err)
+
+
+def test_an_output_that_does_not_wait(folder: Path, tmp_path: Path) -> None:
+    """A pipe set to O_NONBLOCK by whoever made it, full before anybody reads: all lines come, whole."""
+    sender, port = Sender(1), free_port()
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    with Command(folder, f"udpin:127.0.0.1:{port}", "--json", stdout=into) as live, UdpVehicle(port) as vehicle:
+        os.close(into)
+        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.play(flight(sender, 24.0), speed=4.0)
+        with (tmp_path / "lines").open("wb") as into_file, subprocess.Popen(["cat"], stdin=out, stdout=into_file):
+            os.close(out)
+            live.interrupt()
+            assert live.end() == 0
+    lines = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
+    assert [line["type"] for line in (lines[0], lines[-1])] == ["start", "end"]
+    assert sum(line["type"] == "decision" for line in lines) > 80

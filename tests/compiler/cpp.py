@@ -1,0 +1,82 @@
+"""Compiles generated models into one small program and runs rows through them, here or on an emulated Cortex-M."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.compiler.cpp_model import compile_model
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.emit.shipped import target_root
+from px4_tinyml.targets.cortex_m import generate as cortex_m
+from px4_tinyml.targets.cortex_m.run import run_image
+
+MODULE = target_root("px4_module") / "src" / "modules" / "motion_classifier"
+WARNINGS = ("-Wall", "-Wextra", "-Wdouble-promotion", "-Wfloat-conversion", "-Werror")
+FLAGS = ("-std=c++14", *WARNINGS, "-fno-exceptions", "-fno-rtti")
+HOST = {"plain": ("-O2",), "sanitized": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")}
+CORTEX_M = {
+    "cortex-m4": (), "cortex-m7": (),
+    # As PX4 builds, and as a debugger wants it: the assembly must find its registers there, too.
+    "cortex-m4 small": ("-Os", "-fno-omit-frame-pointer"), "cortex-m4 unoptimized": ("-O0",),
+}  # fmt: skip
+TARGETS = (*HOST, *CORTEX_M)
+HERE = Path(__file__).resolve().parent
+Rows = NDArray[np.int8]
+
+
+def one_source(graphs: Sequence[Graph]) -> str:
+    """All models in one translation unit, each in a namespace of its own, and a main that runs one after the other."""
+    parts = ['#include "driver.hpp"']
+    for i, graph in enumerate(graphs):
+        files = compile_model(graph, f"{i:x}", namespace=f"model{i}")
+        text = files["CompiledModel.hpp"].replace("#pragma once", "") + files["CompiledModel.cpp"]
+        parts.append(text.replace('#include "model/CompiledModel.hpp"', ""))
+    every = " && ".join(f"drive<model{i}::CompiledModel>(stream)" for i in range(len(graphs)))
+    parts.append(f"int main() {{ Stream stream; return {every} ? 0 : 1; }}\n")
+    return "\n".join(parts)
+
+
+class Program:
+    """Models compiled with the project's warnings as errors, for one of TARGETS."""
+
+    def __init__(self, graphs: Sequence[Graph], folder: Path, target: str = "plain") -> None:
+        self.graphs = graphs
+        build = _host if target in HOST else _cortex_m
+        self._run = build(one_source(graphs), folder, target)
+
+    def run(self, inputs: Sequence[Rows]) -> list[Rows]:
+        """int8[N, …] for each model → int8[N, output size] for each."""
+        blocks = (struct.pack("<I", len(x)) + np.ascontiguousarray(x).tobytes() for x in inputs)
+        values = np.frombuffer(self._run(b"".join(blocks)), np.int8)
+        sizes = [len(x) * graph.output.size for x, graph in zip(inputs, self.graphs, strict=True)]
+        assert len(values) == sum(sizes)
+        parts = np.split(values, np.cumsum(sizes)[:-1])
+        return [part.reshape(len(x), -1) for part, x in zip(parts, inputs, strict=True)]
+
+
+def _host(source: str, folder: Path, target: str) -> Callable[[bytes], bytes]:
+    program, path = folder / "program", folder / "models.cpp"
+    path.write_text(source, encoding="utf-8")
+    command = ["g++", *FLAGS, *HOST[target], f"-I{MODULE}", f"-I{HERE}", str(path), "-o", str(program)]
+    subprocess.run(command, check=True, timeout=300)
+
+    def run(data: bytes) -> bytes:
+        done = subprocess.run([program], input=data, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    return run
+
+
+def _cortex_m(source: str, folder: Path, target: str) -> Callable[[bytes], bytes]:
+    files = {**cortex_m.frame_files(), "models.cpp": source}
+    program = cortex_m.Program(("startup.cpp", "models.cpp"), (f"-I{MODULE}", f"-I{HERE}", *CORTEX_M[target]))
+    cpu = target.split()[0]
+    image = cortex_m.build_programs(files, cpu, {"models": program}, folder) / "models"
+    return lambda data: run_image(image, cpu, {"in": data}, ["out"])["out"]

@@ -1,0 +1,258 @@
+"""ULog: the same values as pyulog on whole files, warnings on damaged ones."""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from collect_samples import START_US, Ulog, small_ulog, ulog_message
+
+from px4_tinyml.errors import LogError
+from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.logs import read_log
+from px4_tinyml.logs.ulog.read_ulog import read_ulog
+from px4_tinyml.logs.ulog.ulog_file import UlogFile
+from px4_tinyml.logs.unusable import UnusableLogError
+
+TOPICS = [
+    "sensor_combined", "vehicle_air_data", "vehicle_local_position", "vehicle_land_detected", "vehicle_status",
+    "wind", "wind_estimate", "sensor_baro",
+]  # fmt: skip
+
+
+def read(data: bytes) -> FlightLog:
+    return read_ulog(Path("made.ulg"), data, "0")[0]
+
+
+def test_made_log_gives_what_was_written() -> None:
+    log = read(small_ulog())
+    assert log.vehicle == "quad 4001 PX4_FMU_V6C"
+    assert log.warnings == () and log.gaps == ()
+    assert len(log.imu) == 3200
+    assert log.imu.timestamp_us[0] == START_US
+    assert log.imu.accel_m_s2[:, 2].mean() == pytest.approx(-9.80665, abs=0.01)
+    assert log.baro is not None and log.baro.timestamp_us[0] == START_US + 400  # timestamp_sample
+    reference = log.reference
+    assert reference is not None and reference.timestamp_us[0] == START_US + 300
+    t_s = (reference.timestamp_us.astype(float) - START_US) / 1e6
+    assert (reference.velocity_down_m_s[(t_s > 3.1) & (t_s < 7.9)] == -1.5).all()
+    assert (reference.airborne[t_s > 3.1] == 1).all() and (reference.airborne[t_s < 2.9] == 0).all()
+    assert (reference.armed[t_s > 2.1] == 1).all() and (reference.armed[t_s < 1.9] == 0).all()
+    assert np.isnan(reference.edr_m23_s).all()
+
+
+def test_truth_of_a_simulation_holds_between_its_messages() -> None:
+    log = read(small_ulog(truth=True))
+    assert log.vehicle == "sim 450" and log.info["simulated"]
+    assert log.reference is not None
+    t_s = (log.reference.timestamp_us.astype(float) - START_US) / 1e6
+    assert log.reference.edr_m23_s[t_s < 7.9] == pytest.approx(0.05)
+    assert log.reference.edr_m23_s[t_s > 8.0] == pytest.approx(0.3)
+    assert log.reference.wind_speed_m_s[t_s > 8.0] == pytest.approx(5.0)
+
+
+def test_groundtruth_is_preferred_for_the_vertical_speed() -> None:
+    log = Ulog()
+    for name, fields in {
+        "sensor_combined": "uint64_t timestamp;float[3] gyro_rad;float[3] accelerometer_m_s2;",
+        "vehicle_local_position": "uint64_t timestamp;float vz;bool v_z_valid;",
+        "vehicle_local_position_groundtruth": "uint64_t timestamp;uint64_t timestamp_sample;float vz;",
+    }.items():
+        log.format(name, fields)
+        log.subscribe(name)
+    for i in range(100):
+        log.data("sensor_combined", "Q6f", i * 5000, 0, 0, 0, 0, 0, -9.8)
+        log.data("vehicle_local_position", "QfB", i * 5000, 7.0, 1)
+        log.data("vehicle_local_position_groundtruth", "QQf", i * 5000, 0, 0.25)  # PX4's sample time is 0 here
+    made = read(log.bytes())
+    assert made.reference is not None and (made.reference.velocity_down_m_s == 0.25).all()
+    assert (made.reference.timestamp_us == np.arange(100) * 5000).all()
+
+
+def test_invalid_vertical_speed_is_nan_and_a_large_reset_costs_its_surroundings() -> None:
+    log = Ulog()
+    log.format("sensor_combined", "uint64_t timestamp;float[3] gyro_rad;float[3] accelerometer_m_s2;")
+    log.format(
+        "vehicle_local_position",
+        "uint64_t timestamp;float vz;float delta_vz;bool v_z_valid;uint8_t vz_reset_counter;",
+    )
+    log.subscribe("sensor_combined")
+    log.subscribe("vehicle_local_position")
+    for i in range(400):
+        now = i * 100_000
+        log.data("sensor_combined", "Q6f", now, 0, 0, 0, 0, 0, -9.8)
+        log.data("vehicle_local_position", "QffBB", now, 0.1, -3.0 if i >= 200 else 0.0, int(i >= 5), int(i >= 200))
+    made = read(log.bytes())
+    assert made.reference is not None
+    unknown = np.isnan(made.reference.velocity_down_m_s)
+    assert unknown[:5].all() and not unknown[5:130].any()
+    assert unknown[130:300].all() and not unknown[300:].any()  # 7 s before to 10 s after
+    assert any("its estimator was reset" in w for w in made.warnings)
+
+
+def test_dropouts_become_gaps_and_a_warning() -> None:
+    whole = small_ulog(4.0)
+    parsed = UlogFile.read(whole, "x")
+    sensors = parsed.topic("sensor_combined")
+    assert sensors is not None
+    at = int(sensors.offset[400])
+    log = read(whole[:at] + ulog_message("O", struct.pack("<H", 250)) + whole[at:])
+    assert [(g.end_us - g.start_us, g.why) for g in log.gaps] == [(250_000, "logger dropout")]
+    assert log.gaps[0].start_us == int(sensors["timestamp"][399])
+    assert any("dropout" in w for w in log.warnings)
+
+
+def test_no_imu_topic_says_what_there_is() -> None:
+    with pytest.raises(UnusableLogError, match=r"sensor_combined.*it holds .*vehicle_air_data") as caught:
+        read(small_ulog(imu=False))
+    assert caught.value.facts["topics"]["vehicle_air_data"] == 320
+    assert caught.value.facts["firmware"].startswith("PX4")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"float vz;", b"float vr;", "no field vz"),
+        (b"float z;float vz;float delta_z;", b"float z;float vz;float delta_v;", "no field delta_z"),
+        (b"float sigma_u;", b"float sigma_v;", "names a field twice"),
+        (b"float edr;", b"float ed ;", "bytes skipped"),
+        (b"bool landed", b"bool lanked", "no field landed"),
+        (b"float baro_alt_meter", b"flo!t baro_alt_meter", "bytes skipped"),
+    ],
+)
+def test_damaged_formats_are_said(old: bytes, new: bytes, said: str) -> None:
+    log = read(small_ulog(4.0).replace(old, new, 1))
+    assert any(said in w for w in log.warnings), log.warnings
+
+
+def test_unknown_incompatible_flags_are_refused() -> None:
+    data = bytearray(small_ulog(1.0))
+    data[16 + 3 + 8] = 4
+    with pytest.raises(LogError, match="incompatible flags"):
+        read(bytes(data))
+
+
+def test_a_wrong_size_is_skipped_and_the_rest_read() -> None:
+    data = bytearray(small_ulog(4.0))
+    sensors = UlogFile.read(bytes(data), "x").topic("sensor_combined")
+    assert sensors is not None
+    data[int(sensors.offset[300])] ^= 0x10
+    log = read(bytes(data))
+    assert len(log.imu) == 799
+    assert any("bytes skipped" in w for w in log.warnings)
+
+
+@pytest.fixture(scope="module")
+def real_ulogs(shared: Path) -> list[Path]:
+    logs = sorted((shared / "data" / "ulg").glob("*.ulg"))
+    return [*logs, shared / "data" / "bad" / "pyulog_sample_appended_multiple.ulg"]
+
+
+def test_every_topic_equals_pyulog(real_ulogs: list[Path]) -> None:
+    from pyulog import ULog
+
+    compared = 0
+    for path in real_ulogs:
+        ours = UlogFile.read(path.read_bytes(), str(path))
+        for theirs in ULog(str(path), TOPICS).data_list:
+            if theirs.multi_id:
+                continue
+            topic = ours.topic(theirs.name)
+            assert topic is not None
+            for key, values in theirs.data.items():
+                name, _, index = key.partition("[")
+                if name.startswith("_padding"):
+                    continue
+                column: Any = topic[name][:, int(index[:-1])] if index else topic[name]
+                equal = np.array_equal(column, values, equal_nan=column.dtype.kind == "f")
+                assert equal, (path.name, theirs.name, key)
+                compared += 1
+        assert ours.damage == [], path.name
+    assert compared > 500
+
+
+def test_flight_times_agree_with_the_manifest(shared: Path) -> None:
+    """Airborne, climb, descend, level seconds as an independent script found them (manifest notes)."""
+    import csv
+
+    from px4_tinyml.logs.describe import describe_log
+
+    seen = 0
+    with (shared / "data" / "manifest.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            note = re.search(r"airborne (\d+) s: climb (\d+), descend (\d+), level (\d+)", row["notes"])
+            if not row["file"].startswith("ulg/") or note is None:
+                continue
+            reference = describe_log(read_log(shared / "data" / row["file"])[0])["reference"]
+            airborne, climb, descend, level = (int(x) for x in note.groups())
+            assert reference["airborne_s"] == pytest.approx(airborne, abs=1.6), row["file"]
+            unknown = reference["unknown_s"]
+            for name, expected in (("climb_s", climb), ("descend_s", descend), ("level_s", level)):
+                assert expected - unknown - 2 <= reference[name] <= expected + 2, (row["file"], name)
+            seen += 1
+    assert seen >= 7
+
+
+def test_diverged_estimate_is_not_trusted_after_65_s(shared: Path) -> None:
+    log = read_log(shared / "data" / "ulg" / "frrs_ekf_failure.ulg")[0]
+    assert log.reference is not None
+    t_s = (log.reference.timestamp_us - log.reference.timestamp_us[0]) / 1e6
+    assert np.isnan(log.reference.velocity_down_m_s[t_s > 65.0]).all()
+    assert np.isfinite(log.reference.velocity_down_m_s[t_s < 38.0]).all()
+    assert any("not trusted" in w for w in log.warnings)
+
+
+def test_the_corrupt_production_log_is_quick_and_says_so(shared: Path) -> None:
+    started = time.process_time()
+    log = read_log(shared / "data" / "bad" / "px4ulogrs_corrupt_actuator_armed_wrong_size.ulg")[0]
+    assert time.process_time() - started < 2.0
+    assert len(log.imu) == 4385  # what pyulog also finds, in a hundred times the time
+    assert any("711032 of 1462529 bytes skipped" in w for w in log.warnings)
+
+
+def test_not_slower_than_pyulog_with_a_topic_filter(shared: Path) -> None:
+    from pyulog import ULog
+
+    path = shared / "data" / "ulg" / "pyulog_sample.ulg"
+
+    def fastest(work: Any) -> float:
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            work()
+            times.append(time.process_time() - started)
+        return min(times)
+
+    def read_topics() -> None:
+        log = UlogFile.read(path.read_bytes(), "x")
+        for name in TOPICS:
+            log.topic(name)
+
+    assert fastest(read_topics) <= fastest(lambda: ULog(str(path), TOPICS))
+
+
+def test_formats_nested_without_end_or_measure_are_quick() -> None:
+    log = Ulog()
+    for level in range(9):
+        log.format(f"n{level}", "".join(f"n{level + 1} f{i};" for i in range(60)))
+    log.format("n9", "float x;")
+    log.format("loop", "uint64_t timestamp;loop again;")
+    log.subscribe("n0")
+    log.subscribe("loop")
+    started = time.process_time()
+    parsed = UlogFile.read(log.bytes(), "x")
+    assert time.process_time() - started < 1.0
+    assert len(parsed.damage) == 2
+
+
+def test_a_log_of_nothing_but_noise_ends_soon() -> None:
+    noise = np.random.default_rng(5).integers(0, 256, 1_000_000, dtype=np.uint8).tobytes()
+    started = time.process_time()
+    log = read(small_ulog(1.0)[:4000] + noise)
+    assert len(log.imu) > 0 and any("bytes skipped" in w for w in log.warnings)
+    assert time.process_time() - started < 3.0

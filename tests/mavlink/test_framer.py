@@ -1,0 +1,178 @@
+"""Frames out of bytes, however they are cut and whatever lies between them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from link_senders import Vehicle, mavlink
+
+from px4_tinyml.mavlink.framer import STALE_US, Frame, Framer
+from px4_tinyml.mavlink.statistics import LinkStatistics
+
+UNKNOWN = 54321
+
+
+def some_frames(number: int, seed: int = 0) -> list[bytes]:
+    """Frames of both versions, of many lengths, with magics in their payloads."""
+    rng = random.Random(seed)
+    one, two = Vehicle(1, 1, version=1), Vehicle(2, 1)
+    frames = []
+    for n in range(number):
+        text = rng.choice([b"\xfd\xfe", b"hello", b"\xfe\x09\x00\x01\x01\x00" * 3, b"\xfd" * 40])
+        kind = rng.randrange(4)
+        if kind == 0:
+            frames.append(one.attitude(n))
+        elif kind == 1:
+            frames.append(two.pack(mavlink.MAVLink_statustext_message(6, text)))
+        elif kind == 2:
+            frames.append(two.pack(mavlink.MAVLink_logging_data_message(1, 1, n, 249, 0, list(rng.randbytes(249)))))
+        else:
+            frames.append(two.heartbeat())
+    return frames
+
+
+def unknown_frame(payload: bytes = b"12345") -> bytes:
+    """A frame of a message that no dialect here has (so that its checksum cannot be checked)."""
+    return bytes((0xFD, len(payload), 0, 0, 7, 9, 1)) + UNKNOWN.to_bytes(3, "little") + payload + b"\xab\xcd"
+
+
+def fed(data: bytes, cuts: list[int], datagrams: bool = False) -> tuple[list[Frame], LinkStatistics]:
+    """All frames of a stream that comes in pieces."""
+    statistics = LinkStatistics()
+    framer = Framer(datagrams, statistics)
+    frames: list[Frame] = []
+    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        frames += framer.feed(data[start:end], 1000)
+    return frames, statistics
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 2000), max_size=40))
+def test_any_cut_gives_the_same_frames(seed: int, cuts: list[int]) -> None:
+    sent = some_frames(25, seed)
+    data = b"".join(sent)
+    frames, statistics = fed(data, sorted(cut % (len(data) + 1) for cut in cuts))
+    assert [frame.data for frame in frames] == sent
+    assert statistics == LinkStatistics()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 4000), max_size=30))
+def test_garbage_between_frames_costs_no_frame_and_is_counted(seed: int, cuts: list[int]) -> None:
+    rng = random.Random(seed)
+    sent = some_frames(20, seed)
+    garbage = 0
+    data = b""
+    for frame in sent:
+        rubbish = bytes(rng.choice([0, 0x55, 0xAA, 0xFF, 0xFC]) for _ in range(rng.randint(0, 30)))
+        garbage += len(rubbish)
+        data += rubbish + frame
+    frames, statistics = fed(data, sorted(cut % (len(data) + 1) for cut in cuts))
+    assert [frame.data for frame in frames] == sent
+    assert statistics.garbage_bytes == garbage
+    assert not statistics.bad_crc
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_garbage_that_looks_like_frames_costs_no_frame(seed: int) -> None:
+    """Random bytes with magics: what seems to begin there may hold frames back, but never swallows them."""
+    rng = random.Random(seed)
+    sent = some_frames(20, seed)
+    data = b"".join(rng.randbytes(rng.randint(0, 40)) + rng.choice([b"\xfd", b"\xfe", b""]) + f for f in sent)
+    later = Vehicle(99)
+    data += b"".join(later.attitude(n) for n in range(20))  # what follows settles every doubt
+    frames, _ = fed(data, sorted(rng.randrange(len(data)) for _ in range(20)))
+    assert [frame.data for frame in frames if frame.system in (1, 2) and frame.data in set(sent)] == sent
+
+
+def test_wrong_checksums_are_counted_by_message() -> None:
+    vehicle = Vehicle()
+    data = bytearray()
+    for n in range(10):
+        frame = bytearray(vehicle.attitude(n))
+        if n % 2:
+            frame[-1] ^= 0x40
+        data += frame
+    frames, statistics = fed(bytes(data), [17, 100])
+    assert [frame.message.time_boot_ms for frame in frames] == [0, 2, 4, 6, 8]
+    assert statistics.bad_crc == {30: 5}
+    assert statistics.garbage_bytes == 0
+
+
+def test_a_frame_cut_short_costs_itself_only() -> None:
+    vehicle = Vehicle()
+    frames = [vehicle.attitude(n) for n in range(6)]
+    received, statistics = fed(frames[0] + frames[1][:-9] + b"".join(frames[2:]), [])
+    assert [frame.sequence for frame in received] == [0, 2, 3, 4, 5]
+    assert statistics.garbage_bytes == len(frames[1]) - 9
+
+
+def test_messages_nobody_knows_are_frames() -> None:
+    vehicle = Vehicle()
+    data = vehicle.attitude() + unknown_frame() + vehicle.attitude() + unknown_frame(b"")
+    frames, statistics = fed(data, [])
+    assert [frame.message_id for frame in frames] == [30, UNKNOWN, 30, UNKNOWN]
+    assert frames[1].name == f"UNKNOWN_{UNKNOWN}"
+    assert (frames[1].system, frames[1].component, frames[1].sequence, frames[1].payload) == (9, 1, 7, b"12345")
+    assert frames[1].message.get_type().startswith("UNKNOWN")
+    assert statistics.garbage_bytes == 0
+
+
+def test_messages_nobody_knows_with_a_magic_in_them() -> None:
+    """What could be the beginning of a frame inside is waited for on a stream, never on datagrams, never for ever."""
+    heartbeat = Vehicle().heartbeat()
+    unknown = unknown_frame(b"12" + heartbeat[:15])
+    assert [f.message_id for f in Framer(True).feed(unknown, 0)] == [UNKNOWN]
+    framer = Framer(False)
+    assert framer.feed(unknown, 0) == []
+    assert [f.message_id for f in framer.feed(Vehicle().attitude(), 10)] == [UNKNOWN, 30]
+    assert framer.feed(unknown, 20) == []
+    assert [f.message_id for f in framer.feed(heartbeat[:4], 30 + STALE_US)] == [UNKNOWN]
+
+
+def test_the_beginning_of_a_frame_that_is_none_is_given_up() -> None:
+    """A lone magic must not hold heartbeats of a slow link back for minutes."""
+    vehicle = Vehicle()
+    statistics = LinkStatistics()
+    framer = Framer(False, statistics)
+    assert framer.feed(bytes((0xFD, 255, 0, 0, 1, 1, 1, 30, 0, 0)), 0) == []
+    assert framer.feed(vehicle.heartbeat(), 1000) == []  # it could be the rest of that long frame
+    frames = framer.feed(vehicle.heartbeat(), STALE_US + 2)
+    assert [frame.sequence for frame in frames] == [0, 1]
+    assert statistics.garbage_bytes == 10
+
+
+def test_the_rest_of_a_frame_may_come_late() -> None:
+    """This program was kept from running between two reads: the frame they cut is whole."""
+    frame = Vehicle().attitude()
+    framer = Framer()
+    assert framer.feed(frame[:20], 0) == []
+    assert [f.data for f in framer.feed(frame[20:], 100 * STALE_US)] == [frame]
+
+
+def test_a_datagram_that_begins_well_does_not_continue_the_one_before() -> None:
+    vehicle = Vehicle()
+    frames = [vehicle.attitude(n) for n in range(3)]
+    statistics = LinkStatistics()
+    framer = Framer(True, statistics)
+    assert framer.feed(frames[0][:20], 0) == []
+    assert [f.sequence for f in framer.feed(frames[1], 1)] == [1]
+    assert statistics.garbage_bytes == 20
+    # but one that is the rest of a frame does (bridges cut a serial stream anywhere)
+    assert framer.feed(frames[2][:20], 2) == []
+    assert [f.sequence for f in framer.feed(frames[2][20:], 3)] == [2]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_frame_says(version: int) -> None:
+    data = Vehicle(7, 9, version).imu(123456)
+    (frame,) = Framer().feed(data, 42)
+    assert (frame.version, frame.system, frame.component, frame.sequence) == (version, 7, 9, 0)
+    assert (frame.received_us, frame.message_id, frame.name, frame.signed) == (42, 105, "HIGHRES_IMU", False)
+    assert frame.message.time_usec == 123456
+    assert frame.message.zacc == pytest.approx(-9.8)
+    assert frame.data == data

@@ -1,0 +1,145 @@
+"""Flights as wholes: they hold, climb, descend, land, and say so."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from sitl_flights import Hover, hovering_s, imu_of
+
+from px4_tinyml.units import M_S_PER_KT
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
+from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
+from px4_tinyml_sitl.flight import Simulator, plan_flight
+from px4_tinyml_sitl.missions import MISSIONS
+from px4_tinyml_sitl.sensors import draw_sensors, measure_imu
+from px4_tinyml_sitl.world import RATE_HZ, World
+
+
+def test_the_world_obeys_newton() -> None:
+    """One g on the ground, free fall, a push and a turn, each against its closed form."""
+    vehicle = dataclasses.replace(draw_vehicle(airframe("450"), np.random.default_rng(0)), imu_offset_m=(0.0,) * 3)
+    world = World(vehicle)
+    for _ in range(RATE_HZ):
+        world.step(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    state, _ = world.state()
+    assert state[7:10] == pytest.approx([0.0, 0.0, -G], abs=0.02)
+    assert state[6] == pytest.approx(world.rest_height_m, abs=0.001)
+    lift = -1.5 * vehicle.mass_kg * G
+    for _ in range(RATE_HZ // 10):
+        world.step(0.0, 0.0, lift, 0.0, 0.0, 0.0)
+    before, _ = world.state()
+    for _ in range(RATE_HZ):
+        world.step(0.2, 0.0, lift, 0.0, 0.0, 0.01 * vehicle.inertia_kg_m2[2])
+    state, angles = world.state()
+    assert state[5] - before[5] == pytest.approx(-0.5 * G, rel=0.005)
+    assert state[6] - before[6] == pytest.approx(0.25 * G - before[5], rel=0.005)
+    assert state[3] - before[3] == pytest.approx(0.2 / vehicle.mass_kg, rel=0.02)
+    assert state[7:10] == pytest.approx([0.2 / vehicle.mass_kg, 0.0, -1.5 * G], abs=0.01)
+    assert angles[2] == pytest.approx(0.01, rel=0.02)
+    for _ in range(RATE_HZ // 4):
+        world.step(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert world.state()[0][7:10] == pytest.approx([0.0, 0.0, 0.0], abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["cine3", "450", "680h"])
+def test_hover_holds_its_height_in_severe_turbulence(name: str) -> None:
+    plan = plan_flight(4, 0, "hover", name, None, None, 45.0 * M_S_PER_KT, 40.0)
+    flown = Simulator(plan).fly()
+    s = flown.slow
+    begin, end = hovering_s(flown)
+    holding = (s["time_s"] > begin) & (s["time_s"] < end)
+    assert s["w20"][holding] == pytest.approx(45.0 * M_S_PER_KT)
+    assert np.ptp(s["height"][holding]) < 2.5
+    assert s["landed"][-1] == 1.0
+
+
+@pytest.mark.parametrize("mission", list(MISSIONS))
+def test_missions_do_what_they_are_called(mission: str) -> None:
+    plan = plan_flight(2, 0, mission, "500", "calm", None, None, 90.0)
+    s = Simulator(plan).fly().slow
+    air = s["landed"] == 0.0
+    up, down = s["vz"] < -0.5, s["vz"] > 0.5
+    speed = np.hypot(s["vx"], s["vy"])
+    assert s["time_s"][-1] == pytest.approx(90.0, abs=12.0)
+    assert s["height"][air].max() > 3.0
+    assert s["height"][-1] == pytest.approx(0.0, abs=0.05)
+    assert np.abs(np.cumsum(s["sp_vz"][air]) / 50.0 + s["height"][air]).max() < 1.5
+    assert np.sum(air & up) > 100
+    assert np.sum(air & down) > 100
+    if mission in ("hover", "ladder"):
+        assert speed.max() < 1.5
+    if mission == "hover":
+        assert np.mean(up[air] | down[air]) < 0.4
+    if mission == "ladder":
+        assert np.mean(up[air] | down[air]) > 0.4
+    if mission in ("cruise", "survey"):
+        assert np.mean(speed[air] > 1.5) > 0.5
+        heading = np.unwrap(np.arctan2(s["vy"], s["vx"])[speed > 1.5])
+        assert np.ptp(heading) > 1.0
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_landed_is_true_on_the_ground_and_only_there(index: int) -> None:
+    name, edr = list(airframes())[2 * index], (0.0, 0.4)[index % 2]
+    plan = plan_flight(7, index, "mixed", name, None, edr, None, 40.0)
+    s = Simulator(plan).fly().slow
+    landed = s["landed"] == 1.0
+    changes = np.flatnonzero(np.diff(landed))
+    assert len(changes) == 2
+    assert s["height"][landed].max() < 0.15
+    lift_off = s["time_s"][np.argmax(s["height"] > 0.15)]
+    touch_down = s["time_s"][len(landed) - np.argmax(s["height"][::-1] > 0.15)]
+    taken_off, down = s["time_s"][changes]
+    assert abs(taken_off - lift_off) < 1.0
+    assert 0.0 < down - touch_down < 2.5
+    assert not s["armed"][landed & (s["time_s"] < 1.9)].any()
+    assert s["armed"][-1] == 0.0
+
+
+def test_the_same_seed_is_the_same_flight_and_another_is_not(hover: Hover) -> None:
+    first, again, other = (hover("330", seed, 0.2)[1] for seed in (5, 5, 6))
+    assert np.array_equal(first.fast, again.fast)
+    assert all(np.array_equal(first.slow[name], again.slow[name]) for name in first.slow)
+    assert not np.array_equal(first.fast[:4000], other.fast[:4000])
+
+
+def test_strong_vibration_stays_out_of_the_low_bands(hover: Hover) -> None:
+    """Lines that shake the raw accelerometer by several m/s² are gone from the slots' low bands."""
+    from px4_tinyml_sitl.realism import median_bands
+
+    plan, flown = hover("450", 1, 0.0)
+    smooth = dataclasses.replace(plan, sensors=dataclasses.replace(plan.sensors, line_m_s2=np.zeros((4, 2, 3))))
+    shaken = dataclasses.replace(plan, sensors=dataclasses.replace(plan.sensors, line_m_s2=np.full((4, 2, 3), 3.0)))
+    span = hovering_s(flown)
+    imu = imu_of(shaken, flown)
+    inside = (imu.timestamp_us > span[0] * 1e6) & (imu.timestamp_us < span[1] * 1e6)
+    assert imu.accel_m_s2[inside, 2].std() > 3.0
+    rough, quiet = median_bands(imu, span), median_bands(imu_of(smooth, flown), span)
+    assert (rough[:2, :2] < quiet[:2, :2] + 0.05).all()
+
+
+def test_vibration_lines_are_where_the_rotors_turn() -> None:
+    """A rotor at 70 Hz sampled at 250 Hz: lines at 70 Hz and, of 140 Hz, at 110 Hz."""
+    suite = draw_sensors(np.random.default_rng(0))
+    suite = dataclasses.replace(
+        suite, imu_interval_us=4000, line_m_s2=np.ones((4, 2, 3)), broad_m_s2=np.zeros(3), accel_noise_m_s2=0.0
+    )
+    n, hover = 20 * RATE_HZ, 2.0 * np.pi * 70.0
+    time = np.arange(1, 20 * 250 - 5, dtype=np.uint64) * np.uint64(4000)
+    still, rotors = np.zeros((n, 6)), np.full((n, 4), hover)
+    x = measure_imu(suite, time, still, rotors, hover, RATE_HZ, np.random.default_rng(1))[:, 2]
+    power = np.abs(np.fft.rfft((x - x.mean()) * np.hanning(len(x)))) ** 2
+    frequency = np.fft.rfftfreq(len(x), 0.004)
+    near = (np.abs(frequency - 70.0) < 1.0) | (np.abs(frequency - 110.0) < 1.0)
+    assert power[near].sum() > 0.99 * power.sum()
+    assert power[np.abs(frequency - 110.0) < 1.0].sum() > 0.01 * power.sum()
+
+
+def test_a_core_flies_faster_than_forty_times_real_time_at_leisure(hover: Hover) -> None:
+    """A loose bound for a loaded machine; benchmarks/bench_fly.py measures it with the log written."""
+    begin = time.process_time()
+    _, flown = hover("450", 0, 0.3)
+    assert flown.slow["time_s"][-1] / (time.process_time() - begin) > 20.0

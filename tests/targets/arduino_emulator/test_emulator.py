@@ -1,0 +1,105 @@
+"""The emulator as a process: what it takes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from node_talk import motion, records_of
+
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
+from px4_tinyml.targets.arduino.emulator.records import BARO, IMU, pressure_pa, sample_records, time_record
+from px4_tinyml.targets.arduino.emulator.sources import node_sources
+
+
+def test_records_are_in_the_order_of_delivery() -> None:
+    events = motion(2.0, baro_hz=7)
+    records = records_of(events)
+    assert len(records) == len(events.imu) + int(events.baro_before[-1])
+    assert (np.diff(records.time_us.astype(np.int64)) >= 0).all()
+    kinds, place = [], 0
+    while place < len(records.data):
+        kind = records.data[place : place + 1]
+        kinds.append(kind)
+        place += {b"i": IMU, b"a": BARO}[kind].itemsize
+    assert place == len(records.data)
+    first_imu = kinds.index(b"i")
+    assert first_imu == events.baro_before[0] and kinds.count(b"i") == len(events.imu)
+    assert b"".join(records.part(n, n + 5) for n in range(0, len(records), 5)) == records.data
+    assert records.part(0, 0) == b"" and len(sample_records([], [])) == 0
+
+
+def test_pressure_is_the_standard_atmospheres() -> None:
+    assert pressure_pa([0, 1000, 11000]) == pytest.approx([101325, 89875, 22632], rel=2e-4)
+
+
+def test_time_passes_without_samples(image: Path) -> None:
+    """A silent IMU is told, and that it is back."""
+    events = motion(3.0)
+    with EmulatedNode(image) as node:
+        assert node.telemetry is not None
+        node.telemetry.settimeout(30)
+        node.play(records_of(events))
+        for second in range(20):
+            node.send(time_record(13_000_000 + second * 100_000))
+        node.play(records_of(motion(1.0, start_us=20_000_000)))
+        heard = b""
+        while b"IMU is back" not in heard:
+            heard += node.telemetry.recv(4096)
+    assert heard.index(b"IMU silent") < heard.index(b"IMU is back")
+
+
+def test_an_end_is_told(image: Path) -> None:
+    with EmulatedNode(image) as node:
+        assert node.running
+        os.kill(node.pid, signal.SIGKILL)
+        with pytest.raises(ToolchainError, match="has ended \\(-9\\)"):
+            node.play(records_of(motion(60.0)))
+        assert not node.running
+
+
+def test_it_ends_with_who_started_it(image: Path) -> None:
+    """Also when that is killed and cannot clean up."""
+    code = "import sys, time, pathlib; from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode\n"
+    code += f"node = EmulatedNode(pathlib.Path({str(image)!r})); print(node.pid, flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    emulator = int(process.stdout.readline())
+    assert Path(f"/proc/{emulator}").exists()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and running(emulator):
+        time.sleep(0.05)
+    assert not running(emulator)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_what_is_no_image_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError, match=r"has ended \(1\): (.|\n)*Could not load kernel"):
+        EmulatedNode(tmp_path / "nothing")
+
+
+def test_no_emulator(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolchainError, match="apt-get install qemu-system-arm"):
+        EmulatedNode(image)
+
+
+def test_no_sketch() -> None:
+    with pytest.raises(ToolchainError, match="generate arduino"):
+        node_sources({"motion_node/src/a.cpp": ""})

@@ -1,0 +1,80 @@
+"""Properties of the decision filter that hold for every sequence of outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from px4_tinyml.signal.decision import UNCERTAIN, DecisionFilter, Flag, decide
+from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
+
+outputs = st.lists(st.tuples(*[st.integers(-128, 127)] * 4), min_size=1, max_size=60)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> PipelineSpec:
+    leave = draw(st.floats(0.05, 0.9))
+    decision = DecisionSpec(
+        smoothing_q8=draw(st.integers(1, 256)),
+        enter=draw(st.floats(leave, 0.95)),
+        leave=leave,
+        hold_windows=draw(st.integers(0, 6)),
+    )
+    return PipelineSpec(decision=decision)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(specs(), outputs)
+def test_what_every_sequence_obeys(spec: PipelineSpec, rows: list[tuple[int, ...]]) -> None:
+    rule = spec.decision
+    enter, leave = rule.threshold_q16(rule.enter), rule.threshold_q16(rule.leave)
+    decision_filter = DecisionFilter(spec)
+    verdicts = [decision_filter.update(row, baro_stale=False) for row in rows]
+    since = 0
+    for i, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
+        previous = verdicts[i - 1].class_index if i else UNCERTAIN
+        seen = [(p + 128) * 256 for p in row]
+        now = verdict.class_index
+        since = since + 1 if now == previous else 0
+        assert (Flag.FIRST in verdict.flags) == (i == 0)
+        assert (Flag.UNCERTAIN in verdict.flags) == (now == UNCERTAIN)
+        # Smoothing stays between what was and what is seen (and is what is seen at first).
+        before = verdicts[i - 1].smoothed if i else tuple(seen)
+        for old, new, goal in zip(before, verdict.smoothed, seen, strict=True):
+            assert min(old, goal) <= new <= max(old, goal)
+        if now == UNCERTAIN:
+            assert verdict.confidence_q16 == max(verdict.smoothed)
+            assert previous != UNCERTAIN or max(verdict.smoothed) < enter
+        else:
+            assert verdict.confidence_q16 == verdict.smoothed[now]
+            if now != previous:
+                assert verdict.smoothed[now] == max(verdict.smoothed) >= enter
+            elif since >= rule.hold_windows:
+                assert verdict.smoothed[now] >= leave
+        if previous not in (UNCERTAIN, now):
+            held = next(n for n in range(1, i + 1) if i - 1 - n < 0 or verdicts[i - 1 - n].class_index != previous)
+            assert held >= rule.hold_windows
+
+
+def test_a_window_that_alone_is_loud_does_not_change_the_class() -> None:
+    spec = PipelineSpec(decision=DecisionSpec(smoothing_q8=64, enter=0.6, leave=0.4, hold_windows=2))
+    calm, loud = (127, -128, -128, -128), (-128, -128, -128, 127)
+    decision_filter = DecisionFilter(spec)
+    told = [decision_filter.update(row, False).class_index for row in [calm] * 5 + [loud] + [calm] * 5]
+    assert told == [0] * 11
+    decision_filter = DecisionFilter(spec)
+    told = [decision_filter.update(row, False).class_index for row in [calm] + [loud] * 11]
+    assert told == [0] * 4 + [3] * 8  # class 3 at 0.25, 0.44, 0.58, 0.68 of the smoothed probability
+
+
+def test_the_filter_starts_anew_where_the_segment_changes() -> None:
+    spec = PipelineSpec()
+    rows = np.array([[127, -128, -128, -128]] * 3 + [[-128, 127, -128, -128]] * 3, np.int8)
+    time = np.arange(6, dtype=np.uint64)
+    for segment, want in (([0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]), ([0] * 6, [0, 0, 0, 0, 1, 1])):
+        told = decide(rows, np.arange(6) == 4, np.array(segment), time, time + 1, spec)
+        assert told["class_index"].tolist() == want
+        first = [i for i in range(6) if i == 0 or segment[i] != segment[i - 1]]
+        assert np.flatnonzero(told["flags"] & Flag.FIRST).tolist() == first
+        assert np.flatnonzero(told["flags"] & Flag.BARO_STALE).tolist() == [4]

@@ -1,0 +1,202 @@
+"""The generated host project: its CSV, its messages, its C interface, its CMake build."""
+
+from __future__ import annotations
+
+import csv
+import ctypes
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toolchains import need
+
+from px4_tinyml.emit.toolchain import build_tree
+from px4_tinyml.emit.write import write_tree
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.targets.host.run import encode_feed, run_host
+
+HEADER = "timestamp_us,ax,ay,az,gx,gy,gz,altitude_m"
+
+
+def as_csv(events) -> str:
+    lines, delivered = [HEADER], 0
+    for i, time_us in enumerate(events.imu_time_us.tolist()):
+        for j in range(delivered, int(events.baro_before[i])):
+            lines.append(f"{events.baro_time_us[j]},,,,,,,{events.baro_altitude_m[j]:.9g}")
+        delivered = int(events.baro_before[i])
+        lines.append(f"{time_us}," + ",".join(f"{v:.9g}" for v in events.imu[i].tolist()) + ",")
+    return "\r\n".join(lines) + "\n"
+
+
+def run(command, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(command), *arguments], input=text, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def build_small(tmp_path_factory):
+    """Build the project of the spec "small" once for this file, by its flags."""
+    return lambda tree, specs, flags: (
+        build_tree(tree(specs["small"]), tmp_path_factory.getbasetemp() / "small", flags) / "motion_classify"
+    )
+
+
+@pytest.fixture
+def command(build_small, tree, specs):
+    return build_small(tree, specs, ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+
+
+@pytest.fixture
+def plain_command(build_small, tree, specs):
+    return build_small(tree, specs, [])
+
+
+def test_csv_gives_the_same_decisions(command, specs, reference, feeds) -> None:
+    for events in feeds([0, 2, 7]):
+        want = reference(specs["small"], events).decisions
+        done = run(command, text=as_csv(events))
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        names = [*specs["small"].labels, "uncertain"]
+        assert done.returncode == 0 and len(rows) == len(want) > 100
+        assert [int(r["start_us"]) for r in rows] == want["start_us"].tolist()
+        assert [r["class"] for r in rows] == [names[i] for i in want["class_index"]]
+        assert [round(float(r["confidence"]) * 65536) for r in rows] == want["confidence_q16"].tolist()
+        assert [int(r["flags"]) for r in rows] == want["flags"].tolist()
+        assert [round(float(r["p_climb"]) * 256) for r in rows] == want["probability"][:, 1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", 1, "empty"),
+        ("time,ax\n", 1, "header is 'time,ax'"),
+        (f"{HEADER}\n1,2,3,4,5,6,7\n", 2, "7 fields found, 8 expected"),
+        (f"{HEADER}\n1,2,3,4,5,6,7,8,9\n", 2, "9 fields found, 8 expected"),
+        (f"{HEADER}\n\n1,2,3,4,5,6,7,\n-2,2,3,4,5,6,7,\n", 4, "timestamp_us is '-2'"),
+        (f"{HEADER}\n1.5,2,3,4,5,6,7,\n", 2, "timestamp_us is '1.5'"),
+        (f"{HEADER}\n18446744073709551616,2,3,4,5,6,7,\n", 2, "timestamp_us is '18446744073709551616'"),
+        (f"{HEADER}\n1,2,3,x,5,6,7,\n", 2, "'x' found"),
+        (f"{HEADER}\n1,2,3,4 4,5,6,7,\n", 2, "'4 4' found"),
+        (f"{HEADER}\n1,2,,4,5,6,7,8\n", 2, "5 of the six IMU values"),
+        (f"{HEADER}\n1,,,,,,,\n", 2, "0 of the six IMU values"),
+        (f"{HEADER}\n{'1' * 5000}\n", 2, "line longer than 1022"),
+        (f"{HEADER}\n1,2,3,4\0,5,6,7,\n", 2, "a NUL in it"),
+        (f"{HEADER}\n1,2,3,4,5,6,7,\n1,2,3", 3, "3 fields found"),
+    ],
+)
+def test_bad_csv_is_named_by_line(command, text, line, words) -> None:
+    done = run(command, text=text)
+    assert done.returncode == 1 and f"standard input:{line}: " in done.stderr and words in done.stderr
+    assert "decisions" not in done.stderr
+
+
+def test_bad_binary_and_bad_arguments(command, feeds, tmp_path) -> None:
+    data = encode_feed(feeds([0])[0])
+    broken = {
+        "starts with MOTNFEED": b"timestamp_us,ax\n",
+        "another version": data[:8] + b"\2" + data[9:],
+        "cut short": data[:-1],
+        "unknown kind": data[:16] + b"\0" * 8 + b"\7" + data[25:],
+    }
+    for words, content in broken.items():
+        path = tmp_path / "feed"
+        path.write_bytes(content)
+        done = run(command, "--binary", str(path))
+        assert done.returncode == 1 and words.replace("starts", "start") in done.stderr, words
+    assert run(command, "--fast").returncode == 2
+    assert "cannot be read" in run(command, str(tmp_path / "none")).stderr
+    assert "cannot be written" in run(command, "--dump", str(tmp_path / "no" / "dump"), text=HEADER).stderr
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([str(command)], input=HEADER.encode(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1 and b"cannot be written" in done.stderr
+
+
+class CDecision(ctypes.Structure):
+    """motion_decision of motion.h."""
+
+    _fields_ = [
+        ("start_us", ctypes.c_uint64),
+        ("end_us", ctypes.c_uint64),
+        ("confidence_q16", ctypes.c_uint32),
+        ("class_index", ctypes.c_int8),
+        ("flags", ctypes.c_uint8),
+        ("label_count", ctypes.c_uint8),
+        ("probability", ctypes.c_uint8 * 8),
+    ]
+
+
+def test_the_c_interface_gives_the_same_decisions(plain_command, specs, reference, feeds) -> None:
+    spec, events = specs["small"], feeds([2])[0]
+    library = ctypes.CDLL(str(plain_command.parent / "libmotion.so"))
+    library.motion_create.restype = library.motion_spec_hash.restype = library.motion_label.restype = ctypes.c_void_p
+    library.motion_spec_hash.restype = library.motion_label.restype = ctypes.c_char_p
+    assert library.motion_abi_version() == 1 and library.motion_spec_hash() == spec.hash.encode()
+    assert [library.motion_label(i) for i in (-1, 0, 3)] == [b"uncertain", b"level", b"turbulence"]
+    assert library.motion_input_size() == spec.window * len(spec.channels)
+
+    pipeline = ctypes.c_void_p(library.motion_create())
+    room = (CDecision * library.motion_max_decisions())()
+    made, delivered = [], 0
+    for i, time_us in enumerate(events.imu_time_us.tolist()):
+        for j in range(delivered, int(events.baro_before[i])):
+            altitude = ctypes.c_float(events.baro_altitude_m[j])
+            library.motion_push_baro(pipeline, ctypes.c_uint64(int(events.baro_time_us[j])), altitude)
+        delivered = int(events.baro_before[i])
+        accel, gyro = (ctypes.c_float * 3)(*events.imu[i, :3]), (ctypes.c_float * 3)(*events.imu[i, 3:])
+        count = library.motion_push_imu(pipeline, ctypes.c_uint64(time_us), accel, gyro, room)
+        made += [bytes(room[k]) for k in range(count)]
+    library.motion_destroy(pipeline)
+    want = reference(spec, events).decisions
+    got = np.frombuffer(b"".join(made), DECISION)
+    assert ctypes.sizeof(CDecision) == DECISION.itemsize and len(got) == len(want) > 100
+    for name in DECISION_FIELDS:
+        assert np.array_equal(got[name], want[name]), name
+
+
+@pytest.mark.parametrize("options", [[], ["-DMOTION_SANITIZE=ON", "-DBUILD_SHARED_LIBS=ON"]])
+def test_cmake_builds_the_project(options, tree, specs, reference, feeds, tmp_path) -> None:
+    need("cmake")
+    write_tree(tmp_path, tree(specs["small"]))
+    build = tmp_path / "build"
+    for arguments in (["-S", str(tmp_path), "-B", str(build), *options], ["--build", str(build)]):
+        done = subprocess.run(["cmake", *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    events = feeds([1])[0]
+    got = run_host(build / "motion_classify", events)
+    assert len(got) > 100 and np.array_equal(got.inputs, reference(specs["small"], events).inputs)
+
+
+def test_only_what_changed_is_written_and_nothing_is_deleted(tree, specs, tmp_path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    files = tree(specs["small"])
+    assert len(write_tree(tmp_path, files)) == len(files)
+    assert write_tree(tmp_path, files) == []
+    assert write_tree(tmp_path, tree(specs["imu6"])) == [
+        tmp_path / "README.md",
+        tmp_path / "model/MotionSpec.hpp",
+    ]
+    assert mine.read_text() == "mine"
+
+
+def test_the_cache_builds_once(tree, specs, tmp_path) -> None:
+    first = build_tree(tree(specs["imu6"]), tmp_path)
+    stamp = (first / "motion_classify").stat().st_mtime_ns
+    assert build_tree(tree(specs["imu6"]), tmp_path) == first
+    assert (first / "motion_classify").stat().st_mtime_ns == stamp
+    assert [p.name for p in first.parent.iterdir()] == [first.name]
+
+
+def test_the_compilers_words_reach_the_user(tree, specs, tmp_path, monkeypatch) -> None:
+    with pytest.raises(ToolchainError, match="MotionSpec"):
+        build_tree({**tree(specs["imu6"]), "model/MotionSpec.hpp": "#error no spec here\n"}, tmp_path)
+    assert not any((tmp_path / "host").iterdir())
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ToolchainError, match="no-such-compiler"):
+        build_tree(tree(specs["imu6"]), tmp_path)
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolchainError, match="apt-get install"):
+        build_tree(tree(specs["imu6"]), tmp_path)

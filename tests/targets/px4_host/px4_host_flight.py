@@ -1,0 +1,89 @@
+"""A flight of the module, action by action, with the samples it was given put aside for the reference."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from px4_tinyml.replay.compare import Comparison, compare
+from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.decision import DECISION, DecisionFilter
+from px4_tinyml.signal.spec import DecisionSpec
+from px4_tinyml.signal.windows import Feed
+from px4_tinyml.targets.px4.run import Px4Host, add_feed
+from px4_tinyml.targets.px4.stand_in.script import Record, Script
+
+
+def cut(events: Feed, start: int, stop: int) -> Feed:
+    """IMU samples start…stop of a feed, with the barometer's that are delivered with them."""
+    first, last = (int(events.baro_before[i - 1]) if i else 0 for i in (start, stop))
+    return Feed(
+        events.imu_time_us[start:stop],
+        events.imu[start:stop],
+        events.baro_time_us[first:last],
+        events.baro_altitude_m[first:last],
+        events.baro_before[start:stop] - first,
+    )
+
+
+def join(parts: Sequence[Feed]) -> Feed:
+    """One feed after the other."""
+    before, barometers = [], 0
+    for part in parts:
+        before.append(part.baro_before + barometers)
+        barometers += len(part.baro_time_us)
+    fields = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m")
+    }
+    return Feed(**fields, baro_before=np.concatenate(before))
+
+
+class Flight:
+    """script: more actions can be put into it; now_us: of the last sample."""
+
+    def __init__(self, host: Px4Host, start_us: int = 20_000_000) -> None:
+        self.host, self.script, self.now_us = host, Script(host.made), start_us
+        self.script.command(start_us, "start")
+        self._parts: list[Feed] = []
+
+    def feed(self, events: Feed, heard: bool = True) -> None:
+        """Publish samples. heard: whether the reference gets them too."""
+        add_feed(self.script, events)
+        self.now_us = int(events.imu_time_us[-1])
+        if heard:
+            self._parts.append(events)
+
+    def end(self) -> tuple[Classification, Record]:
+        """What the module made of it."""
+        return self.host.finish(self.script, self.now_us)
+
+    @property
+    def events(self) -> Feed:
+        """What the reference is given."""
+        return join(self._parts)
+
+    def compared(self, python: Classifier) -> Comparison:
+        """End the flight and compare with the reference."""
+        return compare(("python", "px4-host"), python.run(self.events), self.end()[0], self.host.spec)
+
+
+def decided_anew(python: Classifier, events: Feed, changes: Sequence[tuple[int, DecisionSpec]]) -> Classification:
+    """The reference with other decision rules for windows that end after a time (µs), one change after another."""
+    done = python.run(events)
+    rules = DecisionFilter(python.spec)
+    decisions = np.zeros(len(done), DECISION)
+    for i, old in enumerate(done.decisions):
+        while changes and old["end_us"] > changes[0][0]:
+            new = DecisionFilter(dataclasses.replace(python.spec, decision=changes[0][1]))
+            new._smoothed, new._class, new._age = rules._smoothed, rules._class, rules._age
+            rules, changes = new, changes[1:]
+        if old["flags"] & 4:
+            rules.reset()
+        verdict = rules.update(done.outputs[i].tolist(), bool(old["flags"] & 1))
+        decisions[i] = old
+        decisions["class_index"][i], decisions["flags"][i] = verdict.class_index, int(verdict.flags)
+        decisions["confidence_q16"][i] = verdict.confidence_q16
+    return dataclasses.replace(done, decisions=decisions)

@@ -1,0 +1,65 @@
+"""Samples lost on the way to the pipeline: it starts anew, as after a sample that is not finite, and counts nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.signal.decision import DECISION
+from px4_tinyml.signal.windows import Feed
+
+RECORD = np.dtype([("time_us", "<u8"), ("imu", "<f4", 6), ("lost", "<u4"), ("baro", "<u4")])
+
+
+def test_a_restart_forgets_the_window_and_not_the_barometer(
+    tree: Path, bundle: ModelBundle, compiled: Callable[..., Path]
+) -> None:
+    rng = np.random.default_rng(11)
+    records = np.zeros(200 * 60, RECORD)
+    records["time_us"] = 7_000_000 + np.arange(len(records)) * 5_000
+    records["imu"] = rng.normal(0, 1.5, (len(records), 6))
+    records["baro"][::10] = 1
+    records["imu"][::10, 0] = 100 + np.cumsum(rng.normal(0, 0.1, len(records) // 10))
+    lost = np.flatnonzero(records["baro"] == 0)[[0, 1700, 1701, 5000, 8003]]
+    records["lost"][lost] = 1
+
+    done = subprocess.run(
+        [str(compiled(tree, "restart.cpp"))], input=records.tobytes(), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    found = np.frombuffer(done.stdout, DECISION)
+
+    classifier = Classifier.of(bundle.spec, bundle.model)
+    expected = classifier.run(feed_with_bad_samples(records)).decisions
+    names = [name for name in DECISION.names or () if name != "padding"]
+    assert np.array_equal(found[names], expected[names])
+    assert (
+        np.count_nonzero(found["flags"] & 4) == 4
+    )  # at the start and after each loss but the one right before another
+
+
+def feed_with_bad_samples(records: NDArray[np.void]) -> Feed:
+    """Every loss is a sample of NaN before the next one."""
+    imu, imu_us, baro, baro_us, before = [], [], [], [], []
+    for record in records:
+        if record["baro"]:
+            baro.append(record["imu"][0])
+            baro_us.append(record["time_us"])
+            continue
+        for sample in [np.full(6, np.nan, np.float32)] * int(record["lost"]) + [record["imu"]]:
+            imu.append(sample)
+            imu_us.append(record["time_us"])
+            before.append(len(baro))
+    return Feed(
+        np.array(imu_us, np.uint64),
+        np.array(imu, np.float32),
+        np.array(baro_us, np.uint64),
+        np.array(baro, np.float32),
+        np.array(before, np.int64),
+    )

@@ -1,0 +1,26 @@
+"""A PX4 SITL build with the module in it, where the environment names one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from px4_tinyml_sitl.px4.px4_process import Px4Build
+
+sys.path.insert(0, str(Path(__file__).parent))  # px4_double
+
+VARIABLE = "PX4_TINYML_PX4_BUILD"
+
+
+@pytest.fixture(scope="session")
+def px4_build() -> Px4Build:
+    """Skips when the variable is not set; fails when it names something else than such a build."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        pytest.skip(f"no PX4: set {VARIABLE} to a PX4 SITL build folder with the module in it (docs/px4_sitl.md)")
+    build = Px4Build.open(Path(folder))
+    build.require_module()
+    return build

@@ -1,0 +1,171 @@
+"""The simulator's end of PX4's HIL link, against a double of PX4's end."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from px4_double import Px4Double
+
+from px4_tinyml.errors import LinkError
+from px4_tinyml_sitl.px4.hil_link import ACCEL, BARO, GYRO, MAG, Controls, Fix, HilLink
+from px4_tinyml_sitl.px4.hil_loop import HilLoop
+
+Connect = Callable[..., tuple[HilLink, Px4Double]]
+ACCEL_SAMPLE, GYRO_SAMPLE = (0.1, -0.2, -9.8), (0.01, 0.02, -0.03)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """(link, double) on a free port; the arguments are Px4Double's, and lag."""
+    made: list[tuple[HilLink, Px4Double, socket.socket]] = []
+
+    def connect(lag: int = 0, **behaviour: int) -> tuple[HilLink, Px4Double]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        link = HilLink(listener, lag)
+        double = Px4Double(listener.getsockname()[1], **behaviour)
+        link.accept(lambda: None)
+        made.append((link, double, listener))
+        return link, double
+
+    yield connect
+    for link, double, listener in made:
+        link.close()
+        double.close()
+        listener.close()
+
+
+def step(link: HilLink, number: int) -> Controls | None:
+    link.sensors(number * 2500, ACCEL_SAMPLE, GYRO_SAMPLE)
+    return link.exchange(number * 2500)
+
+
+def test_sample_arrives_as_it_was_sent(connect: Connect) -> None:
+    link, double = connect()
+    link.sensors(1000, ACCEL_SAMPLE, GYRO_SAMPLE, mag_gauss=(0.2, 0.0, 0.4), pressure_hpa=950.0)
+    link.gps(1000, Fix(47.25, 8.5, 123.456, (1.0, -2.0, 0.5)))
+    link.truth(1000, (1.0, 0.0, 0.0, 0.0), GYRO_SAMPLE, Fix(47.25, 8.5, 123.456, (1.0, -2.0, 0.5)), ACCEL_SAMPLE)
+    controls = link.exchange(1000)
+    link.sensors(2000, ACCEL_SAMPLE, GYRO_SAMPLE)
+    link.exchange(2000)
+    assert controls == Controls(1000, (0.25, 0.5, 0.75, 1.0), armed=True)
+    first, second = double.sensors
+    assert (first.xacc, first.yacc, first.zacc) == pytest.approx(ACCEL_SAMPLE)
+    assert (first.xgyro, first.ygyro, first.zgyro) == pytest.approx(GYRO_SAMPLE)
+    assert (first.id, first.fields_updated, first.abs_pressure) == (0, ACCEL | GYRO | MAG | BARO, 950.0)
+    assert second.fields_updated == ACCEL | GYRO
+    gps, truth = double.others
+    assert (gps.lat, gps.lon, gps.alt, gps.vn, gps.ve, gps.vd) == (472500000, 85000000, 123456, 100, -200, 50)
+    assert (truth.lat, truth.vx, truth.vy, truth.vz) == (472500000, 100, -200, 50)
+
+
+def test_every_step_waits_for_its_own_answer(connect: Connect) -> None:
+    link, _ = connect()
+    for number in range(1, 200):
+        controls = step(link, number)
+        assert controls is not None
+        assert controls.time_us == number * 2500
+    assert link.late == 0
+
+
+def test_one_answer_to_two_steps_when_that_is_allowed(connect: Connect) -> None:
+    link, _ = connect(lag=1, every=2)
+    for number in range(1, 200):
+        controls = step(link, number)
+        if number > 1:
+            assert controls is not None
+            assert controls.time_us == (number - number % 2) * 2500
+    assert link.late == 0
+
+
+def test_starts_up_without_answers(connect: Connect) -> None:
+    link, _ = connect(first=30)
+    began = time.monotonic()
+    answers = [step(link, number) for number in range(1, 60)]
+    assert answers[:30] == [None] * 30
+    assert all(answers[30:])
+    assert time.monotonic() - began < 2.0
+
+
+def test_a_silence_is_counted_once_and_does_not_stop_the_clock(connect: Connect) -> None:
+    link, double = connect(silent_after=10)
+    began = time.monotonic()
+    for number in range(1, 60):
+        step(link, number)
+    assert link.late == 1
+    assert time.monotonic() - began < 4.0
+    assert len(double.sensors) == 59
+
+
+def test_px4_has_gone(connect: Connect) -> None:
+    link, double = connect()
+    step(link, 1)
+    double.close()
+    with pytest.raises(LinkError, match="PX4 has closed the link"):
+        for number in range(2, 50):
+            step(link, number)
+
+
+def test_nobody_connects() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(LinkError, match=f"TCP {port} within"):
+            HilLink(listener, 0).accept(lambda: None, timeout_s=0.3)
+
+
+def test_waiting_ends_with_px4(connect: Connect) -> None:
+    """Why PX4 has ended is what the user is told, not that nobody came."""
+
+    def check() -> None:
+        raise LinkError("PX4 has ended with 255")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(LinkError, match="ended with 255"):
+        HilLink(listener, 0).accept(check)
+
+
+class Clock:
+    """A source that only counts."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.failing = False
+
+    @property
+    def time_us(self) -> int:
+        return self.steps * 2500
+
+    def send(self, link: HilLink) -> None:
+        if self.failing:
+            raise ValueError("a bug of ours")
+        link.sensors(self.time_us, ACCEL_SAMPLE, GYRO_SAMPLE)
+
+    def advance(self, controls: Controls | None) -> None:
+        self.steps += 1
+
+
+@pytest.mark.parametrize("speed", [2.0, 8.0])
+def test_loop_keeps_to_its_speed(speed: float) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        double = Px4Double(listener.getsockname()[1])
+        with HilLoop(Clock(), HilLink(listener, 0), lambda: None, speed) as loop:
+            loop.wait(lambda: False, 0.2)
+            began, began_us = time.monotonic(), loop.time_us
+            assert not loop.wait(lambda: False, 1.0 * speed)
+            factor = (loop.time_us - began_us) / 1e6 / (time.monotonic() - began)
+        double.close()
+    assert factor < 1.1 * speed
+
+
+def test_loop_tells_what_ended_it() -> None:
+    clock = Clock()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        double = Px4Double(listener.getsockname()[1])
+        with HilLoop(clock, HilLink(listener, 0), lambda: None, 50.0) as loop:
+            assert loop.wait(lambda: clock.steps > 10, 5.0)
+            clock.failing = True
+            with pytest.raises(RuntimeError, match="simulation under PX4 failed"):
+                loop.wait(lambda: False, 5.0)
+        double.close()
+    assert isinstance(loop.error, ValueError)
