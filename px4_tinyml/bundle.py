@@ -2,7 +2,7 @@
 
     model.tflite    the int8 model
     float.tflite    the same network in float32, to see what int8 costs
-    manifest.json   spec and hash, sha256 of the model, scales, operators, metrics, versions
+    manifest.json   spec and hash, sha256 of the other files, scales, operators, metrics, versions
     golden.npz      raw samples → windows → int8 input → int8 output → decisions
     report.html     what a person reads
 
@@ -12,9 +12,9 @@ No dates inside: the same inputs and seed give the same bytes.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import zipfile
-import zlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.signal.golden_arrays import read_arrays
 from px4_tinyml.signal.spec import PipelineSpec
 
 BUNDLE_VERSION = 1
@@ -33,6 +34,10 @@ FLOAT_FILE = "float.tflite"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 REPORT_FILE = "report.html"
+HASHED_FILES = (MODEL_FILE, FLOAT_FILE, GOLDEN_FILE)
+"""What the manifest has the sha256 of, in `files`."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class ModelBundle:
     @property
     def sha256(self) -> str:
         """SHA-256 of the model, hex."""
-        return hashlib.sha256(self.model).hexdigest()
+        return _sha256(self.model)
 
     def with_manifest(self, **entries: Any) -> ModelBundle:
         """The same bundle with manifest entries added or replaced."""
@@ -67,6 +72,7 @@ class ModelBundle:
     def save(self, folder: Path) -> None:
         """Write the bundle's files into a folder (made if missing)."""
         self.check_folder(folder)
+        files = {MODEL_FILE: self.model, FLOAT_FILE: self.float_model, GOLDEN_FILE: self._golden_bytes()}
         manifest = {
             **self.manifest,
             "bundle_version": BUNDLE_VERSION,
@@ -74,15 +80,19 @@ class ModelBundle:
             "spec_hash": self.spec.hash,
             "labels": list(self.spec.labels),
             "model_sha256": self.sha256,
+            "files": {name: _sha256(data) for name, data in files.items()},
         }
-        (folder / MODEL_FILE).write_bytes(self.model)
-        (folder / FLOAT_FILE).write_bytes(self.float_model)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
         text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         # A file name that is not UTF-8 becomes a JSON escape.
         (folder / MANIFEST_FILE).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
-        with (folder / GOLDEN_FILE).open("wb") as file:
-            arrays: dict[str, Any] = dict(self.golden)
-            np.savez(file, **arrays)
+
+    def _golden_bytes(self) -> bytes:
+        file = io.BytesIO()
+        arrays: dict[str, Any] = dict(self.golden)
+        np.savez(file, **arrays)
+        return file.getvalue()
 
     @property
     def for_thinned(self) -> bool:
@@ -96,15 +106,12 @@ class ModelBundle:
         manifest_path = folder / MANIFEST_FILE
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-            model = (folder / MODEL_FILE).read_bytes()
-            float_model = (folder / FLOAT_FILE).read_bytes()
-            with np.load(folder / GOLDEN_FILE, allow_pickle=False) as data:
-                golden = {name: data[name] for name in data.files}
+            files = {name: (folder / name).read_bytes() for name in HASHED_FILES}
         except OSError as error:
             raise ConversionError(
                 f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
             ) from error
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (ValueError, RecursionError) as error:
             raise ConversionError(f"{folder}: damaged bundle: {error}; train again") from error
         if not isinstance(manifest, dict) or manifest.get("bundle_version") != BUNDLE_VERSION:
             found = manifest.get("bundle_version") if isinstance(manifest, dict) else "no version"
@@ -112,14 +119,32 @@ class ModelBundle:
         spec = PipelineSpec.from_dict(manifest.get("spec", {}), where=str(manifest_path))
         if not spec.fitted:
             raise SpecError(f"{manifest_path}: the spec has no offsets and scales; train again")
-        bundle = cls(spec=spec, model=model, float_model=float_model, manifest=manifest, golden=golden)
-        for what, found, expected in (
-            ("spec", spec.hash, manifest.get("spec_hash")),
-            ("model", bundle.sha256, manifest.get("model_sha256")),
-        ):
-            if found != expected:
-                raise ConversionError(
-                    f"{folder}: hash of the {what} is {found[:16]}, the manifest says {str(expected)[:16]}: "
-                    "the parts come from different trainings; train again"
-                )
-        return bundle
+        _check_hashes(folder, manifest, spec, files)
+        golden = read_arrays(files[GOLDEN_FILE], spec, str(folder / GOLDEN_FILE))
+        return cls(spec, files[MODEL_FILE], files[FLOAT_FILE], manifest, golden)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_hashes(folder: Path, manifest: Mapping[str, Any], spec: PipelineSpec, files: Mapping[str, bytes]) -> None:
+    """ConversionError when a part is not the one the manifest was written for."""
+    written = manifest.get("files")
+    if written is None:
+        log.warning("%s: the manifest has no hashes of all files (version 0.1.0): train again to have them", folder)
+    elif not isinstance(written, dict) or sorted(written) != sorted(HASHED_FILES):
+        raise ConversionError(
+            f"{folder / MANIFEST_FILE}: files is {ascii(written)[:60]}, "
+            f"the sha256 of each of {', '.join(HASHED_FILES)} expected; train again"
+        )
+    for what, found, expected in (
+        ("the spec", spec.hash, manifest.get("spec_hash")),
+        ("the model", _sha256(files[MODEL_FILE]), manifest.get("model_sha256")),
+        *((name, _sha256(files[name]), digest) for name, digest in (written or {}).items()),
+    ):
+        if found != expected:
+            raise ConversionError(
+                f"{folder}: hash of {what} is {found[:16]}, the manifest says {str(expected)[:16]!a}: "
+                "the parts come from different trainings, or one was changed; copy the bundle again, or train again"
+            )

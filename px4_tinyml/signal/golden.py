@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.errors import ConversionError, ParityError
+from px4_tinyml.errors import ParityError
 from px4_tinyml.signal.classifier import COUNTERS, Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.signal.golden_arrays import check_arrays
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.windows import Feed
 
@@ -37,15 +38,13 @@ def make_golden(spec: PipelineSpec, model: bytes, events: Feed) -> dict[str, NDA
 def read_golden(bundle: ModelBundle) -> tuple[Feed, Classification]:
     """The feed of a bundle's golden vectors and what must come out of it."""
     golden = bundle.golden
-    try:
-        events = Feed(**{name: golden[name] for name in FEED_FIELDS})
-        decisions = np.zeros(len(golden["decision_start_us"]), DECISION)
-        for name in DECISION_FIELDS:
-            decisions[name] = golden[f"decision_{name}"]
-        counts = dict(zip(COUNTERS, golden["counts"].tolist(), strict=True))
-        return events, Classification(golden["input"], golden["output"], decisions, counts)
-    except (KeyError, ValueError) as error:
-        raise ConversionError(f"damaged golden vectors in the bundle: {error}; train again") from error
+    check_arrays(golden, bundle.spec, "golden vectors")
+    events = Feed(**{name: golden[name] for name in FEED_FIELDS})
+    decisions = np.zeros(len(golden["decision_start_us"]), DECISION)
+    for name in DECISION_FIELDS:
+        decisions[name] = golden[f"decision_{name}"]
+    counts = dict(zip(COUNTERS, golden["counts"].tolist(), strict=True))
+    return events, Classification(golden["input"], golden["output"], decisions, counts)
 
 
 def check_golden(bundle: ModelBundle) -> int:

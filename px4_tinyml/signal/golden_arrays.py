@@ -1,0 +1,105 @@
+"""The arrays of a golden.npz: which there are, of what type and shape. signal/golden.py says what they hold.
+
+A bundle may be a stranger's: everything is compared with this before it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from px4_tinyml.errors import ConversionError
+from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
+
+ADVICE = "do not use this bundle: copy it again from where it was made, or train again"
+MAX_BYTES = 1 << 26
+"""Of all arrays; what `train` writes is a thousandth of it."""
+
+COUNTS = 6
+"""signal.classifier.COUNTERS, one number each."""
+
+Dimension = int | str
+"""A name stands for a length that is the same in all arrays: imu, baro (samples), windows."""
+
+MALFORMED = (
+    ValueError, TypeError, AttributeError, KeyError, EOFError, MemoryError, RecursionError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
+"""What NumPy and zipfile raise for a file that is not what its name says."""
+
+
+def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]:
+    """Type and shape by name. imu may hold NaN: it is one of the faults that the feed has on purpose."""
+    return {
+        "imu_time_us": ("uint64", ("imu",)),
+        "imu": ("float32", ("imu", len(IMU_CHANNELS))),
+        "baro_time_us": ("uint64", ("baro",)),
+        "baro_altitude_m": ("float32", ("baro",)),
+        "baro_before": ("int64", ("imu",)),
+        "input": ("int8", ("windows", spec.window * len(spec.channels))),
+        "output": ("int8", ("windows", len(spec.labels))),
+        **{
+            f"decision_{name}": (DECISION[name].base.name, ("windows", *DECISION[name].shape))
+            for name in DECISION_FIELDS
+        },
+        "counts": ("int64", (COUNTS,)),
+    }
+
+
+def check_arrays(golden: Mapping[str, NDArray[Any]], spec: PipelineSpec, where: str) -> None:
+    """ConversionError when an array is missing, unknown, or not what it has to be. where: the file, for the error."""
+    wanted = expected(spec)
+    _check_names(golden, wanted, where)
+    lengths: dict[str, int] = {}
+    for name, (kind, shape) in wanted.items():
+        array = golden[name]
+        for dimension, length in zip(shape, array.shape, strict=False):
+            if isinstance(dimension, str):
+                lengths.setdefault(dimension, length)
+        size = tuple(lengths.get(d, 0) if isinstance(d, str) else d for d in shape)
+        if array.dtype != np.dtype(kind) or array.shape != size:
+            raise ConversionError(
+                f"{where}: array {name} is {_form(array.dtype, array.shape)}, {_form(np.dtype(kind), size)} expected; "
+                f"{ADVICE}"
+            )
+    before = golden["baro_before"]
+    if np.any((before < 0) | (before > lengths["baro"])):
+        raise ConversionError(
+            f"{where}: array baro_before has values from {before.min()} to {before.max()}, "
+            f"0 to {lengths['baro']} expected (the barometer's samples); {ADVICE}"
+        )
+
+
+def read_arrays(data: bytes, spec: PipelineSpec, where: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a golden.npz, checked. where: the file, for the error."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            _check_names(file.files, expected(spec), where)
+            size = sum(entry.file_size for entry in file.zip.infolist())
+            if size > MAX_BYTES:
+                raise ConversionError(f"{where}: {size} bytes of arrays found, {MAX_BYTES} at most expected; {ADVICE}")
+            golden = {name: file[name] for name in file.files}
+    except MALFORMED as error:
+        raise ConversionError(f"{where}: damaged golden vectors: {error}; {ADVICE}") from error
+    check_arrays(golden, spec, where)
+    return golden
+
+
+def _check_names(found: Iterable[str], wanted: Iterable[str], where: str) -> None:
+    unknown, missing = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
+    if unknown:
+        raise ConversionError(f"{where}: array {unknown[0][:40]!a} found, which a bundle does not have; {ADVICE}")
+    if missing:
+        raise ConversionError(f"{where}: array {missing[0]} not found; {ADVICE}")
+
+
+def _form(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    return f"{dtype}[{', '.join(map(str, shape))}]"
