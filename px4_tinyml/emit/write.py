@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from px4_tinyml.emit import build_text, cpp
 from px4_tinyml.emit.shipped import target_root
-from px4_tinyml.errors import ToolchainError
+from px4_tinyml.errors import ConversionError, ToolchainError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of px4_tinyml: template names are relative to it."""
@@ -18,28 +19,54 @@ MODULE = Path("src/modules/motion_classifier")
 SOURCE_SUFFIXES = (".hpp", ".h", ".cpp", ".c", ".S")
 
 
+TEXT_SUFFIX = ".md.j2"
+"""Templates of text for people; every other one is of code."""
+FILTERS: Mapping[str, Callable[..., cpp.Emitted]] = {
+    function.__name__: function
+    for function in (
+        cpp.comment, cpp.hex_digits, cpp.identifier, cpp.numbers, cpp.quoted,
+        build_text.cmake_variable, build_text.versioned, build_text.word, build_text.words,
+    )
+}  # fmt: skip
+
+
 @cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+def _environment(finalize: Callable[[object], object]) -> jinja2.Environment:
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PACKAGE),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        finalize=finalize,
     )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _text(value: object) -> str:
+    """A value in a text for people: one line, so that it cannot begin another."""
+    text = str(value)
+    if not text.isprintable():
+        raise ConversionError(f"cannot be written into a text: {text[:60]!a} found, one line expected")
+    return text
 
 
 def render(template: str, **values: Any) -> str:
-    """Text of a template (its name is relative to the package, as targets/host/templates/README.md.j2)."""
-    return _environment().get_template(template).render(**values)
+    """Text of a template (its name is relative to the package, as targets/host/templates/README.md.j2).
+
+    Raises ConversionError for a value that may not be in it: code takes what the emitters made, numbers and booleans.
+    """
+    finalize = _text if template.endswith(TEXT_SUFFIX) else cpp.literal
+    return _environment(finalize).get_template(template).render(**values)
 
 
-def license_header() -> str:
+def license_header() -> cpp.Emitted:
     """The licence of the hand-written C++, as a comment."""
     engine = target_root("px4_module") / MODULE / "engine" / "CompiledEngine.hpp"
     text = engine.read_text(encoding="utf-8")
-    return text[: text.index("*/") + 3]
+    return cpp.verbatim(text[: text.index("*/") + 3])
 
 
 def module_sources(*folders: str) -> dict[str, str]:

@@ -7,18 +7,13 @@ import math
 import numpy as np
 
 from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.emit.cpp import float_literal, listed, quoted
 from px4_tinyml.emit.write import render
 from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.signal.spec import IMU_CHANNELS, TURBULENCE_LABEL, PipelineSpec
 
 SPEC_HEADER = "model/MotionSpec.hpp"
 MIN_INPUT_SCALE = 1e-6
-
-
-def float_literal(value: float) -> str:
-    """A float32 as C++ source that reads back as the same bits."""
-    text = f"{float(np.float32(value)):.9g}"
-    return text + ("f" if "." in text or "e" in text else ".0f")
 
 
 def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -> str:
@@ -34,8 +29,9 @@ def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -
         "targets/templates/MotionSpec.hpp.j2",
         spec=spec,
         imu_axes=[IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS],
-        offset=[float_literal(v) for v in spec.offset],
-        inv_scale=[float_literal(v) for v in spec.inv_scale],
+        offset=listed(map(float_literal, spec.offset)),
+        inv_scale=listed(map(float_literal, spec.inv_scale)),
+        labels=listed(map(quoted, spec.labels)),
         clip=float_literal(spec.clip),
         inv_input_scale=float_literal(1.0 / float(np.float32(input_scale))),
         input_zero_point=input_zero_point,

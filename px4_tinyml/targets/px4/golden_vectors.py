@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.interpreter import Int8Interpreter
 from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.emit.cpp import Emitted, braced, float_literal, listed, numbers, rows
 from px4_tinyml.emit.write import license_header, render
+from px4_tinyml.errors import ConversionError
 from px4_tinyml.flight_log import F32, I8
+from px4_tinyml.signal.golden_arrays import check_arrays
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
 from px4_tinyml.signal.windows import Feed
-from px4_tinyml.targets.spec_header import float_literal
 
 Decide = Callable[[Feed], NDArray[np.void]]
 """The reference: decisions (dtype classify.decision.DECISION) of a feed."""
@@ -51,11 +53,11 @@ def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
         "spec": spec,
         "model_sha256": bundle.sha256,
         "first_slot": first_slot(spec),
-        "inputs": [_lines(row) for row in inputs],
-        "outputs": [", ".join(map(str, row)) for row in outputs.tolist()],
-        "mixtures": [", ".join(map(str, row.tolist())) for row in mixtures],
-        "mixed_outputs": [", ".join(map(str, row)) for row in mixed_outputs.tolist()],
-        "steps": [float_literal(float(value)) for value in step],
+        "inputs": [rows(row, NUMBERS_PER_LINE) for row in inputs],
+        "outputs": [numbers(row) for row in outputs],
+        "mixtures": [numbers(row) for row in mixtures],
+        "mixed_outputs": [numbers(row) for row in mixed_outputs],
+        "steps": listed(map(float_literal, step)),
         "decisions": [_decision(row) for row in decisions],
     }
     return {
@@ -66,12 +68,15 @@ def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
 
 def _choose(bundle: ModelBundle) -> tuple[I8, I8]:
     """Inputs and outputs of a few golden windows: each class that comes out once, then the first ones."""
+    check_arrays(bundle.golden, bundle.spec, "golden vectors")
     inputs, outputs = bundle.golden["input"], bundle.golden["output"]
+    if not len(inputs):
+        raise ConversionError("the bundle has no golden vectors to test with; train again")
     count = max(1, min(MAX_VECTORS, MAX_BYTES // inputs.shape[1], len(inputs)))
     _, first = np.unique(outputs.argmax(axis=1), return_index=True)
     rest = np.setdiff1d(np.arange(len(inputs)), first)
-    rows = np.concatenate([np.sort(first), rest])[:count]
-    return inputs[rows], outputs[rows]
+    chosen = np.concatenate([np.sort(first), rest])[:count]
+    return inputs[chosen], outputs[chosen]
 
 
 def _mixtures(bundle: ModelBundle, inputs: I8) -> tuple[NDArray[np.void], I8]:
@@ -162,12 +167,6 @@ def feed(spec: PipelineSpec, inputs: I8, step: F32) -> Feed:
     )
 
 
-def _lines(values: I8) -> list[str]:
-    numbers = [str(value) for value in values.tolist()]
-    return [", ".join(numbers[i : i + NUMBERS_PER_LINE]) for i in range(0, len(numbers), NUMBERS_PER_LINE)]
-
-
-def _decision(row: NDArray[np.void]) -> str:
+def _decision(row: NDArray[np.void]) -> Emitted:
     names = ("start_us", "end_us", "confidence_q16", "class_index", "flags", "label_count")
-    probabilities = ", ".join(str(int(p)) for p in row["probability"])
-    return ", ".join(str(int(row[name])) for name in names) + f", {{{probabilities}}}"
+    return listed([*(row[name] for name in names), braced(row["probability"])])

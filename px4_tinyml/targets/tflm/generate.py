@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from px4_tinyml.compiler.graph import Graph, Tensor
+from px4_tinyml.emit.cpp import float_literal, rows
 from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.emit.write import license_header, render
 from px4_tinyml.errors import ConversionError, ToolchainError
-from px4_tinyml.targets.spec_header import float_literal
 
 DIR_VARIABLE, LIB_VARIABLE = "PX4_TINYML_TFLM_DIR", "PX4_TINYML_TFLM_LIB"
 INTERPRETER = Path("tensorflow/lite/micro/micro_interpreter.h")
@@ -110,14 +110,13 @@ def tflm_model(model: bytes, graph: Graph, spec_hash: str, arena: Arena) -> dict
     unknown = sorted(set(graph.operator_names) - set(OPERATORS))
     if unknown:
         raise ConversionError(f"no registration is known for {', '.join(unknown)}: add it to OPERATORS")
-    rows = [model[i : i + BYTES_PER_LINE] for i in range(0, len(model), BYTES_PER_LINE)]
     values = {
         "license": license_header(),
         "operators": [(name, *OPERATORS[name]) for name in graph.operator_names],
         "ends": {"Input": _end(graph.input), "Output": _end(graph.output)},
         "arena": arena,
         "spec_hash": spec_hash,
-        "rows": [", ".join(map(str, row)) for row in rows],
+        "rows": rows(model, BYTES_PER_LINE),
     }
     return {name: render(f"targets/tflm/templates/{name}.j2", **values) for name in ("TflmModel.hpp", "TflmModel.cpp")}
 

@@ -1,0 +1,143 @@
+"""Emitters: each takes one kind of value, and no text gets into code through a template that did not pass one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+import numpy as np
+import pytest
+
+from px4_tinyml.emit import build_text, cpp, write
+from px4_tinyml.errors import ConversionError
+
+CODE = '1}}; struct X { X() { system("x"); } } x; int y[] = {{1'
+
+
+def bits(value: float) -> bytes:
+    return struct.pack("<f", value)
+
+
+@pytest.mark.parametrize(
+    ("emitter", "value", "expected"),
+    [
+        (cpp.integer, -128, "-128"),
+        (cpp.integer, np.uint64(2**64 - 1), "18446744073709551615"),
+        (cpp.float_literal, 2.0, "2.0f"),
+        (cpp.float_literal, 3, "3.0f"),
+        (cpp.float_literal, np.float32(0.1), "0.100000001f"),
+        (cpp.float_literal, 1e-5, "9.99999975e-06f"),
+        (cpp.float_literal, -0.0, "-0.0f"),
+        (cpp.literal, True, "true"),
+        (cpp.literal, np.bool_(False), "false"),
+        (cpp.literal, 0.5, "0.5f"),
+        (cpp.literal, cpp.Emitted("x + 1"), "x + 1"),
+        (cpp.identifier, "AddConv2D", "AddConv2D"),
+        (cpp.quoted, "level", '"level"'),
+        (cpp.quoted, 'a"b\\c\n??/', '"a\\042b\\134c\\012\\077\\077/"'),
+        (cpp.quoted, "é", '"\\303\\251"'),
+        (cpp.hex_digits, "00ff", "00ff"),
+        (cpp.comment, "any board on I²C", "any board on I²C"),
+        (cpp.numbers, np.array([1, -2], np.int8), "1, -2"),
+        (cpp.listed, [1, 0.5, cpp.braced([2, 3])], "1, 0.5f, {2, 3}"),
+        (build_text.word, "-mcpu=cortex-m4", "-mcpu=cortex-m4"),
+        (build_text.words, ["a", "-Wl,--x"], "a -Wl,--x"),
+        (build_text.versioned, "Arduino_BMI270_BMM150 (1.2.3)", "Arduino_BMI270_BMM150 (1.2.3)"),
+        (build_text.cmake_variable, "DIR", "${DIR}"),
+    ],
+)
+def test_what_an_emitter_writes(emitter: Callable[[Any], cpp.Emitted], value: Any, expected: str) -> None:
+    made = emitter(value)
+    assert made == expected and isinstance(made, cpp.Emitted)
+
+
+@pytest.mark.parametrize(
+    ("emitter", "value"),
+    [
+        *((emitter, CODE) for emitter in (cpp.literal, cpp.integer, cpp.float_literal, cpp.identifier, cpp.hex_digits)),
+        *((emitter, np.str_(CODE)) for emitter in (cpp.literal, cpp.integer, cpp.float_literal, build_text.word)),
+        *((emitter, None) for emitter in (cpp.literal, cpp.quoted, cpp.comment, cpp.identifier, build_text.word)),
+        (cpp.integer, "1"),
+        (cpp.integer, True),
+        (cpp.integer, 1.0),
+        (cpp.float_literal, float("nan")),
+        (cpp.float_literal, 1e39),
+        (cpp.float_literal, 10**400),
+        (cpp.float_literal, False),
+        (cpp.literal, b"1"),
+        (cpp.numbers, np.array([CODE])),
+        (cpp.listed, [1, "2"]),
+        (cpp.identifier, "a b"),
+        (cpp.identifier, "a\n"),
+        (cpp.identifier, "é"),
+        (cpp.identifier, ""),
+        (cpp.quoted, "\ud800"),
+        (cpp.comment, "a\nb"),
+        (cpp.comment, "a */ b"),
+        (cpp.comment, "a \\"),
+        (cpp.comment, "a ??/"),
+        (cpp.hex_digits, "0g"),
+        (build_text.word, "a b"),
+        (build_text.word, "$(shell x)"),
+        (build_text.word, "a;b"),
+        (build_text.versioned, "a: b"),
+        (build_text.cmake_variable, "A}B"),
+    ],
+)
+def test_what_an_emitter_refuses(emitter: Callable[[Any], cpp.Emitted], value: Any) -> None:
+    with pytest.raises(ConversionError, match="cannot be written into code"):
+        emitter(value)
+
+
+def test_rows_are_cut_where_a_line_is_full() -> None:
+    assert cpp.rows(range(5), 2) == ["0, 1", "2, 3", "4"]
+    with pytest.raises(ConversionError):
+        cpp.rows([1, "2"], 2)
+
+
+def test_a_float_reads_back_as_the_same_bits() -> None:
+    words = np.random.default_rng(0).integers(0, 2**32, 4000, np.uint32)
+    for value in words.view(np.float32):
+        if np.isfinite(value):
+            assert bits(float(cpp.float_literal(value).removesuffix("f"))) == value.tobytes()
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Render a template of this text, with the rules for its name."""
+
+    make = write._environment.__wrapped__
+
+    def render(text: str, value: object, name: str = "x.cpp.j2") -> str:
+        def environment(finalize: Callable[[object], object]) -> jinja2.Environment:
+            made = make(finalize)
+            made.loader = jinja2.DictLoader({name: text})
+            return made
+
+        monkeypatch.setattr(write, "_environment", environment)
+        return write.render(name, value=value)
+
+    return render
+
+
+@pytest.mark.parametrize("text", ["{{ value }}", "{{- value -}}", "{{ value ~ '' }}", "{{ [value] | join(',') }}"])
+def test_a_template_of_code_takes_no_plain_text(rendered: Callable[..., str], text: str) -> None:
+    for name in ("x.cpp.j2", "CMakeLists.txt.j2", "x.msg.j2"):
+        with pytest.raises(ConversionError, match="cannot be written into code"):
+            rendered(text, CODE, name)
+
+
+def test_a_template_of_code_takes_numbers_and_filtered_text(rendered: Callable[..., str]) -> None:
+    assert rendered("int x = {{ value }};", np.int8(-3)) == "int x = -3;"
+    assert rendered("bool x = {{ value > 2 }};", 3) == "bool x = true;"
+    assert rendered("puts({{ value | quoted }});", "a\n") == 'puts("a\\012");'
+    with pytest.raises(ConversionError):
+        rendered("{{ value | identifier }}", CODE)
+
+
+def test_a_text_for_people_takes_one_line(rendered: Callable[..., str]) -> None:
+    assert rendered("{{ value }} wide", CODE, "README.md.j2") == f"{CODE} wide"
+    with pytest.raises(ConversionError, match="one line expected"):
+        rendered("{{ value }}", "a\n# b", "README.md.j2")
