@@ -7,7 +7,6 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from px4_tinyml.bench.cost import Cost
@@ -15,6 +14,7 @@ from px4_tinyml.bench.cost_table import layer_table, path_table, table
 from px4_tinyml.bench.document import document
 from px4_tinyml.bench.measure import COMPILED, TARGETS, Subject, measure, subject
 from px4_tinyml.bench.recorded import RECORDED
+from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.tflm.bench import measure_tflm
 from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, LIB_VARIABLE
@@ -30,7 +30,9 @@ def add_parser(subparsers: Any) -> None:
         description="Run a model on emulated processors and on this computer: exact instruction counts, by layer too, "
         "flash, RAM, stack, estimated cycles, and the cost of the whole signal path (docs/bench.md).",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by `train`, or an int8 .tflite file")
+    parser.add_argument(
+        "bundle", type=bundle_argument, metavar="BUNDLE", help="folder made by `train`, or an int8 .tflite file"
+    )
     parser.add_argument(
         "--targets",
         type=lambda text: text.split(","),

@@ -14,6 +14,7 @@ from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decimate import ADVICE, is_thinned
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
         description="Classify every window of logs: decisions as CSV or JSON, and a line per log with the seconds "
         "each class took.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
+    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="write there instead of standard output")
     parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")

@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.emit.shipped import bundle_argument
+
 
 def add_parser(subparsers: Any) -> None:
     """The options of `evaluate`."""
@@ -16,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         description="Measure a bundle on the test flights of a data set (or on all flights of a data set it was not "
         "trained on, with --part all).",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("dataset", type=Path, metavar="DATASET")
     parser.add_argument("--part", choices=("test", "validation", "train", "all"), default="test")
     parser.add_argument("--json", action="store_true", help="macro_f1, accuracy, confusion, by_flight of each model")

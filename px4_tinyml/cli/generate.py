@@ -9,6 +9,7 @@ from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
@@ -39,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
         help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a "
         "CMake project for this computer; cortex-m: for QEMU",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
+    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--engine",

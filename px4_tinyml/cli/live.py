@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.cli.unhurried import unhurried
+from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.signal.decimate import ADVICE, is_thinned
 
@@ -43,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
         "x86-64 only); numpy needs neither and takes ten times the work. All give the same bits; auto is host, else "
         "tflm.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
+    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("url", metavar="URL", help="where the vehicle is")
     parser.add_argument("--report", action="store_true", help="tell the vehicle by MAVLink (docs/live.md)")
     parser.add_argument("--json", action="store_true", help="print JSON lines (docs/live.md)")

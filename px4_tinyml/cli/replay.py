@@ -12,6 +12,7 @@ from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
+from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
 from px4_tinyml.replay.run_all import Replay, Replayed
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         description="Run logs and the bundle's golden vectors through several targets and compare every int8 input, "
         "every int8 output and every decision. Exit code 3 when anything differs.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help=BUNDLE_HELP)
+    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
     parser.add_argument(
         "--targets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from px4_tinyml.errors import ToolchainError
@@ -21,9 +22,26 @@ PRETRAINED, PRETRAINED_50HZ = "pretrained", "pretrained-50hz"
 that carry only 50 IMU samples a second."""
 
 
+log = logging.getLogger(__name__)
+
+
+def bundle_argument(text: str) -> Path:
+    """A bundle on the command line: `pretrained` stays a name, `./pretrained` and `pretrained/` are a folder's path."""
+    path = Path(text)
+    return path.absolute() if _is_name(path) and text != str(path) else path
+
+
 def bundle_folder(name: Path) -> Path:
-    """Where a bundle is: the name of one that ships with the package means that one, unless there is such a folder."""
-    return pretrained_bundle(str(name)) if str(name) in (PRETRAINED, PRETRAINED_50HZ) and not name.exists() else name
+    """Where a bundle is. The name of one that ships with the package means that one, with or without such a folder."""
+    if not _is_name(name):
+        return name
+    if name.is_dir():
+        log.warning("%s is the bundle that ships with px4-tinyml; the folder of that name here is ./%s", name, name)
+    return pretrained_bundle(str(name))
+
+
+def _is_name(path: Path) -> bool:
+    return str(path) in (PRETRAINED, PRETRAINED_50HZ)
 
 
 def pretrained_bundle(name: str = PRETRAINED) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.generate import reference, wheel_arena_bytes
 from px4_tinyml.cli.main import main
-from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
+from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, bundle_argument, pretrained_bundle, target_root
 from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.signal.golden import check_golden
@@ -42,12 +42,18 @@ def test_a_pretrained_bundle_is_whole_and_small(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [PRETRAINED, PRETRAINED_50HZ])
-def test_a_pretrained_bundle_has_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pretrained_bundle_has_a_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ModelBundle.load(Path(name)).sha256 == ModelBundle.load(pretrained_bundle(name)).sha256
+    shipped = ModelBundle.load(pretrained_bundle(name))
+    assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256 and not caplog.messages
     (tmp_path / name).mkdir()
-    with pytest.raises(ConversionError, match="not a model bundle"):  # a folder of that name is meant, if there is one
-        ModelBundle.load(Path(name))
+    assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256
+    assert [f"./{name}" in line for line in caplog.messages] == [True]
+    for path in (f"./{name}", f"{name}/", str(tmp_path / name)):
+        with pytest.raises(ConversionError, match="not a model bundle"):
+            ModelBundle.load(bundle_argument(path))
 
 
 def test_the_arena_has_room_for_another_version() -> None:
