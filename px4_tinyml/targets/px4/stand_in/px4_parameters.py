@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from px4_tinyml.emit.cpp import float_literal, identifier, integer
 from px4_tinyml.errors import ToolchainError
 
 _INTEGERS = ("int32", "boolean", "enum", "bitmask")
@@ -37,9 +38,9 @@ def read_parameters(text: str, where: str = "module.yaml") -> tuple[Parameter, .
 
 def _parameter(name: str, kind: str, default: object) -> Parameter:
     if kind == "float" and isinstance(default, int | float):
-        return Parameter(name, float(default))
+        return Parameter(identifier(name), float(default))
     if kind in _INTEGERS and isinstance(default, int):
-        return Parameter(name, int(default))
+        return Parameter(identifier(name), int(default))
     raise ValueError(f"{name} has type {kind!r} and default {default!r}")
 
 
@@ -67,9 +68,9 @@ constexpr bool parameter_is_float(params p) {{ return {floats}; }}
 def parameters_source(parameters: tuple[Parameter, ...]) -> str:
     """The table with the defaults."""
     rows = [
-        f'\t{{"{p.name}", {{.real = {p.default!r}f}}}},'
+        f'\t{{"{p.name}", {{.real = {float_literal(p.default)}}}}},'
         if isinstance(p.default, float)
-        else f'\t{{"{p.name}", {{.integer = {p.default}}}}},'
+        else f'\t{{"{p.name}", {{.integer = {integer(p.default)}}}}},'
         for p in parameters
     ]
     return "\n".join(
