@@ -8,8 +8,8 @@ import numpy as np
 
 from px4_tinyml import __version__
 from px4_tinyml.flight_log import F64, U64
+from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter
-from px4_tinyml_sitl import topics
 from px4_tinyml_sitl.autopilot import OUTER_HZ
 from px4_tinyml_sitl.flight import FlightPlan, Flown
 from px4_tinyml_sitl.sensors import imu_times, lowpass_noise, measure_baro, measure_imu

@@ -20,7 +20,6 @@ ROOMS = (
 CONVENTIONAL = {"__init__", "generate", "build", "run", "bench"}
 """File names that may stand more than once: those of a target."""
 STILL = {
-    ("logs/ulog/ulog_append.py", "targets"),
     ("mavlink/framer.py", "logs"),
     ("mavlink/samples.py", "logs"),
     ("signal/classifier.py", "bundle"),
@@ -35,7 +34,6 @@ STILL = {
     ("targets/px4/run_sitl.py", "replay"),
     ("targets/tflm/bench.py", "bench"),
     ("training/workflow.py", "report"),
-    ("px4_tinyml_sitl/px4/truth.py", "targets"),
 }
 """Imports that run up and have to go."""
 STILL_CLASSES = {"Text", "FlightLog", "Vehicle", "Channel", "Verdict", "Parameter", "Result", "Stream"}

@@ -336,6 +336,12 @@ class UlogFile:
         offsets = self._by_id[ident]
         return Topic(name, multi_id, rows_at(self.data, offsets + 5, self.formats.layout(name)), offsets)
 
+    def message_ends(self, topic: Topic) -> NDArray[np.int64]:
+        """Offset after each message of a topic."""
+        raw = np.frombuffer(self.data, np.uint8)
+        size = raw[topic.offset].astype(np.int64) | raw[topic.offset + 1].astype(np.int64) << 8
+        return np.asarray(topic.offset + 3 + size, np.int64)
+
 
 def _is_text(raw: bytes) -> bool:
     try:

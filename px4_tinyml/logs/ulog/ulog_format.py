@@ -28,6 +28,9 @@ class Formats:
         self._fields: dict[str, list[tuple[str, int, str]]] = {}
         self._sizes: dict[str, int] = {}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
     @staticmethod
     def parse(body: bytes) -> tuple[str, list[tuple[str, int, str]]] | None:
         """Name and fields of a format message; None when it is not one."""

@@ -1,14 +1,14 @@
-"""Write ULog 1.0 files: the definitions, then every topic's messages in order of time.
+"""Write ULog 1.0: a new file (`ULogWriter`), or more topics into a recorded one (`add_topics`).
 
-Source: the ULog file format, https://docs.px4.io/main/en/dev_log/ulog_file_format.html. The same input gives
-the same bytes; nothing is written that depends on the day or the machine.
+Source: the ULog file format, https://docs.px4.io/main/en/dev_log/ulog_file_format.html. The same input gives the same
+bytes: nothing depends on the day or the machine.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from px4_tinyml.errors import LogError
+from px4_tinyml.logs.ulog.ulog_file import HEADER_SIZE, MAGIC, UlogFile
+from px4_tinyml.logs.ulog.uorb_message import Message
 
-_MAGIC = b"ULog\x01\x12\x35\x01"
+_VERSION = b"\x01"
+_FLAGS_SIZE = 40
+_APPENDED_OFFSETS = HEADER_SIZE + 3 + 16
+"""Offset in the file of the flag bits message's three 64-bit offsets of appended data."""
+_NO_ID = 0xFFFF
 _FIELD = re.compile(r"(\w+?)(?:\[(\d+)\])? (\w+)")
 _DTYPES = {
     "int8_t": "<i1", "uint8_t": "<u1", "int16_t": "<i2", "uint16_t": "<u2", "int32_t": "<i4",
@@ -32,10 +38,40 @@ def ulog_message(kind: bytes, payload: bytes) -> bytes:
     return struct.pack("<Hc", len(payload), kind) + payload
 
 
+def _format(name: str, fields: str) -> bytes:
+    return ulog_message(b"F", f"{name}:{fields}".encode())
+
+
+def _add_logged(name: str, multi_id: int, message_id: int) -> bytes:
+    """An A message: data messages with this id belong to this instance of the topic."""
+    return ulog_message(b"A", struct.pack("<BH", multi_id, message_id) + name.encode())
+
+
+def _keyed(kind: bytes, key: str, value: bytes) -> bytes:
+    return ulog_message(kind, bytes([len(key.encode())]) + key.encode() + value)
+
+
+def _text_information(key: str, text: str) -> bytes:
+    value = text.encode()
+    return _keyed(b"I", f"char[{len(value)}] {key}", value)
+
+
+def _data_messages(message_id: int, rows: NDArray[np.void]) -> NDArray[np.uint8]:
+    """Data messages [N, bytes] of N rows as they are logged (without trailing padding)."""
+    layout = np.dtype([("size", "<u2"), ("kind", "u1"), ("id", "<u2"), ("m", rows.dtype)])
+    messages = np.zeros(len(rows), layout)
+    messages["size"] = rows.dtype.itemsize + 2
+    messages["kind"] = ord("D")
+    messages["id"] = message_id
+    messages["m"] = rows
+    return messages.view(np.uint8).reshape(len(rows), layout.itemsize)
+
+
 def message_dtype(fields: str) -> np.dtype[Any]:
     """NumPy type of one message from its ULog fields, `type name;type[n] name;…`.
 
-    Trailing padding is left out, as the format demands of data messages. `timestamp` must be the first field.
+    Trailing padding is left out: data messages do not have it. `timestamp` must be the first field.
+    Raises LogError for other formats.
     """
     parsed = [_FIELD.fullmatch(field) for field in fields.strip(";").split(";")]
     if any(match is None or match[1] not in _DTYPES for match in parsed):
@@ -62,7 +98,7 @@ class ULogWriter:
     """Collect information, parameters and topics, then write them with `save`."""
 
     def __init__(self, start_us: int) -> None:
-        self._head = [_MAGIC + struct.pack("<Q", start_us), ulog_message(b"B", bytes(40))]
+        self._head = [MAGIC + _VERSION + struct.pack("<Q", start_us), ulog_message(b"B", bytes(_FLAGS_SIZE))]
         self._formats: dict[str, str] = {}
         self._topics: list[_Topic] = []
         self._text: list[tuple[int, bytes]] = []
@@ -70,18 +106,14 @@ class ULogWriter:
     def info(self, key: str, value: str | int) -> None:
         """An information message: text, or a 32-bit number."""
         if isinstance(value, str):
-            text = value.encode()
-            self._keyed(b"I", f"char[{len(text)}] {key}", text)
+            self._head.append(_text_information(key, value))
         else:
-            self._keyed(b"I", f"uint32_t {key}", struct.pack("<I", value))
+            self._head.append(_keyed(b"I", f"uint32_t {key}", struct.pack("<I", value)))
 
     def parameter(self, name: str, value: int | float) -> None:
         """A parameter: int32 or float, by the type of the value."""
         kind, code = ("int32_t", "<i") if isinstance(value, int) else ("float", "<f")
-        self._keyed(b"P", f"{kind} {name}", struct.pack(code, value))
-
-    def _keyed(self, kind: bytes, key: str, value: bytes) -> None:
-        self._head.append(ulog_message(kind, bytes([len(key.encode())]) + key.encode() + value))
+        self._head.append(_keyed(b"P", f"{kind} {name}", struct.pack(code, value)))
 
     def text(self, timestamp_us: int, message: str, level: int = 6) -> None:
         """A logged string, level as in syslog (6: information)."""
@@ -100,26 +132,19 @@ class ULogWriter:
         if unknown:
             raise LogError(f"topic {name}: no field {sorted(unknown)[0]!r} in its format")
         timestamp = np.asarray(data["timestamp"], dtype=np.uint64)
-        rows = np.zeros(len(timestamp), dtype=np.dtype([("size", "<u2"), ("kind", "u1"), ("id", "<u2"), ("m", dtype)]))
-        rows["size"] = dtype.itemsize + 2
-        rows["kind"] = ord("D")
-        rows["id"] = len(self._topics)
+        rows = np.zeros(len(timestamp), dtype)
         for key, values in data.items():
-            rows["m"][key] = values
-        raw = rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
-        self._topics.append(_Topic(name, multi_id, timestamp, raw))
+            rows[key] = values
+        self._topics.append(_Topic(name, multi_id, timestamp, _data_messages(len(self._topics), rows)))
 
     def save(self, path: Path) -> None:
         """Write the file: definitions, subscriptions, then all data in order of time."""
         path.write_bytes(b"".join([*self.definitions(), self._data()]))
 
     def definitions(self) -> list[bytes]:
-        """What comes before the data, message by message: the head, formats and subscriptions, numbered as added."""
-        formats = [ulog_message(b"F", f"{name}:{fields}".encode()) for name, fields in self._formats.items()]
-        added = [
-            ulog_message(b"A", struct.pack("<BH", topic.multi_id, index) + topic.name.encode())
-            for index, topic in enumerate(self._topics)
-        ]
+        """Everything before the data, message by message: header, formats, subscriptions (ids in the order added)."""
+        formats = [_format(name, fields) for name, fields in self._formats.items()]
+        added = [_add_logged(topic.name, topic.multi_id, index) for index, topic in enumerate(self._topics)]
         return [*self._head, *formats, *added]
 
     def _data(self) -> bytes:
@@ -140,3 +165,99 @@ class ULogWriter:
             out[where] = rows
             first += len(rows)
         return out.tobytes()
+
+
+@dataclass(frozen=True, eq=False)
+class AddedTopic:
+    """Messages to insert into a ULog. rows[N]: dtype message.dtype(False); offset[N]: place of each, ascending."""
+
+    message: Message
+    rows: NDArray[np.void]
+    offset: NDArray[np.int64]
+
+
+def add_topics(log: UlogFile, added: Sequence[AddedTopic], information: dict[str, str], announce_at: int) -> bytes:
+    """The file with topics inserted, each as an instance of its own, and text information.
+
+    announce_at: offset of a message of the data section, before all inserted data. Every byte of the file stays.
+    A topic that the log already has is written in the log's format.
+    Raises LogError when a format of the log lacks a field of the topic, or no message id is free.
+    """
+    formats = [_format(a.message.name, a.message.ulog_format) for a in added if a.message.name not in log.formats]
+    texts = [_text_information(key, text) for key, text in information.items()]
+    ids = _free_ids(log, len(added))
+    subscriptions = [
+        _add_logged(a.message.name, _free_instance(log, a.message.name), i) for a, i in zip(added, ids, strict=True)
+    ]
+    pieces = [(_definitions_start(log.data), b"".join([*formats, *texts])), (announce_at, b"".join(subscriptions))]
+    for a, message_id in zip(added, ids, strict=True):
+        messages = _data_messages(message_id, _in_format_of(log, a))
+        pieces += [(offset, row.tobytes()) for offset, row in zip(a.offset.tolist(), messages, strict=True)]
+    pieces.sort(key=lambda piece: piece[0])
+    return _insert(log.data, pieces)
+
+
+def _definitions_start(data: bytes) -> int:
+    """Offset after the header and the flag bits. (A damaged file does not show where its definitions end.)"""
+    size = struct.unpack_from("<H", data, HEADER_SIZE)[0]
+    flags = data[HEADER_SIZE + 2 : HEADER_SIZE + 3] == b"B" and size >= _FLAGS_SIZE
+    return HEADER_SIZE + 3 + size if flags else HEADER_SIZE
+
+
+def _free_instance(log: UlogFile, name: str) -> int:
+    return 1 + max((s.multi_id for s in log.subscriptions.values() if s.name == name), default=-1)
+
+
+def _free_ids(log: UlogFile, count: int) -> list[int]:
+    """Message ids that are not used in the file, not even by data messages without a subscription."""
+    raw = np.frombuffer(log.data, np.uint8)
+    data = np.flatnonzero(raw[:-2] == ord("D"))  # every place that could be a data message
+    seen = np.zeros(_NO_ID + 1, np.bool_)
+    seen[raw[data + 1].astype(np.int64) | raw[data + 2].astype(np.int64) << 8] = True
+    first = 1 + max(log.subscriptions, default=-1)
+    free: list[int] = (first + np.flatnonzero(~seen[first:_NO_ID])).tolist()
+    if len(free) < count:
+        raise LogError(f"fewer than {count} message ids are free in the log: topics cannot be added to it")
+    return free[:count]
+
+
+def _in_format_of(log: UlogFile, added: AddedTopic) -> NDArray[np.void]:
+    """The rows in the log's own format of the topic, if it has one."""
+    name = added.message.name
+    if name not in log.formats:
+        return added.rows
+    layout = log.formats.layout(name)
+    rows = np.zeros(len(added.rows), layout)
+    for field in added.message.fields:
+        known = field.name in (layout.names or ())
+        values, place = added.rows[field.name], rows[field.name] if known else None
+        if place is not None and field.type == "char" and place.dtype.itemsize == 1:
+            _copy_text(values, place)
+        elif place is not None and place.shape == values.shape:
+            place[...] = values
+        else:
+            raise LogError(
+                f"the log has a topic {name} of another version, without `{field.type} {field.name}`: "
+                "messages cannot be added to it"
+            )
+    return rows
+
+
+def _copy_text(values: NDArray[Any], place: NDArray[Any]) -> None:
+    """Truncate texts to the log's length (in PX4 before v1.10: of uint8), with a zero at the end."""
+    characters = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    room = min(characters.shape[1], place.shape[1] - 1)
+    place.view(np.uint8)[:, :room] = characters[:, :room]
+
+
+def _insert(data: bytes, pieces: Sequence[tuple[int, bytes]]) -> bytes:
+    parts, place = [], 0
+    for offset, piece in pieces:
+        parts += [data[place:offset], piece]
+        place = offset
+    out = bytearray(b"".join([*parts, data[place:]]))
+    if len(data) >= _APPENDED_OFFSETS + 24 and data[HEADER_SIZE + 2] == ord("B"):
+        before = struct.unpack_from("<3Q", data, _APPENDED_OFFSETS)
+        moved = [o + sum(len(piece) for offset, piece in pieces if offset <= o) if o else 0 for o in before]
+        struct.pack_into("<3Q", out, _APPENDED_OFFSETS, *moved)
+    return bytes(out)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs.ulog.read_ulog import INVALID_RELATIVE_TIME, baro_paused, fresh_baro, sample_time_us
-from px4_tinyml.logs.ulog.ulog_append import Added, add_topics, message_ends, message_fields
 from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
+from px4_tinyml.logs.ulog.ulog_writer import AddedTopic, add_topics
+from px4_tinyml.logs.ulog.uorb_message import Message
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.windows import Feed, delivered_before
 from px4_tinyml.targets.px4.run import Px4Host, arrival_us
@@ -60,13 +62,13 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     blocks = (
         (script.messages("vehicle_air_data", air_clock_us, {k: v[delivered] for k, v in air.items()}), after),
         (
-            script.messages("sensor_combined", clock_us, message_fields(imu, made.topic("sensor_combined")[1])),
+            script.messages("sensor_combined", clock_us, _message_fields(imu, made.topic("sensor_combined")[1])),
             np.arange(len(imu)),
         ),
     )
     air_events, imu_events = script.publish(*blocks)
     result, record = host.finish(script, int(clock_us[-1]))
-    ends = message_ends(log, imu)
+    ends = log.message_ends(imu)
     offset = np.full(script.count, ends[-1])
     offset[0] = imu.offset[0]
     offset[air_events] = imu.offset[after]
@@ -74,12 +76,23 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     return PlayedUlog(log, _feed(imu, air, before), result, record, offset)
 
 
+def _message_fields(topic: Topic, message: Message) -> dict[str, NDArray[Any]]:
+    """The fields of a logged topic that the message has too, for Script.messages."""
+    dtype = message.dtype()
+    fields = {f.name: topic[f.name] for f in message.fields if topic.has(f.name)}
+    return {
+        name: values
+        for name, values in fields.items()
+        if values.shape[1:] == dtype[name].shape and values.dtype.kind == dtype[name].base.kind
+    }
+
+
 def _air_data(log: UlogFile, imu: Topic, made: Harness) -> dict[str, NDArray[np.generic]]:
     """Fields of vehicle_air_data; of the sensor_combined of 2016 where the log is so old."""
     topic = log.topic("vehicle_air_data")
     if topic is not None and topic.has("baro_alt_meter"):
         # Until PX4 v1.12 it had no timestamp_sample.
-        return {"timestamp_sample": topic["timestamp"], **message_fields(topic, made.topic("vehicle_air_data")[1])}
+        return {"timestamp_sample": topic["timestamp"], **_message_fields(topic, made.topic("vehicle_air_data")[1])}
     time_us, altitude = np.zeros(0, np.uint64), np.zeros(0, np.float32)
     if imu.has("baro_alt_meter") and imu.has("baro_timestamp_relative"):
         relative = imu["baro_timestamp_relative"].astype(np.int64)
@@ -113,7 +126,7 @@ def write_ulog(host: Px4Host, played: PlayedUlog, path: Path) -> None:
     for name in (DECISIONS, *PX4_PUBLISHED):
         published = played.record.topics[name]
         if len(published) or name == DECISIONS:
-            added.append(Added(host.made.topic(name)[1], published.rows, played.offset[published.event]))
+            added.append(AddedTopic(host.made.topic(name)[1], published.rows, played.offset[published.event]))
     text = f"px4-tinyml replay, not the vehicle: spec {host.spec.hash[:16]}"
     data = add_topics(played.log, added, {INFORMATION: text}, int(played.offset[0]))
     try:

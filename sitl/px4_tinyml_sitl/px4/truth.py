@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from px4_tinyml.errors import LogError
-from px4_tinyml.logs.ulog.ulog_append import Added, add_topics
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
-from px4_tinyml.targets.px4.stand_in.messages import of_topic
+from px4_tinyml.logs.ulog.ulog_writer import AddedTopic, add_topics
+from px4_tinyml.logs.ulog.uorb_message import of_topic
 from px4_tinyml_sitl.flight import FlightPlan, SlowRow
 from px4_tinyml_sitl.turbulence import edr_from_w20, intensities, lengths
 
@@ -46,4 +46,4 @@ def add_truth(log: Path, out: Path, plan: FlightPlan, rows: Sequence[SlowRow]) -
         to["length_u"] = to["length_v"] = length_uv
         to["gust_n"], to["gust_e"], to["gust_d"] = row.gust_n, row.gust_e, row.gust_d
     place = imu.offset[np.searchsorted(logged_us, truth["timestamp"])]
-    out.write_bytes(add_topics(ulog, [Added(message, truth, place)], information, int(imu.offset[0])))
+    out.write_bytes(add_topics(ulog, [AddedTopic(message, truth, place)], information, int(imu.offset[0])))

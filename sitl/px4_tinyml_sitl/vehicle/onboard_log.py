@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from px4_tinyml import __version__
+from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter, message_dtype, ulog_message
-from px4_tinyml_sitl import topics
 from px4_tinyml_sitl.turbulence import intensities, lengths
 from px4_tinyml_sitl.vehicle.commander import Commander, Severity
 from px4_tinyml_sitl.vehicle.geo import REFERENCE_LAT_DEG, REFERENCE_LON_DEG

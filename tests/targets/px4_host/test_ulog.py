@@ -18,6 +18,7 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs import read_log
+from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter
 from px4_tinyml.replay.compare import compare
@@ -25,7 +26,6 @@ from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.ulog_feed import INFORMATION, PlayedUlog, play_ulog, write_ulog
-from px4_tinyml_sitl import topics
 
 OURS = ("motion_classification", "debug_vect", "debug_array", "mavlink_log")
 OLD_TEXT = "uint64_t timestamp;uint8_t[50] text;uint8_t severity;"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.targets.px4.stand_in.messages import Message, of_checkout, of_topic, parse_msg
+from px4_tinyml.logs.ulog.uorb_message import Message, of_checkout, of_topic, parse_msg
 from px4_tinyml.targets.px4.stand_in.px4_parameters import (
     Parameter,
     parameters_header,
@@ -72,7 +72,7 @@ LINK_OPTIONS = tuple(
 def harness(tree: Mapping[str, str], px4: Path | None = None) -> Harness:
     """Everything that is compiled, for a module tree (px4_module as `generate px4` writes it, text by path).
 
-    px4: a PX4 checkout to take the message definitions from; else they are those of sitl/px4_tinyml_sitl/topics.py.
+    px4: a PX4 checkout to take the message definitions from; else they are those of PX4 v1.17 (logs/ulog/topics.py).
     Raises ToolchainError when the tree lacks something.
     """
     for needed in (f"msg/{OWN_MESSAGE}", f"{MODULE_DIR}module.yaml", f"{MODULE_DIR}MotionClassifier.cpp"):

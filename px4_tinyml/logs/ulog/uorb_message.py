@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml_sitl import topics
+from px4_tinyml.logs.ulog import topics
 
 ALIGNMENT = 8
 _SIZES = {
@@ -154,7 +154,7 @@ def parse_msg(name: str, text: str, where: str = "") -> Message:
 
 
 def of_topic(name: str) -> Message:
-    """A message of PX4 from the formats the simulator logs (sitl/px4_tinyml_sitl/topics.py)."""
+    """A message of PX4 v1.17 (topics.py)."""
     fields = []
     for part in topics.FORMATS[name].strip(";").split(";"):
         match = _FORMAT_FIELD.fullmatch(part)
