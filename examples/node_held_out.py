@@ -20,10 +20,10 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import read_log
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.windows import Feed, feed
 from px4_tinyml.targets.arduino.run import build_node, run_node
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.units import US_PER_S
 
 

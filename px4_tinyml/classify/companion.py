@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.mavlink.samples import Framed, MavlinkStream, StreamCounts
 from px4_tinyml.signal.streaming import Decided, PythonPipeline, StreamPipeline
 from px4_tinyml.targets.host.library import HostPipeline
+from px4_tinyml.targets.names import engine_name
 
 log = logging.getLogger(__name__)
 
-EngineName = Literal["auto", "host", "tflm", "numpy"]
-ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
-"""host: all in C++, built once. tflm: TensorFlow Lite Micro (the wheel) behind the Python signal path.
-numpy: our NumPy interpreter behind the same. All three give the same bits; auto is the first of host and tflm."""
 
+def open_pipeline(bundle: ModelBundle, engine: str = "auto") -> tuple[StreamPipeline, str]:
+    """A pipeline and the name of its engine, one of targets.names.ENGINES.
 
-def open_pipeline(bundle: ModelBundle, engine: EngineName = "auto") -> tuple[StreamPipeline, str]:
-    """What computes the decisions, and its name. Raises ToolchainError when it cannot run here."""
-    if engine == "host":
-        return HostPipeline.build(bundle), "host"
+    compiled: all in C++, built once. tflm (the wheel) and numpy run behind the signal path in Python. All three give
+    the same bits; auto is the first of compiled and tflm that can run here. Raises ToolchainError where it cannot.
+    """
+    engine = engine_name(engine)
+    if engine == "compiled":
+        return HostPipeline.build(bundle), engine
     if engine != "auto":
         return PythonPipeline(bundle, engine), engine
     try:
-        return HostPipeline.build(bundle), "host"
+        return HostPipeline.build(bundle), "compiled"
     except ToolchainError as host_error:
         try:
             pipeline = PythonPipeline(bundle, "tflm")

@@ -16,6 +16,7 @@ from px4_tinyml.bench.measure import COMPILED, TARGETS, Subject, measure, subjec
 from px4_tinyml.bench.recorded import RECORDED
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.targets.names import target_names
 from px4_tinyml.targets.tflm.bench import measure_tflm
 from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, LIB_VARIABLE
 
@@ -35,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--targets",
-        type=lambda text: text.split(","),
+        type=target_names,
         metavar="A,B",
         help=f"which ones (default: all that can run here of {','.join(TARGETS)})",
     )

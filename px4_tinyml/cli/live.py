@@ -14,6 +14,7 @@ from px4_tinyml.cli.unhurried import unhurried
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.signal.decimate import ADVICE, is_thinned
+from px4_tinyml.targets.names import ENGINES, LIVE_JSON, engine_name
 
 if TYPE_CHECKING:
     from px4_tinyml.bundle import ModelBundle
@@ -40,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
         description="Classify a vehicle window by window while it flies: the same decisions, bit for bit, as "
         "`classify` gives for the recording. One line a change of class; Ctrl-C ends it.",
         epilog="URL: udpin:0.0.0.0:14540, udpout:HOST:PORT, tcp:HOST:PORT, tcpin:HOST:PORT, serial:/dev/ttyACM0:57600. "
-        "engines: host is C++, built once by the compiler of this computer; tflm is TensorFlow Lite Micro (its wheel, "
-        "x86-64 only); numpy needs neither and takes ten times the work. All give the same bits; auto is host, else "
+        "engines: compiled is C++, built once by this computer's compiler; tflm is TensorFlow Lite Micro (its wheel, "
+        "x86-64 only); numpy needs neither and takes ten times the CPU. All give the same bits; auto is compiled, else "
         "tflm.",
     )
     parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
@@ -52,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--keep", choices=("uncertain",), help="keep the windows the classifier is unsure about")
     parser.add_argument("--keep-dir", type=Path, metavar="DIR", help="where to keep them")
     parser.add_argument("--keep-mb", type=float, default=100.0, metavar="MB", help="no more than this (%(default)g)")
-    parser.add_argument("--engine", choices=("auto", "host", "tflm", "numpy"), default="auto", help="see below")
+    parser.add_argument("--engine", type=engine_name, choices=("auto", *ENGINES), default="auto", help="see below")
     parser.add_argument("--system", type=int, metavar="N", help="the vehicle with this system id")
     parser.add_argument("--rate", type=float, metavar="HZ", help="IMU messages a second (default: all that fit)")
     parser.add_argument("--wait", type=float, default=30.0, metavar="S", help="give up without a vehicle (%(default)g)")
@@ -139,7 +140,8 @@ class Live:
         self._slow_told = False
         self._view.start({
             "url": str(link.address), "system": vehicle.system, "component": vehicle.component, "vehicle": str(vehicle),
-            "engine": engine, "spec_hash": spec.hash, "model_sha256": bundle.sha256, "labels": list(spec.labels),
+            "engine": LIVE_JSON.get(engine, engine), "spec_hash": spec.hash, "model_sha256": bundle.sha256,
+            "labels": list(spec.labels),
         })  # fmt: skip
 
     @property

@@ -17,6 +17,7 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
 from px4_tinyml.replay.run_all import Replay, Replayed
 from px4_tinyml.replay.runners import BY_NAME_ONLY, TARGETS
+from px4_tinyml.targets.names import REPLAY_JSON, target_names
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("logs", nargs="+", metavar="LOG", help="file, folder or glob")
     parser.add_argument(
         "--targets",
-        type=lambda text: text.split(","),
+        type=target_names,
         metavar="A,B",
         help=f"which ones of {','.join(TARGETS)} (default: all that can run here, without {','.join(BY_NAME_ONLY)})",
     )
@@ -117,13 +118,13 @@ def as_json(replay: Replay, done: Sequence[Replayed], unusable: Sequence[dict[st
     totals: dict[str, dict[str, int]] = {}
     for item in done:
         for (a, b), pair in item.pairs.items():
-            total = totals.setdefault(f"{a}:{b}", {"windows": 0, "mismatches": 0})
+            total = totals.setdefault(_in_json(a, b), {"windows": 0, "mismatches": 0})
             total["windows"] += pair.windows
             total["mismatches"] += pair.mismatches
     return {
         "spec_hash": replay.bundle.spec.hash,
         "model_sha256": replay.bundle.sha256,
-        "targets": replay.targets,
+        "targets": [REPLAY_JSON.get(name, name) for name in replay.targets],
         "windows": sum(item.windows for item in done),
         "mismatches": sum(item.mismatches for item in done),
         "pairs": totals,
@@ -133,9 +134,14 @@ def as_json(replay: Replay, done: Sequence[Replayed], unusable: Sequence[dict[st
                 "windows": item.windows,
                 "mismatches": item.mismatches,
                 "counts": item.counts,
-                "pairs": {f"{a}:{b}": vars(pair) for (a, b), pair in item.pairs.items()},
+                "pairs": {_in_json(a, b): vars(pair) for (a, b), pair in item.pairs.items()},
             }
             for item in done
         ],
         "unusable": list(unusable),
     }
+
+
+def _in_json(*names: str) -> str:
+    """A pair's key."""
+    return ":".join(REPLAY_JSON.get(name, name) for name in names)

@@ -11,11 +11,12 @@ from pathlib import Path
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog
-from px4_tinyml.replay.compare import Comparison, compare
 from px4_tinyml.replay.runners import BY_NAME_ONLY, PX4, TARGETS, Runner
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.targets.compare import Comparison, compare
+from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.run_sitl import PAIR, Px4Target
 from px4_tinyml.targets.px4.ulog_feed import play_ulog, write_ulog
@@ -54,7 +55,8 @@ class Replay:
         self._px4_host: Px4Host | None = None
         self._px4 = None if px4 is None else Px4Target(bundle, px4)
         self.runners: dict[str, Runner] = {}
-        for name in dict.fromkeys(targets or (name for name in TARGETS if name not in BY_NAME_ONLY)):
+        wanted = targets or [name for name in TARGETS if name not in BY_NAME_ONLY]
+        for name in dict.fromkeys(map(target_name, wanted)):
             if name == PX4 and self._px4 is not None:
                 continue
             if name == PX4:
@@ -95,7 +97,7 @@ class Replay:
         played = play_ulog(self._px4_host, path)
         write_ulog(self._px4_host, played, out)
         reference = Classifier.of(self.bundle.spec, self.bundle.model).run(played.events)
-        names = ("python", "px4-host")
+        names = ("numpy", "px4-host")
         pairs = {names: compare(names, reference, played.result, self.bundle.spec)}
         return Replayed(str(out), len(reference), reference.counts, pairs)
 

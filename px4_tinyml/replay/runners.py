@@ -18,7 +18,7 @@ from px4_tinyml.targets.px4.run import Px4Host
 Runner = Callable[[Feed], Classification]
 
 
-def _python(bundle: ModelBundle) -> Runner:
+def _numpy(bundle: ModelBundle) -> Runner:
     return Classifier.of(bundle.spec, bundle.model, "numpy").run
 
 
@@ -41,29 +41,29 @@ def _px4_host(bundle: ModelBundle) -> Runner:
     return Px4Host(bundle).run
 
 
-def _node(bundle: ModelBundle) -> Runner:
+def _arduino(bundle: ModelBundle) -> Runner:
     emulator()
     image = build_node(bundle)
     return lambda events: run_node(image, events, bundle.spec)
 
 
 TARGETS: dict[str, Callable[[ModelBundle], Runner]] = {
-    "python": _python,
+    "numpy": _numpy,
     "tflm": _tflm,
     "host": _host,
     "px4-host": _px4_host,
     **{cpu: partial(_cortex_m, cpu=cpu) for cpu in CPUS},
-    "node": _node,
+    "arduino": _arduino,
 }
 """Name → what builds a runner for a bundle (once); raises ToolchainError where the target cannot run here.
 
-python: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
+numpy: NumPy signal path and engine. tflm: the same signal path, TensorFlow Lite Micro. host: all of it in C++.
 px4-host: the PX4 module with its topics, in a stand-in for PX4.
 cortex-m4, cortex-m7: the same C++, compiled for a bare Arm processor that QEMU emulates.
-node: the Arduino sketch there, samples and MAVLink over serial ports, decisions only; see docs/node_emulated.md.
+arduino: the sketch there, samples and MAVLink over serial ports, decisions only; see docs/node_emulated.md.
 """
 
-BY_NAME_ONLY = frozenset({"node"})
+BY_NAME_ONLY = frozenset({"arduino"})
 """Targets that take part only when they are named: a byte at a time, a long log takes minutes."""
 
 PX4 = "px4"

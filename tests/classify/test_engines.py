@@ -16,6 +16,7 @@ from live_samples import small_bundle, small_spec
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.companion import open_pipeline
 from px4_tinyml.emit.toolchain import compiler
+from px4_tinyml.emit.write import PACKAGE
 from px4_tinyml.errors import ParityError, ToolchainError
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
@@ -82,7 +83,7 @@ def test_the_python_path_equals_classify(name: str, seed: int) -> None:
     check(open_pipeline(bundle, "numpy")[0], events, Classifier.of(bundle.spec, bundle.model).run(events))
 
 
-@pytest.mark.parametrize("engine", ["host", "tflm"])
+@pytest.mark.parametrize("engine", ["compiled", "tflm"])
 @pytest.mark.parametrize("name", ["small", "imu6"])
 def test_host_and_tflm_equal_classify(engine: str, name: str) -> None:
     bundle = small_bundle(SPECS[name])
@@ -90,7 +91,7 @@ def test_host_and_tflm_equal_classify(engine: str, name: str) -> None:
         events = hostile_feed(seed)
         expected = Classifier.of(bundle.spec, bundle.model).run(events)
         assert len(expected) > 10
-        pipeline, used = open_pipeline(bundle, engine)  # type: ignore[arg-type]
+        pipeline, used = open_pipeline(bundle, engine)
         assert used == engine
         check(pipeline, events, expected)
 
@@ -98,7 +99,7 @@ def test_host_and_tflm_equal_classify(engine: str, name: str) -> None:
 def test_auto_is_cpp_and_without_a_compiler_tflm(
     bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert open_pipeline(bundle)[1] == "host"
+    assert open_pipeline(bundle)[1] == "compiled"
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert open_pipeline(bundle)[1] == "tflm"
     assert "no C++ here" in caplog.text and "no-such-compiler" in caplog.text
@@ -136,7 +137,6 @@ def test_another_abi_another_library_and_no_library_are_refused(bundle: ModelBun
         HostPipeline(torn, bundle.spec)
 
 
-def test_the_abi_version_here_is_the_header_s() -> None:
-    from px4_tinyml.emit.write import TEMPLATES
-
-    assert f"#define MOTION_ABI_VERSION {ABI_VERSION}\n" in (TEMPLATES / "host" / "motion.h").read_text()
+def test_the_abi_version_is_that_of_the_header() -> None:
+    header = PACKAGE / "targets/host/templates/motion.h"
+    assert f"#define MOTION_ABI_VERSION {ABI_VERSION}\n" in header.read_text()

@@ -1,4 +1,4 @@
-"""The same feed through python, tflm and host C++; and what happens when they differ."""
+"""One feed through numpy, tflm and host: equal results, and the report of a difference."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog, ImuSeries
 from px4_tinyml.replay import runners as targets
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.replay.run_all import Replay
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.golden import check_golden, make_golden, read_golden
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.cortex_m.generate import CPUS
 from px4_tinyml.targets.host.generate import build_host, generate_host, host_files
 
-ALL = ["python", "tflm", "host"]
+ALL = ["numpy", "tflm", "host"]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_all_targets_agree(replay: Replay, events) -> None:
     assert golden.mismatches == done.mismatches == 0
     assert golden.windows > 10 and done.windows > 40
     assert list(golden.pairs) == [("golden", name) for name in ALL]
-    assert list(done.pairs) == [("python", "tflm"), ("python", "host"), ("tflm", "host")]
+    assert list(done.pairs) == [("numpy", "tflm"), ("numpy", "host"), ("tflm", "host")]
     assert min(done.counts[f"reset_{cause}"] for cause in ("non_finite", "backwards", "gap")) == 1
 
 
@@ -73,15 +73,15 @@ def change_tree(monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) 
         ("model/MotionSpec.hpp", "enter_q16 = 18678", "enter_q16 = 70000", "the decision is not"),
         ("model/MotionSpec.hpp", "smoothing_q8 = 128", "smoothing_q8 = 129", "the decision is not"),
         ("model/MotionSpec.hpp", "max_gap_slots = 3", "max_gap_slots = 50", "starts at"),
-        ("core/Pipeline.hpp", "++_counters.reset_gap", "++_counters.reset_backwards", "reset_gap 1 in python, 0"),
+        ("core/Pipeline.hpp", "++_counters.reset_gap", "++_counters.reset_backwards", "reset_gap 1 in numpy, 0"),
     ],
 )
 def test_a_tampered_target_is_found(bundles, events, monkeypatch, file, old, new, words) -> None:
     change_tree(monkeypatch, file, old, new)
-    replay = Replay(bundles["conv"], ["python", "host"])
+    replay = Replay(bundles["conv"], ["numpy", "host"])
     done = replay.run_feed("made", events(7, 60.0))
     assert done.mismatches > 0 and replay.golden().mismatches > 0
-    assert words in done.pairs["python", "host"].first
+    assert words in done.pairs["numpy", "host"].first
 
 
 def test_a_tampered_weight_is_found(bundles, events, monkeypatch) -> None:
@@ -89,7 +89,7 @@ def test_a_tampered_weight_is_found(bundles, events, monkeypatch) -> None:
     text = host_files(bundles["conv"])["model/CompiledModel.cpp"]
     first = text[text.index(weights) + len(weights) :].split(",")[0]
     change_tree(monkeypatch, "model/CompiledModel.cpp", weights + first, f"{weights}{int(first) // 2}")
-    pair = Replay(bundles["conv"], ["python", "host"]).run_feed("made", events(7, 60.0)).pairs["python", "host"]
+    pair = Replay(bundles["conv"], ["numpy", "host"]).run_feed("made", events(7, 60.0)).pairs["numpy", "host"]
     assert pair.mismatches > 0 and pair.input_values == 0 < pair.output_values
     assert "the int8 outputs (level, climb, descend, turbulence) are not" in pair.first
 
@@ -128,7 +128,7 @@ def test_golden_vectors_are_whole_and_repeatable(bundle: ModelBundle, events, tm
 
 def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatch, caplog) -> None:
     with pytest.raises(SpecError, match="'cray' is not known"):
-        Replay(bundle, ["python", "cray"])
+        Replay(bundle, ["numpy", "cray"])
 
     def missing(bundle: ModelBundle) -> targets.Runner:
         raise ToolchainError("no compiler")
@@ -136,9 +136,9 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
     for name in ("host", "px4-host", *CPUS):
         monkeypatch.setitem(targets.TARGETS, name, missing)
     with pytest.raises(ToolchainError, match="no compiler"):
-        Replay(bundle, ["python", "host"])
+        Replay(bundle, ["numpy", "host"])
     monkeypatch.setitem(targets.TARGETS, "tflm", lambda bundle: Classifier.of(bundle.spec, bundle.model).run)
-    assert list(Replay(bundle).runners) == ["python", "tflm"] and "host is left out" in caplog.text
+    assert list(Replay(bundle).runners) == ["numpy", "tflm"] and "host is left out" in caplog.text
 
 
 def test_a_model_that_does_not_fit_the_spec_is_refused(bundles, tmp_path) -> None:

@@ -15,11 +15,11 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs.ulog.read_ulog import flight_log
 from px4_tinyml.logs.ulog.ulog_file import Topic
-from px4_tinyml.replay.compare import Comparison, compare
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, ONE_Q16
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.play_log import DECISIONS, DEFAULT_SPEED, Played, Px4Session, play
 from px4_tinyml_sitl.px4.player import Stream, StreamSource, playable

@@ -47,7 +47,7 @@ def test_awkward_samples(image: Path, bundle: ModelBundle) -> None:
     imu[1200] = np.nan
     imu[1300, 2] = np.inf
     awkward = dataclasses.replace(events, imu_time_us=time, imu=imu)
-    done = Replay(bundle, ["python", "node"]).run_feed("awkward", awkward)
+    done = Replay(bundle, ["numpy", "arduino"]).run_feed("awkward", awkward)
     assert done.mismatches == 0, done.pairs
     assert done.windows > 15
     assert [done.counts[f"reset_{why}"] for why in ("backwards", "gap", "non_finite")] == [1, 1, 2]
@@ -61,9 +61,9 @@ def test_another_model_is_told(image: Path, bundle: ModelBundle) -> None:
 
 def test_a_difference_is_found(image: Path, bundle: ModelBundle) -> None:
     """What compares only decisions sees one."""
-    replay = Replay(bundle, ["python", "node"])
-    louder = replay.runners["node"]
-    replay.runners["node"] = lambda events: louder(dataclasses.replace(events, imu=events.imu * np.float32(1.5)))
+    replay = Replay(bundle, ["numpy", "arduino"])
+    louder = replay.runners["arduino"]
+    replay.runners["arduino"] = lambda events: louder(dataclasses.replace(events, imu=events.imu * np.float32(1.5)))
     done = replay.run_feed("louder", motion(30.0))
     (pair,) = done.pairs.values()
     assert pair.mismatches and "decision is not" in pair.first

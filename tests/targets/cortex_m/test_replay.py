@@ -11,10 +11,10 @@ from toolchains import need
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs import find_logs, read_log
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.replay.run_all import Replay
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.windows import Feed
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.cortex_m.generate import (
     CPUS,
     Program,
@@ -29,14 +29,14 @@ from px4_tinyml.targets.host.run import decode_dump, encode_feed
 
 
 def test_a_hostile_feed_and_the_golden_vectors(conv: ModelBundle, feed: Feed) -> None:
-    replay = Replay(conv, ["python", *CPUS])
+    replay = Replay(conv, ["numpy", *CPUS])
     done = replay.run_feed("made", feed)
     assert done.mismatches == replay.golden().mismatches == 0 and done.windows > 100
     assert min(done.counts[f"reset_{cause}"] for cause in ("non_finite", "backwards", "gap")) == 1
 
 
 def test_real_logs(conv: ModelBundle, shared: Path) -> None:
-    replay = Replay(conv, ["python", "cortex-m4"])
+    replay = Replay(conv, ["numpy", "cortex-m4"])
     windows = 0
     names = ("frrs_battery_brownout", "frrs_gps_interference", "frrs_ekf_failure")
     for path in find_logs([str(shared / "data" / "ulg" / f"{name}.ulg") for name in names]):
@@ -55,7 +55,7 @@ def test_a_tampered_image_is_found(conv: ModelBundle, feed: Feed, monkeypatch: p
         return {**files, "model/MotionSpec.hpp": changed}
 
     monkeypatch.setattr("px4_tinyml.targets.cortex_m.generate.classifier_files", tampered)
-    pair = Replay(conv, ["python", "cortex-m7"]).run_feed("made", feed).pairs["python", "cortex-m7"]
+    pair = Replay(conv, ["numpy", "cortex-m7"]).run_feed("made", feed).pairs["numpy", "cortex-m7"]
     assert pair.mismatches == pair.decisions > 0 and "the decision is not" in pair.first
 
 
@@ -73,7 +73,7 @@ def test_the_generated_project_builds(conv: ModelBundle, feed: Feed, tmp_path: P
     for cpu in CPUS:
         subprocess.run(["make", "-s", "-C", str(tmp_path), f"run-{cpu}"], check=True, timeout=120)
         got = decode_dump((tmp_path / "dump").read_bytes())
-        assert compare((cpu, "python"), got, Classifier.of(conv.spec, conv.model).run(feed), conv.spec).mismatches == 0
+        assert compare((cpu, "numpy"), got, Classifier.of(conv.spec, conv.model).run(feed), conv.spec).mismatches == 0
 
 
 def test_what_goes_wrong_is_told(conv: ModelBundle, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,4 +86,4 @@ def test_what_goes_wrong_is_told(conv: ModelBundle, feed: Feed, monkeypatch: pyt
     with pytest.raises(ToolchainError, match=r"apt-get install .*gcc-arm-none-eabi.*qemu-system-arm"):
         run_cortex_m(image, "cortex-m4", feed)
     with pytest.raises(ToolchainError, match="qemu-system-arm is not installed"):
-        Replay(conv, ["python", "cortex-m7"])
+        Replay(conv, ["numpy", "cortex-m7"])

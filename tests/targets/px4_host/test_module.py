@@ -14,11 +14,11 @@ from px4_host_flight import Flight, cut, decided_anew
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import NAME, Text, TurbulenceNotice, VectorClock, report_array, report_vector
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.spec import DecisionSpec
 from px4_tinyml.signal.streaming import Decided
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import Px4Host, px4_tree, status_counts
 from px4_tinyml.targets.px4.stand_in.script import Script
 

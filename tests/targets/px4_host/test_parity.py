@@ -10,10 +10,10 @@ from px4_host_feeds import hover
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs import find_logs, read_log
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.windows import feed
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import Px4Host, px4_tree
 from px4_tinyml.targets.px4.ulog_feed import play_ulog
 

@@ -17,8 +17,8 @@ from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.uorb_message import Field, of_checkout, of_topic, parse_msg
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import PX4_OPTIONS, Px4Host, module_options, px4_tree
 from px4_tinyml.targets.px4.stand_in.px4_parameters import Parameter, read_parameters
 from px4_tinyml.targets.px4.stand_in.shim import MODULE_FORMS, PX4_PUBLISHED, SUBSCRIBED, Harness, harness

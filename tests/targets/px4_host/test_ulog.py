@@ -21,9 +21,9 @@ from px4_tinyml.logs import read_log
 from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.ulog_feed import INFORMATION, PlayedUlog, play_ulog, write_ulog
 

@@ -17,9 +17,9 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
-from px4_tinyml.replay.compare import compare
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.windows import Feed
+from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.cortex_m.bench import RUN, tflm_code
 from px4_tinyml.targets.cortex_m.counting import infer
 from px4_tinyml.targets.cortex_m.generate import build_programs

@@ -1,4 +1,4 @@
-"""Two classifications of the same feed, compared value by value, and the first difference in words."""
+"""Compares two classifications of one feed value by value and explains the first difference."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from px4_tinyml.units import US_PER_S
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two targets differ on one feed.
+    """Differences of two targets on one feed.
 
-    windows: the longer of the two; mismatches: windows in which anything differs or that only one has, and one
-    more where only the counts (sparse windows, resets) differ. input_values, output_values: int8 values that
-    differ; decisions: decisions with a differing field. first: the first difference explained, "" when none.
+    windows: of the target with more of them. mismatches: windows with any difference or that only one target has; 1
+    where only the counts (sparse windows, resets) differ. input_values, output_values: int8 values that differ.
+    decisions: decisions with a differing field. first: the first difference in words, "" without one.
     """
 
     windows: int
@@ -32,9 +32,9 @@ class Comparison:
 
 
 def compare(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec) -> Comparison:
-    """Compare window by window, in order. names: how to call the two in the explanation."""
+    """Compare window by window, in order. names: of the two, for the explanation."""
     both = min(len(a), len(b))
-    inputs, outputs = _told(a.inputs, b.inputs, both), _told(a.outputs, b.outputs, both)
+    inputs, outputs = _unequal(a.inputs, b.inputs, both), _unequal(a.outputs, b.outputs, both)
     fields = {name: _differs(a.decisions[name][:both], b.decisions[name][:both]) for name in DECISION_FIELDS}
     decisions = np.logical_or.reduce(list(fields.values()))
     differs = inputs.any(axis=1) | outputs.any(axis=1) | decisions
@@ -52,8 +52,8 @@ def compare(names: tuple[str, str], a: Classification, b: Classification, spec: 
     )
 
 
-def _told(a: I8, b: I8, both: int) -> Bool:
-    """Which int8 values differ, of targets that tell them: a node and PX4 report their decisions only."""
+def _unequal(a: I8, b: I8, both: int) -> Bool:
+    """bool[both, size]: int8 values that differ; size is 0 for a target that reports decisions only (arduino, px4)."""
     if a.shape[1] == 0 or b.shape[1] == 0:
         return np.zeros((both, 0), np.bool_)
     return np.asarray(a[:both] != b[:both], np.bool_)
@@ -71,24 +71,24 @@ def _differs(a: NDArray[np.generic], b: NDArray[np.generic]) -> Bool:
 def _explain(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, differs: Bool) -> str:
     first, second = names
     if not differs.any():
-        what = [f"{key} {a.counts[key]} in {first}, {b.counts[key]} in {second}" for key in _counts_differ(a, b)]
-        return "the windows both have are the same, but: " + "; ".join(what)
+        counts = [f"{key} {a.counts[key]} in {first}, {b.counts[key]} in {second}" for key in _counts_differ(a, b)]
+        return "the windows of both are the same, the counts are not: " + "; ".join(counts)
     w = int(np.argmax(differs))
     start_us = [int(side.decisions["start_us"][w]) for side in (a, b)]
     where = f"window {w} ({start_us[0] / US_PER_S:.6f} s)"
     if start_us[0] != start_us[1]:
         return f"{where}: starts at {start_us[0]} µs in {first}, {start_us[1]} µs in {second}"
-    if _told(a.inputs, b.inputs, w + 1)[w].any():
+    if _unequal(a.inputs, b.inputs, w + 1)[w].any():
         return f"{where}: {_input(names, a, b, spec, w)}"
-    if _told(a.outputs, b.outputs, w + 1)[w].any():
+    if _unequal(a.outputs, b.outputs, w + 1)[w].any():
         pairs = f"{first} {a.outputs[w].tolist()}, {second} {b.outputs[w].tolist()}"
         return f"{where}: the inputs are the same, the int8 outputs ({', '.join(spec.labels)}) are not: {pairs}"
-    found = [
+    fields = [
         f"{name} {a.decisions[name][w].tolist()} in {first}, {b.decisions[name][w].tolist()} in {second}"
         for name in DECISION_FIELDS
         if (a.decisions[name][w] != b.decisions[name][w]).any()
     ]
-    return f"{where}: inputs and outputs are the same, the decision is not: {'; '.join(found)}"
+    return f"{where}: inputs and outputs are the same, the decision is not: {'; '.join(fields)}"
 
 
 def _input(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec, w: int) -> str:
