@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_senders import Vehicle, mavlink
 
+from px4_tinyml.mavlink import framer as framer_module
 from px4_tinyml.mavlink.framer import STALE_US, Frame, Framer
 from px4_tinyml.mavlink.statistics import LinkStatistics
 
@@ -176,3 +177,92 @@ def test_what_a_frame_says(version: int) -> None:
     assert frame.message.time_usec == 123456
     assert frame.message.zacc == pytest.approx(-9.8)
     assert frame.data == data
+
+
+def test_an_empty_datagram_after_a_cut_one() -> None:
+    frame = Vehicle().attitude()
+    framer = Framer(True)
+    assert framer.feed(frame[:20], 0) == []
+    assert framer.feed(b"", 1) == []
+    assert [f.data for f in framer.feed(frame[20:], 2)] == [frame]
+
+
+def test_a_good_frame_inside_an_unknown_one_survives_any_cut() -> None:
+    """Random bytes that look like an unknown frame around a heartbeat: only the heartbeat is taken."""
+    heartbeat = Vehicle().heartbeat()
+    junk = unknown_frame(b"12" + heartbeat + b"34")
+    for cut in range(len(junk) + 1):
+        frames, _ = fed(junk + heartbeat, [cut])
+        assert [frame.data for frame in frames] == [heartbeat, heartbeat], cut
+
+
+def test_version_1_frames_are_not_longer_than_their_message() -> None:
+    """MAVLink 1 has no extensions: a longer one does not hold back what follows."""
+    heartbeat = Vehicle().heartbeat()
+    frames, statistics = fed(b"\xfe\xff\x00\x01\x01\x00" + heartbeat, [])
+    assert [frame.data for frame in frames] == [heartbeat]
+    assert statistics.garbage_bytes == 6
+
+
+class Work:
+    """What framing costs: headers read, checksums computed, bytes in them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.headers = self.checksums = self.bytes = 0
+        header, crc = framer_module._Buffer.header, framer_module.crc_hqx
+
+        def counted_header(buffer: framer_module._Buffer, offset: int) -> framer_module._Header | None:
+            self.headers += 1
+            return header(buffer, offset)
+
+        def counted_crc(data: bytes, value: int) -> int:
+            self.checksums += value == 0xFFFF
+            self.bytes += len(data)
+            return crc(data, value)
+
+        monkeypatch.setattr(framer_module._Buffer, "header", counted_header)
+        monkeypatch.setattr(framer_module, "crc_hqx", counted_crc)
+
+
+def repeated(*pattern: int) -> bytes:
+    return bytes(pattern) * (1400 // len(pattern) + 1)
+
+
+HOSTILE = {
+    "unknown in known": repeated(0xFE, 0xFE, 0xC6, 0x01, 0xBB, 0xFE),
+    "all v1 magics": repeated(0xFE),
+    "all v2 magics": repeated(0xFD),
+    "v2, unknown": repeated(0xFD, 0xFD, 0, 0, 0xFD, 1, 0xFD, 0x31, 0xD4, 0),
+    "v2, signed": repeated(0xFD, 0xFE, 1, 0, 0xFE, 0xFE, 0xFE),
+    "v1, unknown and long": repeated(0xFE, 0xFE, 0xFE, 0xFE, 0xFE, 0xD0),
+    "v1, known and long": repeated(0xFE, 0xF8),
+    "short unknown frames": repeated(0xFE, 0, 1, 1, 1, 0xCA, 0xFD, 0xFE),
+    "good frames in unknown ones": unknown_frame(Vehicle().heartbeat() * 11) * 6,
+    **{f"random {seed}": random.Random(seed).randbytes(1400) for seed in range(3)},
+    **{f"magics {seed}": bytes(random.Random(seed).choices(b"\xfe\xfd\x00\x01\x1e", k=1400)) for seed in range(5)},
+}
+
+
+@pytest.mark.parametrize("datagrams", [False, True], ids=["serial", "datagrams"])
+@pytest.mark.parametrize("piece", [3, 50, 1 << 16])
+@pytest.mark.parametrize("pattern", HOSTILE)
+def test_the_work_is_linear_in_the_bytes(
+    pattern: str, piece: int, datagrams: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any bytes cost at most three headers and one checksum for each offset, however many there are."""
+    spent = []
+    for data in (HOSTILE[pattern], HOSTILE[pattern] * 8):
+        with monkeypatch.context() as patch:
+            work, framer = Work(patch), Framer(datagrams)
+            for start in range(0, len(data), piece):
+                framer.feed(data[start : start + piece], 1000)
+        feeds = -(-len(data) // piece)
+        assert work.headers <= 3 * len(data) + 2 * feeds
+        assert work.checksums <= len(data) + datagrams * feeds
+        assert work.bytes <= (len(data) + datagrams * feeds) * 280
+        spent.append(work)
+    once, eight_times = spent
+    rest = 300  # the last bytes may wait for more
+    assert eight_times.headers <= 8 * (once.headers + 2 * rest)
+    assert eight_times.checksums <= 8 * (once.checksums + rest)
+    assert eight_times.bytes <= 8 * (once.bytes + rest * 280)
