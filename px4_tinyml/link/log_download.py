@@ -170,9 +170,9 @@ class LogClient:
                 if chunk.id != entry.number:
                     continue
                 place = int(chunk.ofs) - start
-                count = min(int(chunk.count), size - place)
-                if place in missing and count >= min(CHUNK, size - place):
-                    data[place : place + count] = bytes(chunk.data[:count])
+                length = min(CHUNK, size - place)
+                if place in missing and length <= chunk.count <= CHUNK:
+                    data[place : place + length] = bytes(chunk.data[:length])
                     missing.remove(place)
                     progress(size - len(missing) * CHUNK if missing else size)
                 if place >= last or not missing:

@@ -39,6 +39,8 @@ class LogVehicle(AnsweringVehicle):
         """Falls silent (but for its heartbeat) after so many bytes."""
         self.reboot_after: int | None = None
         """Forgets that it has listed its logs then."""
+        self.counts: dict[int, int] = {}
+        """Wrong counts, by offset: each is sent once, with data that is wrong, too."""
         self._listed = False
         self._random = random.Random(1)
         self._sending: list[tuple[int, int, int]] = []
@@ -75,7 +77,10 @@ class LogVehicle(AnsweringVehicle):
             return
         part = self.logs[number][1][place : place + CHUNK]
         self.sent_bytes += len(part)
-        self._send(mavlink.MAVLink_log_data_message(number, place, len(part), list(part.ljust(CHUNK, b"\0"))))
+        count = self.counts.pop(place, len(part))
+        if count != len(part):
+            part = b"?" * CHUNK
+        self._send(mavlink.MAVLink_log_data_message(number, place, count, list(part.ljust(CHUNK, b"\0"))))
         if place + CHUNK < end:
             self._sending = [(number, place + CHUNK, end)]
 
@@ -129,6 +134,18 @@ def test_downloads_are_whole(client: LogClient, vehicle: LogVehicle, tmp_path: P
         assert shown[-1] == entry.size
     assert shown == sorted(shown[: shown.index(89) + 1]) + shown[shown.index(89) + 1 :]
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("count", [255, 91, 89, 0])
+def test_a_chunk_with_a_wrong_count_is_requested_again(
+    client: LogClient, vehicle: LogVehicle, tmp_path: Path, count: int
+) -> None:
+    (entry,) = (e for e in client.list() if e.number == 0)
+    last = 150_001 // CHUNK * CHUNK
+    vehicle.counts = dict.fromkeys((0, CHUNK, 100 * CHUNK, 1023 * CHUNK, last - CHUNK), count)
+    vehicle.counts[last] = 0 if count == 0 else 255
+    assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
+    assert not vehicle.counts
 
 
 def test_a_download_goes_on_where_it_stopped(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
