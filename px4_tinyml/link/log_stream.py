@@ -197,6 +197,8 @@ class UlogStream:
     def _take(self, frame: Frame) -> bool:
         """Whether it is in a file."""
         message = frame.message
+        if not _is_sound(message):
+            return False  # as if it were lost: a dropout, or the vehicle sends it again
         if frame.message_id == LOGGING_DATA_ACKED:
             self._link.send(
                 self._dialect.MAVLink_logging_ack_message(
@@ -237,3 +239,9 @@ class UlogStream:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
+
+
+def _is_sound(message: Any) -> bool:
+    """Whether length and offset of a LOGGING_DATA message are inside its data."""
+    length, first = int(message.length), int(message.first_message_offset)
+    return length <= len(message.data) and (first == NO_MESSAGE_STARTS or first <= length)

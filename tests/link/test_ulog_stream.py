@@ -26,6 +26,8 @@ class Streaming(AnsweringVehicle):
     def __init__(self, port: int, system: int = 1, unasked: bool = False) -> None:
         super().__init__(port, system)
         self.starts = self.stops = 0
+        self.wrong: dict[int, tuple[int, int]] = {}
+        """Length and first message offset of some messages, by sequence."""
         self._streams = self._unasked = unasked
         self._sequence = 0
         self._heartbeat_due_s = 0.0
@@ -49,8 +51,9 @@ class Streaming(AnsweringVehicle):
             if self._streams:
                 first = self._sequence == 0 and not self._unasked
                 data = HEADER if first else TEXT * 2
+                length, offset = self.wrong.get(self._sequence, (len(data), 0))
                 message = mavlink.MAVLink_logging_data_message(
-                    255, 0, self._sequence % 65536, len(data), 0, data + bytes(249 - len(data))
+                    255, 0, self._sequence % 65536, length, offset, data + bytes(249 - len(data))
                 )
                 self._socket.send(self.vehicle.pack(message))
                 self._sequence += 1
@@ -111,3 +114,21 @@ def test_log_data_that_is_in_no_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
     with Streaming(port):
         assert record(port, tmp_path / "ours.tlog") == 0
     assert messages_of(tmp_path / "ours.tlog", "LOGGING_DATA") == 0
+
+
+@pytest.mark.parametrize("wrong", [(255, 0), (250, 255), (206, 207), (100, 254)])
+def test_lengths_that_do_not_fit_are_rejected(
+    wrong: tuple[int, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Such a message counts as lost: the file has a dropout there and is whole otherwise."""
+    port, out = free_port(), tmp_path / "flight.tlog"
+    with Streaming(port) as vehicle:
+        vehicle.wrong = {5: wrong, 6: wrong, 20: wrong}
+        assert record(port, out) == 0
+    (ulog,) = json.loads(capfd.readouterr().out)["ulog"]
+    assert (ulog["lost"], ulog["dropouts"]) == (3, 2)
+    data = (tmp_path / "flight.ulg").read_bytes()
+    texts = data.count(TEXT)
+    assert texts > 60 and len(data) == len(HEADER) + texts * len(TEXT) + 2 * 5
+    assert data.startswith(HEADER + TEXT * 8 + b"\2\0O")
+    assert messages_of(out, "LOGGING_DATA") == 3
