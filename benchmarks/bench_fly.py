@@ -20,11 +20,11 @@ import numpy as np
 
 from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.progress import progress
-from px4_tinyml_sitl import fly
 from px4_tinyml_sitl.airframes import airframes
 from px4_tinyml_sitl.flight import Simulator, plan_flight
 from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, median_bands
 from px4_tinyml_sitl.sensors import imu_times, measure_imu
+from px4_tinyml_sitl.simulate import fly
 from px4_tinyml_sitl.world import RATE_HZ
 
 EDRS = (0.0, 0.3)

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.targets.px4.generate import generate_px4
     from px4_tinyml.training.fit import TrainOptions
     from px4_tinyml.training.workflow import print_metrics, train_bundle
-    from px4_tinyml_sitl import fly
+    from px4_tinyml_sitl.simulate import fly
 
     begin, out = time.monotonic(), args.out
     check_out(out / "dataset")

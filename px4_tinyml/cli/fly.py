@@ -51,10 +51,15 @@ def run(args: argparse.Namespace) -> int:
     if args.serve:
         from px4_tinyml_sitl.vehicle.serve import serve
 
-        return serve(args)
+        serve(
+            args.serve, airframe=args.airframe, seed=args.seed, edr=args.edr, w20_kt=args.w20_kt, wind_m_s=args.wind,
+            speed=args.speed, system_id=args.system_id, link_mode=args.link, mission=args.mission, out=args.out,
+            signing_key=args.signing_key, seconds=args.seconds,
+        )  # fmt: skip
+        return 0
     if args.out is None:
         raise SpecError("--out DIR (where the logs go) or --serve URL expected")
-    from px4_tinyml_sitl import fly
+    from px4_tinyml_sitl.simulate import fly
 
     paths = fly(
         args.out, args.flights, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,

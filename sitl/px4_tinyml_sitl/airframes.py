@@ -99,7 +99,7 @@ def hover_rotor(thrust_n: float, radius_m: float, solidity: float, blade_loading
 
 
 @dataclass(frozen=True)
-class Vehicle:
+class VehicleModel:
     """One vehicle as it flies: an airframe with everything drawn.
 
     rotor_drag_per_s: in-plane rotor drag along body x and y over mass. flap: nose-up hub moment coefficient,
@@ -137,7 +137,7 @@ class Vehicle:
         return math.sqrt(2.0) * self.airframe.arm_m + self.rotor.radius_m
 
 
-def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.225) -> Vehicle:
+def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.225) -> VehicleModel:
     """A vehicle around an airframe."""
 
     def near(value: float, spread: float) -> float:
@@ -155,7 +155,7 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
     # Most are tuned well; some too hot (they swing at 1 to 3 Hz), some too soft.
     tune = float(rng.choice([rng.uniform(1.2, 1.45), rng.uniform(0.75, 0.85), 1.0], p=[0.12, 0.08, 0.8]))
     imu_reach = 0.12 * base.arm_m
-    return Vehicle(
+    return VehicleModel(
         airframe=base,
         mass_kg=mass,
         inertia_kg_m2=inertia,

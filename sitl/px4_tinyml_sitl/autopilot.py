@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import Vehicle
+from px4_tinyml_sitl.airframes import VehicleModel
 from px4_tinyml_sitl.missions import Segment
 
 OUTER_HZ = 50
@@ -57,7 +57,7 @@ class Guidance:
 class Autopilot:
     """The control loops of one vehicle."""
 
-    def __init__(self, vehicle: Vehicle, heading_rad: float, dt_s: float) -> None:
+    def __init__(self, vehicle: VehicleModel, heading_rad: float, dt_s: float) -> None:
         self._vehicle = vehicle
         rate_gain, attitude_gain, velocity_gain = vehicle.loop_gain
         lag = vehicle.motor_tau_s + vehicle.delay_s

@@ -11,7 +11,7 @@ import numpy as np
 from px4_tinyml.flight_log import F64
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.air import Air, Conditions
-from px4_tinyml_sitl.airframes import Rotor, Vehicle, airframe, draw_vehicle
+from px4_tinyml_sitl.airframes import Rotor, VehicleModel, airframe, draw_vehicle
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml_sitl.missions import Segment, plan_mission
 from px4_tinyml_sitl.rotors import Rotors
@@ -72,7 +72,7 @@ class FlightPlan:
     index: int
     mission: str
     seconds: float
-    vehicle: Vehicle
+    vehicle: VehicleModel
     sensors: SensorSuite
     weather: Weather
     segments: list[Segment]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from px4_tinyml_sitl.airframes import Vehicle
+from px4_tinyml_sitl.airframes import VehicleModel
 
 _INFLOW_FLOOR = 0.35
 """Momentum theory fails in the vortex ring state: the mass flow keeps this share of the hover inflow."""
@@ -22,7 +22,7 @@ _IDLE = 0.15
 class Rotors:
     """Four motors with rotors: speed (rad/s) and inflow (induced velocity, m/s) are their state."""
 
-    def __init__(self, vehicle: Vehicle, dt_s: float) -> None:
+    def __init__(self, vehicle: VehicleModel, dt_s: float) -> None:
         rotor = vehicle.rotor
         self.speed = [0.0] * 4
         self.inflow = [0.0] * 4

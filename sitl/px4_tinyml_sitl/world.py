@@ -15,7 +15,7 @@ from typing import Any
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.units import M_PER_FT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import Vehicle
+from px4_tinyml_sitl.airframes import VehicleModel
 
 RATE_HZ = 400
 """Steps a second."""
@@ -66,7 +66,7 @@ _MODEL = """<?xml version="1.0"?>
 """
 
 
-def model_xml(vehicle: Vehicle) -> str:
+def model_xml(vehicle: VehicleModel) -> str:
     """JSBSim model of a vehicle. JSBSim's structural frame is x aft, y right, z up."""
     leg = 0.7 * vehicle.airframe.arm_m
     spring = vehicle.mass_kg * G / 4.0 / _SAG_M
@@ -86,7 +86,7 @@ def model_xml(vehicle: Vehicle) -> str:
     )  # fmt: skip
 
 
-def leg_height_m(vehicle: Vehicle) -> float:
+def leg_height_m(vehicle: VehicleModel) -> float:
     """Centre of gravity above the feet."""
     return 0.05 + 0.25 * vehicle.airframe.arm_m
 
@@ -107,7 +107,7 @@ def load_jsbsim() -> Any:
 class World:
     """One vehicle in JSBSim, standing level on the ground at the start."""
 
-    def __init__(self, vehicle: Vehicle, heading_rad: float = 0.0, elevation_m: float = 0.0) -> None:
+    def __init__(self, vehicle: VehicleModel, heading_rad: float = 0.0, elevation_m: float = 0.0) -> None:
         fdm = load_jsbsim().FGFDMExec(None)
         fdm.set_debug_level(0)
         fdm.set_dt(1.0 / RATE_HZ)

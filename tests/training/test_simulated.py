@@ -12,7 +12,7 @@ from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.training import workflow
 from px4_tinyml.training.evaluation import int8_outputs
 from px4_tinyml.training.fit import TrainOptions
-from px4_tinyml_sitl import fly
+from px4_tinyml_sitl.simulate import fly
 
 TURBULENCE = 3
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import Vehicle
+from px4_tinyml_sitl.airframes import VehicleModel
 
 Parameters = dict[str, int | float]
 
@@ -26,7 +26,7 @@ ALWAYS: Parameters = {
 """For any run of PX4 under a simulator of ours. To set a parameter to PX4's own default leaves it to PX4's scripts."""
 
 
-def flight_parameters(vehicle: Vehicle) -> Parameters:
+def flight_parameters(vehicle: VehicleModel) -> Parameters:
     """Geometry, thrust curve and gains of one vehicle."""
     x, y = abs(vehicle.rotor_x_m[0]), abs(vehicle.rotor_y_m[0])
     most_n = vehicle.thrust_ratio * vehicle.mass_kg * G / 4.0

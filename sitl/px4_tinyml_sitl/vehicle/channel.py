@@ -12,10 +12,10 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from px4_tinyml.link.transports import Peer
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml_sitl.vehicle.commander import Commander, Params, Result, Severity
+from px4_tinyml_sitl.vehicle.commander import Commander, MavResult, Params, Severity
 from px4_tinyml_sitl.vehicle.log_server import LogServer, LogStream
-from px4_tinyml_sitl.vehicle.onboard_log import FlightLog
-from px4_tinyml_sitl.vehicle.parameters import HASH_NAME, TYPE_UINT32, Parameter, int_as_float
+from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
+from px4_tinyml_sitl.vehicle.parameters import HASH_NAME, TYPE_UINT32, VehicleParameter, int_as_float
 from px4_tinyml_sitl.vehicle.state import VehicleState
 from px4_tinyml_sitl.vehicle.vehicle_streams import ECHO_HZ, ECHOED, HEARTBEAT, STREAMS, LinkMode, Memory
 from px4_tinyml_sitl.vehicle.wire import Wire
@@ -42,13 +42,13 @@ class Station(Protocol):
 
     state: VehicleState
     commander: Commander
-    log: FlightLog
-    stream: tuple[LogStream, Channel] | None
+    log: OnboardLog
+    stream: tuple[LogStream, MavlinkChannel] | None
     echoes: dict[int, tuple[int, Any]]
 
     def say(self, severity: Severity, text: str) -> None: ...
 
-    def forward(self, frame: Frame, channel: Channel, peer: Peer) -> None: ...
+    def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None: ...
 
     def reboot(self) -> None: ...
 
@@ -64,7 +64,7 @@ class _Running:
     memory: Memory = field(default_factory=dict)
 
 
-class Channel:
+class MavlinkChannel:
     """Speaks for the vehicle on one wire."""
 
     def __init__(self, wire: Wire, station: Station, mode: LinkMode) -> None:
@@ -73,7 +73,7 @@ class Channel:
         self._mavlink = mavlink.MAVLink(None, station.state.system_id, 1)
         self._running: dict[int, _Running] = {}
         self._seen: set[tuple[int, int]] = set()
-        self._parameters_due: list[Parameter] = []
+        self._parameters_due: list[VehicleParameter] = []
         self._logs = LogServer(station.log, self.send, lambda: wire.busy)
         self._text_id = 0
         for number in (*STREAMS, *ECHOED):
@@ -164,34 +164,34 @@ class Channel:
         else:
             running.interval_us = interval
 
-    def _set_interval(self, p: Params) -> Result:
+    def _set_interval(self, p: Params) -> MavResult:
         number, interval = _whole(p[0]), p[1]
         if number == HEARTBEAT or (number not in STREAMS and number not in ECHOED):
-            return self._refuse(Result.FAILED, f"No stream of message {number} to set a rate of")
+            return self._refuse(MavResult.FAILED, f"No stream of message {number} to set a rate of")
         if any(math.isfinite(unused) and round(unused) != 0 for unused in (p[2], p[3], p[6])):
-            return self._refuse(Result.FAILED, "SET_MESSAGE_INTERVAL: param3, 4 and 7 are not supported")
+            return self._refuse(MavResult.FAILED, "SET_MESSAGE_INTERVAL: param3, 4 and 7 are not supported")
         if interval < 0.0:
             self._configure(number, 0.0)
         else:
             self._configure(number, 1e6 / interval if interval > 0.0 else self._default_hz(number))
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _tell_interval(self, number: int) -> Result:
+    def _tell_interval(self, number: int) -> MavResult:
         running = self._running.get(number)
         self.send(
             mavlink.MAVLink_message_interval_message(number & 0xFFFF, -1 if running is None else running.interval_us)
         )
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _request(self, number: int, p: Params) -> Result:
+    def _request(self, number: int, p: Params) -> MavResult:
         if number == _MESSAGE_INTERVAL:
             return self._tell_interval(_whole(p[1]))
         message = self._build(number, {}) if number in STREAMS or number in ECHOED else None
         if message is None:
             # Ground stations ask for this and that: nothing to alarm a pilot with.
-            return self._refuse(Result.DENIED, f"Message {number} is not available", Severity.INFO)
+            return self._refuse(MavResult.DENIED, f"Message {number} is not available", Severity.INFO)
         self.send(message)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
     # Receiving
 
@@ -235,7 +235,7 @@ class Channel:
         component = getattr(message, "target_component", 0)
         return system in (0, self._station.state.system_id) and component in (0, 1)
 
-    def _refuse(self, result: Result, why: str, severity: Severity = Severity.CRITICAL) -> Result:
+    def _refuse(self, result: MavResult, why: str, severity: Severity = Severity.CRITICAL) -> MavResult:
         self._station.say(severity, why)
         return result
 
@@ -254,13 +254,13 @@ class Channel:
         result = self._execute(m.command, p, where, frame)
         if result is not None:
             self.send(mavlink.MAVLink_command_ack_message(m.command, int(result), 0, 0, frame.system, frame.component))
-        if m.command == 246 and result is Result.ACCEPTED and p[0] == 1.0:
+        if m.command == 246 and result is MavResult.ACCEPTED and p[0] == 1.0:
             self._station.reboot()
 
-    def _execute(self, command: int, p: Params, where: int, frame: Frame) -> Result | None:
+    def _execute(self, command: int, p: Params, where: int, frame: Frame) -> MavResult | None:
         if command in _REQUESTED:
             return self._request(_REQUESTED[command], p)
-        simple: dict[int, Callable[[], Result]] = {
+        simple: dict[int, Callable[[], MavResult]] = {
             511: lambda: self._set_interval(p),
             510: lambda: self._tell_interval(_whole(p[0])),
             512: lambda: self._request(_whole(p[0]), p),
@@ -277,38 +277,38 @@ class Channel:
     def _set_mode(self, m: Any, frame: Frame) -> None:
         self._station.commander.set_mode(m.base_mode, m.custom_mode >> 16 & 0xFF, m.custom_mode >> 24)
 
-    def _may_reboot(self, p: Params) -> Result:
+    def _may_reboot(self, p: Params) -> MavResult:
         if p[0] not in (0.0, 1.0):
-            return self._refuse(Result.DENIED, "Shutdown and bootloader denied: this is a simulation")
+            return self._refuse(MavResult.DENIED, "Shutdown and bootloader denied: this is a simulation")
         if p[0] and self._station.state.flight.armed:
-            return self._refuse(Result.DENIED, "Reboot denied: armed")
-        return Result.ACCEPTED
+            return self._refuse(MavResult.DENIED, "Reboot denied: armed")
+        return MavResult.ACCEPTED
 
-    def _inject_failure(self, p: Params) -> Result:
+    def _inject_failure(self, p: Params) -> MavResult:
         """PX4's failure injection for sensors: off and ok again."""
         state = self._station.state
         unit = _FAILURE_UNITS.get(_whole(p[0]))
         if not state.parameters["SYS_FAILURE_EN"]:
-            return self._refuse(Result.DENIED, "Failure injection denied: SYS_FAILURE_EN is 0")
+            return self._refuse(MavResult.DENIED, "Failure injection denied: SYS_FAILURE_EN is 0")
         if unit is None or _whole(p[1]) not in (_FAILURE_OK, _FAILURE_OFF):
-            return self._refuse(Result.UNSUPPORTED, f"Failure {p[0]:.0f}/{p[1]:.0f} is not supported")
+            return self._refuse(MavResult.UNSUPPORTED, f"Failure {p[0]:.0f}/{p[1]:.0f} is not supported")
         (state.broken.add if _whole(p[1]) == _FAILURE_OFF else state.broken.discard)(unit)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _set_air(self, p: Params) -> Result:
+    def _set_air(self, p: Params) -> MavResult:
         """MAV_CMD_USER_1: param1 EDR (m^⅔/s), param2 mean wind (m/s at 20 ft); NaN leaves one as it is."""
         parameters = self._station.state.parameters
         for name, value in (("SIM_TURB_EDR", p[0]), ("SIM_WIND_SPD", p[1])):
             parameter = parameters.find(name)
             trouble = parameters.set(name, value, parameter.type) if parameter and math.isfinite(value) else ""
             if trouble:
-                return self._refuse(Result.DENIED, trouble)
+                return self._refuse(MavResult.DENIED, trouble)
         self._station.set_air()
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
     # Parameters
 
-    def _send_parameter(self, parameter: Parameter) -> None:
+    def _send_parameter(self, parameter: VehicleParameter) -> None:
         name = parameter.name.encode()
         count = len(self._station.state.parameters)
         self.send(mavlink.MAVLink_param_value_message(name, parameter.on_wire, parameter.type, count, parameter.index))
@@ -357,24 +357,24 @@ class Channel:
     def _logs_request(self, m: Any, frame: Frame) -> None:
         self._logs.handle(m)
 
-    def _start_stream(self, p: Params, frame: Frame) -> Result:
+    def _start_stream(self, p: Params, frame: Frame) -> MavResult:
         station = self._station
         if p[0] != 0.0:
-            return self._refuse(Result.UNSUPPORTED, "Log streaming: only ULog (param1 = 0)")
+            return self._refuse(MavResult.UNSUPPORTED, "Log streaming: only ULog (param1 = 0)")
         if self.wire.address.kind == "serial" and self.wire.address.baud / 20 < 5000:
-            return self._refuse(Result.DENIED, "Not enough bandwidth to enable log streaming")
+            return self._refuse(MavResult.DENIED, "Not enough bandwidth to enable log streaming")
         if station.stream is not None:
             if station.stream[1] is not self:
-                return self._refuse(Result.TEMPORARILY_REJECTED, "Log streaming denied: another link has it")
+                return self._refuse(MavResult.TEMPORARILY_REJECTED, "Log streaming denied: another link has it")
             station.stream[0].stop()
         station.stream = (LogStream(station.log, self.send, frame.system, frame.component), self)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _stop_stream(self) -> Result:
+    def _stop_stream(self) -> MavResult:
         if self._station.stream is not None:
             self._station.stream[0].stop()
             self._station.stream = None
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
     def _logging_ack(self, m: Any, frame: Frame) -> None:
         if self._station.stream is not None and self._station.stream[1] is self:

@@ -38,7 +38,7 @@ SUB_MODES = {Mode.TAKEOFF: 2, Mode.HOLD: 3, Mode.MISSION: 4, Mode.RETURN: 5, Mod
 """PX4_CUSTOM_SUB_MODE_AUTO, for custom_mode."""
 
 
-class Result(IntEnum):
+class MavResult(IntEnum):
     """MAV_RESULT."""
 
     ACCEPTED = 0
@@ -87,9 +87,9 @@ class Commander:
 
     # Commands (MAV_CMD)
 
-    def command(self, number: int, p: Params, frame: int) -> Result:
+    def command(self, number: int, p: Params, frame: int) -> MavResult:
         """Do what a command says."""
-        handlers: dict[int, Callable[[Params, int], Result]] = {
+        handlers: dict[int, Callable[[Params, int], MavResult]] = {
             400: self._arm_disarm,
             22: self._take_off,
             21: lambda p, f: self.switch(Mode.LAND),
@@ -101,29 +101,29 @@ class Commander:
             185: self._terminate,
         }
         if number not in handlers:
-            return self.refuse(Result.UNSUPPORTED, f"Command {number} is not supported here")
+            return self.refuse(MavResult.UNSUPPORTED, f"Command {number} is not supported here")
         return handlers[number](p, frame)
 
-    def refuse(self, result: Result, why: str) -> Result:
+    def refuse(self, result: MavResult, why: str) -> MavResult:
         """Tell why, and return the result."""
         self._say(Severity.CRITICAL, why)
         return result
 
-    def _arm_disarm(self, p: Params, frame: int) -> Result:
+    def _arm_disarm(self, p: Params, frame: int) -> MavResult:
         if p[0] not in (0.0, 1.0):
-            return self.refuse(Result.UNSUPPORTED, f"Unsupported ARM_DISARM param: {p[0]:.3f}")
+            return self.refuse(MavResult.UNSUPPORTED, f"Unsupported ARM_DISARM param: {p[0]:.3f}")
         forced = p[1] == FORCE
         return self.arm(forced) if p[0] else self.disarm(forced)
 
-    def arm(self, forced: bool = False) -> Result:
+    def arm(self, forced: bool = False) -> MavResult:
         """Arm on the ground. In Takeoff and Mission flight follows at once."""
         flight = self._flight
         if flight.armed:
-            return Result.ACCEPTED
+            return MavResult.ACCEPTED
         if not forced and not flight.landed:
-            return self.refuse(Result.TEMPORARILY_REJECTED, "Arming denied: not landed")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Arming denied: not landed")
         if flight.tipped:
-            return self.refuse(Result.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
         flight.arm()
         self._idle_s = 0.0
         self._was_armed = True
@@ -131,35 +131,35 @@ class Commander:
         self._say(Severity.INFO, "Armed by external command")
         if self.mode in (Mode.TAKEOFF, Mode.MISSION):
             self._begin(self.mode)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def disarm(self, forced: bool = False) -> Result:
+    def disarm(self, forced: bool = False) -> MavResult:
         """Motors off; in flight only by force."""
         if not self._flight.armed:
-            return Result.ACCEPTED
+            return MavResult.ACCEPTED
         if not forced and not self._flight.landed:
-            return self.refuse(Result.TEMPORARILY_REJECTED, "Disarming denied: not landed")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Disarming denied: not landed")
         self._flight.disarm()
         self._after_disarm("external command")
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
     def _after_disarm(self, why: str) -> None:
         self._was_armed = False
         self.mode = Mode.HOLD
         self._say(Severity.INFO, f"Disarmed by {why}")
 
-    def switch(self, mode: Mode) -> Result:
+    def switch(self, mode: Mode) -> MavResult:
         """Change the flight mode; what it does in flight begins at once, on the ground with arming."""
         if mode in (Mode.LAND, Mode.RETURN) and not self._flight.wants_flight:
-            return self.refuse(Result.TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
         if mode is Mode.TAKEOFF and self._flight.wants_flight:
-            return self.refuse(Result.TEMPORARILY_REJECTED, "Takeoff denied: already flying")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Takeoff denied: already flying")
         self.mode = mode
         if self._flight.armed:
             self._begin(mode)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _take_off(self, p: Params, frame: int) -> Result:
+    def _take_off(self, p: Params, frame: int) -> MavResult:
         self._takeoff_m = p[6] - self._home.elevation_m + self._home.position[2] if math.isfinite(p[6]) else 0.0
         return self.switch(Mode.TAKEOFF)
 
@@ -196,25 +196,25 @@ class Commander:
         else:
             guide.hold()
 
-    def _set_mode(self, p: Params, frame: int) -> Result:
+    def _set_mode(self, p: Params, frame: int) -> MavResult:
         base, main, sub = (int(value) if math.isfinite(value) else 0 for value in p[:3])
         return self.set_mode(base, main, sub)
 
-    def set_mode(self, base_mode: int, main: int, sub: int) -> Result:
+    def set_mode(self, base_mode: int, main: int, sub: int) -> MavResult:
         """MAV_CMD_DO_SET_MODE and SET_MODE: PX4's own modes only."""
         if not base_mode & 1 or main != MAIN_MODE_AUTO:
-            return self.refuse(Result.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
         for mode, number in SUB_MODES.items():
             if number == sub:
                 return self.switch(mode)
-        return self.refuse(Result.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
+        return self.refuse(MavResult.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
 
-    def _reposition(self, p: Params, frame: int) -> Result:
+    def _reposition(self, p: Params, frame: int) -> MavResult:
         flags = int(p[1]) if math.isfinite(p[1]) else 0
         if flags != 1:
-            return self.refuse(Result.UNSUPPORTED, "Reposition without a change of mode is not supported")
+            return self.refuse(MavResult.UNSUPPORTED, "Reposition without a change of mode is not supported")
         if not self._flight.wants_flight:
-            return self.refuse(Result.TEMPORARILY_REJECTED, "Reposition denied: not flying")
+            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Reposition denied: not flying")
         self.switch(Mode.HOLD)
         guide = self._flight.commanded
         north, east = self._home.local(p[4], p[5]) if math.isfinite(p[4]) and math.isfinite(p[5]) else guide.target[:2]
@@ -224,20 +224,20 @@ class Commander:
         if math.isfinite(p[0]) and p[0] > 0.0:
             guide.speed_m_s = min(max(p[0], 0.5), self._parameters_limit())
         guide.go_to(north, east, down, p[3] if math.isfinite(p[3]) else None)
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
-    def _change_speed(self, p: Params, frame: int) -> Result:
+    def _change_speed(self, p: Params, frame: int) -> MavResult:
         if not (math.isfinite(p[1]) and p[1] > 0.0):
-            return self.refuse(Result.DENIED, "Speed denied: above 0 m/s expected")
+            return self.refuse(MavResult.DENIED, "Speed denied: above 0 m/s expected")
         self._flight.commanded.speed_m_s = min(p[1], self._parameters_limit())
-        return Result.ACCEPTED
+        return MavResult.ACCEPTED
 
     def _parameters_limit(self) -> float:
         return 0.75 * self._flight.plan.vehicle.airframe.max_speed_m_s
 
-    def _terminate(self, p: Params, frame: int) -> Result:
+    def _terminate(self, p: Params, frame: int) -> MavResult:
         if not (p[0] > 0.5 and self._flight.armed):
-            return self.refuse(Result.DENIED, "Termination denied: not armed")
+            return self.refuse(MavResult.DENIED, "Termination denied: not armed")
         return self.disarm(forced=True)
 
     # What happens by itself

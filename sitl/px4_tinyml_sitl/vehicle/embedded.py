@@ -24,10 +24,10 @@ from px4_tinyml_sitl.airframes import airframe as find_airframe
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
 from px4_tinyml_sitl.flight import plan_flight
 from px4_tinyml_sitl.missions import DEFAULT_MISSION, MISSIONS, plan_mission
-from px4_tinyml_sitl.vehicle.channel import TICK_US, Channel
+from px4_tinyml_sitl.vehicle.channel import TICK_US, MavlinkChannel
 from px4_tinyml_sitl.vehicle.commander import Commander, Mode, Severity
 from px4_tinyml_sitl.vehicle.log_server import LogStream
-from px4_tinyml_sitl.vehicle.onboard_log import FlightLog
+from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
 from px4_tinyml_sitl.vehicle.simulation import STEP_US
 from px4_tinyml_sitl.vehicle.state import BOOT_US, VehicleState
 from px4_tinyml_sitl.vehicle.vehicle_streams import LinkMode
@@ -93,8 +93,8 @@ class EmbeddedVehicle:
         self.commander = Commander(
             self.state.flight, self.state.parameters, self.state.home, self.say, self._draw_mission
         )
-        self.log = FlightLog(self.state, self.commander, folder, self.say)
-        self.stream: tuple[LogStream, Channel] | None = None
+        self.log = OnboardLog(self.state, self.commander, folder, self.say)
+        self.stream: tuple[LogStream, MavlinkChannel] | None = None
         self.echoes: dict[int, tuple[int, Any]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -109,7 +109,7 @@ class EmbeddedVehicle:
         except BaseException:
             self.close()
             raise
-        self._channels = [Channel(wire, self, link_mode) for wire in self.wires]
+        self._channels = [MavlinkChannel(wire, self, link_mode) for wire in self.wires]
 
     # Serving
 
@@ -218,7 +218,7 @@ class EmbeddedVehicle:
         for channel in self._channels:
             channel.say(severity, text)
 
-    def forward(self, frame: Frame, channel: Channel, peer: Peer) -> None:
+    def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None:
         """Pass on what is not for us alone, as Mavlink::forward_message does: to everybody else who was heard."""
         system = component = 0
         if "target_system" in getattr(definitions().get(frame.message_id), "fieldnames", ()):
@@ -250,7 +250,7 @@ class EmbeddedVehicle:
             self.stream = None
         self.echoes.clear()
         self.state.reboot()
-        self._channels = [Channel(wire, self, self._link_mode) for wire in self.wires]
+        self._channels = [MavlinkChannel(wire, self, self._link_mode) for wire in self.wires]
 
     # The switchboard of tests: everything is done by the serving thread between two ticks
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from px4_tinyml_sitl.vehicle.onboard_log import FlightLog
+from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
 
 Send = Callable[[Any], Any]
 
@@ -31,7 +31,7 @@ _ALL = 0xFFFF
 class LogServer:
     """Answers LOG_… requests on one link, a few packets at a time."""
 
-    def __init__(self, log: FlightLog, send: Send, busy: Callable[[], bool]) -> None:
+    def __init__(self, log: OnboardLog, send: Send, busy: Callable[[], bool]) -> None:
         self._log, self._send, self._busy = log, send, busy
         self._listed: list[tuple[Path, int, int]] = []
         """Path, size and time (s since 1970) of the logs, as they were listed."""
@@ -99,7 +99,7 @@ class LogServer:
 class LogStream:
     """Streams a log to one component: the definitions acknowledged packet by packet, then the data as it comes."""
 
-    def __init__(self, log: FlightLog, send: Send, system: int, component: int) -> None:
+    def __init__(self, log: OnboardLog, send: Send, system: int, component: int) -> None:
         self.lost = False
         """Nobody acknowledged: the stream has ended."""
         self._log, self._send, self._target = log, send, (system, component)

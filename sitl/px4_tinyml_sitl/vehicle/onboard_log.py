@@ -58,7 +58,7 @@ class _Topic:
         return ulog_message(b"D", self._id + self._struct.pack(*row))
 
 
-class FlightLog:
+class OnboardLog:
     """Writes logs into a folder. listeners get every data message as it comes, armed or not."""
 
     def __init__(

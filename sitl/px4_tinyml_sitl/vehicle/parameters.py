@@ -17,7 +17,7 @@ HASH_NAME = "_HASH_CHECK"
 
 
 @dataclass
-class Parameter:
+class VehicleParameter:
     """A number within limits, int or float by the type of its value. index: its place in the list."""
 
     name: str
@@ -73,22 +73,22 @@ class Parameters:
             ("SYS_AUTOSTART", airframe_number, airframe_number, airframe_number),
             ("SYS_FAILURE_EN", 0, 0, 1),
         )
-        self._table = {row[0]: Parameter(*row, index=index) for index, row in enumerate(table)}
+        self._table = {row[0]: VehicleParameter(*row, index=index) for index, row in enumerate(table)}
 
     def __len__(self) -> int:
         return len(self._table)
 
-    def __iter__(self) -> Iterator[Parameter]:
+    def __iter__(self) -> Iterator[VehicleParameter]:
         return iter(self._table.values())
 
     def __getitem__(self, name: str) -> float:
         return self._table[name].value
 
-    def find(self, name: str) -> Parameter | None:
+    def find(self, name: str) -> VehicleParameter | None:
         """By name."""
         return self._table.get(name)
 
-    def at(self, index: int) -> Parameter | None:
+    def at(self, index: int) -> VehicleParameter | None:
         """By place in the list."""
         return list(self._table.values())[index] if 0 <= index < len(self._table) else None
 

@@ -269,7 +269,7 @@ def flight_information(v: VehicleState, c: Commander, memory: Memory) -> Any:
     return mavlink.MAVLink_flight_information_message(_ms(v), utc(v.armed_us), utc(v.takeoff_us), v.flight_count)
 
 
-class Stream(NamedTuple):
+class MessageStream(NamedTuple):
     """A message with its default rates, Hz (0: on request only; UNLIMITED: whenever there is something new)."""
 
     id: int
@@ -284,32 +284,32 @@ class Stream(NamedTuple):
 
 HEARTBEAT = mavlink.MAVLINK_MSG_ID_HEARTBEAT
 # In the order PX4 sends them: first what must not be late.
-STREAMS: dict[int, Stream] = {
+STREAMS: dict[int, MessageStream] = {
     stream.id: stream
     for stream in (
-        Stream(HEARTBEAT, heartbeat, 1.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_TIMESYNC, timesync, 10.0, 0.0),
-        Stream(mavlink.MAVLINK_MSG_ID_HIGHRES_IMU, highres_imu, 50.0, 0.0),
-        Stream(mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, local_position_ned, 30.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_ATTITUDE, attitude, 100.0, 15.0),
-        Stream(mavlink.MAVLINK_MSG_ID_ALTITUDE, altitude, 10.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_ODOMETRY, odometry, 30.0, 0.0),
-        Stream(mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION, attitude_quaternion, 50.0, 10.0),
-        Stream(mavlink.MAVLINK_MSG_ID_BATTERY_STATUS, battery_status, 0.5, 0.5),
-        Stream(mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE, extended_sys_state, 5.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT, global_position_int, 50.0, 5.0),
-        Stream(mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, gps_global_origin, 1.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_GPS_RAW_INT, gps_raw_int, UNLIMITED, 5.0),
-        Stream(mavlink.MAVLINK_MSG_ID_HOME_POSITION, home_position, 0.5, 0.5),
-        Stream(mavlink.MAVLINK_MSG_ID_POSITION_TARGET_LOCAL_NED, position_target_local_ned, 10.0, 1.5),
-        Stream(mavlink.MAVLINK_MSG_ID_SCALED_PRESSURE, scaled_pressure, 1.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_SERVO_OUTPUT_RAW, servo_output_raw, 10.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_SYS_STATUS, sys_status, 5.0, 1.0),
-        Stream(mavlink.MAVLINK_MSG_ID_SYSTEM_TIME, system_time, 1.0, 0.0),
-        Stream(mavlink.MAVLINK_MSG_ID_VFR_HUD, vfr_hud, 10.0, 4.0),
-        Stream(mavlink.MAVLINK_MSG_ID_WIND_COV, wind_cov, 10.0, 0.5),
-        Stream(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION, autopilot_version, 0.0, 0.0),
-        Stream(mavlink.MAVLINK_MSG_ID_FLIGHT_INFORMATION, flight_information, 0.0, 0.0),
+        MessageStream(HEARTBEAT, heartbeat, 1.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_TIMESYNC, timesync, 10.0, 0.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_HIGHRES_IMU, highres_imu, 50.0, 0.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, local_position_ned, 30.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_ATTITUDE, attitude, 100.0, 15.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_ALTITUDE, altitude, 10.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_ODOMETRY, odometry, 30.0, 0.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION, attitude_quaternion, 50.0, 10.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_BATTERY_STATUS, battery_status, 0.5, 0.5),
+        MessageStream(mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE, extended_sys_state, 5.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT, global_position_int, 50.0, 5.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, gps_global_origin, 1.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_GPS_RAW_INT, gps_raw_int, UNLIMITED, 5.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_HOME_POSITION, home_position, 0.5, 0.5),
+        MessageStream(mavlink.MAVLINK_MSG_ID_POSITION_TARGET_LOCAL_NED, position_target_local_ned, 10.0, 1.5),
+        MessageStream(mavlink.MAVLINK_MSG_ID_SCALED_PRESSURE, scaled_pressure, 1.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_SERVO_OUTPUT_RAW, servo_output_raw, 10.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_SYS_STATUS, sys_status, 5.0, 1.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_SYSTEM_TIME, system_time, 1.0, 0.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_VFR_HUD, vfr_hud, 10.0, 4.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_WIND_COV, wind_cov, 10.0, 0.5),
+        MessageStream(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION, autopilot_version, 0.0, 0.0),
+        MessageStream(mavlink.MAVLINK_MSG_ID_FLIGHT_INFORMATION, flight_information, 0.0, 0.0),
     )
 }
 ECHOED = (

@@ -26,6 +26,6 @@ def hover() -> object:
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A round of nine short flights as `fly` writes them, in two processes."""
-    from px4_tinyml_sitl import fly
+    from px4_tinyml_sitl.simulate import fly
 
     return fly(tmp_path_factory.mktemp("logs"), 9, seconds=40.0, seed=11, jobs=2)

@@ -15,8 +15,8 @@ from px4_tinyml.cli import fly as command
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.logs.ulog.topics import FORMATS
 from px4_tinyml.logs.ulog.ulog_writer import message_dtype
-from px4_tinyml_sitl import fly
 from px4_tinyml_sitl.airframes import airframes
+from px4_tinyml_sitl.simulate import fly
 from px4_tinyml_sitl.turbulence import edr_from_w20, intensities, lengths
 
 RATES_HZ = {

@@ -10,19 +10,19 @@ import pytest
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import LIFT_SLOPE, Vehicle, airframe, airframes, draw_vehicle
+from px4_tinyml_sitl.airframes import LIFT_SLOPE, VehicleModel, airframe, airframes, draw_vehicle
 from px4_tinyml_sitl.rotors import Rotors
 
 ALL = list(airframes())
 
 
-def vehicle(name: str, seed: int = 0) -> Vehicle:
+def vehicle(name: str, seed: int = 0) -> VehicleModel:
     """A drawn vehicle without body drag, so that what is left is the rotors."""
     drawn = draw_vehicle(airframe(name), np.random.default_rng(seed))
     return dataclasses.replace(drawn, drag_area_m2=(0.0, 0.0, 0.0))
 
 
-def wrench(craft: Vehicle, **motion: float) -> tuple[float, ...]:
+def wrench(craft: VehicleModel, **motion: float) -> tuple[float, ...]:
     """Force and moment at hover speed after the inflow has settled."""
     rotors = Rotors(craft, 0.0025)
     rotors.speed = [craft.rotor.hover_rad_s] * 4

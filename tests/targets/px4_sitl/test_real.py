@@ -26,11 +26,11 @@ from px4_tinyml.errors import LinkError, ToolchainError
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
 from px4_tinyml.replay.run_all import Replay
-from px4_tinyml_sitl import fly
 from px4_tinyml_sitl.flight import plan_flight
 from px4_tinyml_sitl.px4 import fly_px4 as flying
 from px4_tinyml_sitl.px4.hil_loop import HilLoop
 from px4_tinyml_sitl.px4.px4_process import GCS_PORT, Px4, Px4Build
+from px4_tinyml_sitl.simulate import fly
 
 pytestmark = pytest.mark.px4
 
