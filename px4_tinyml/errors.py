@@ -5,6 +5,9 @@ A message says which file, what was found, what was expected and what to do next
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class Px4TinymlError(Exception):
     """An error of ours: shown as one line, exit code 1."""
@@ -20,6 +23,20 @@ class SpecError(Px4TinymlError):
 
 class LogError(Px4TinymlError):
     """A log that cannot be used: not what its name says, cut, empty, or without an IMU."""
+
+
+class UnusableLogError(LogError):
+    """A readable log without a usable IMU. why: one clause; facts, warnings: shown by `inspect`."""
+
+    def __init__(
+        self, source: str, kind: str, why: str, facts: Mapping[str, Any] | None = None, warnings: Sequence[str] = ()
+    ) -> None:
+        self.source, self.kind, self.why = source, kind, why
+        self.facts = dict(facts or {})
+        topics: Mapping[str, int] = self.facts.get("topics") or {}
+        most = sorted(topics, key=lambda name: -topics[name])[:4]
+        super().__init__(f"{source}: {why}; it holds {', '.join(most) or 'no messages'}")
+        self.warnings = tuple(warnings)
 
 
 class LinkError(Px4TinymlError):

@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.logs import find_logs
     from px4_tinyml.logs.csv.mapped_csv import load_column_map
     from px4_tinyml.logs.describe import describe_file, render
+    from px4_tinyml.signal.spec import PRESETS
 
     if args.columns is not None:
         load_column_map(args.columns)  # a bad map is a usage error, before anything is shown
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             if any(f["file"] == str(path) for f in files):
                 continue
-            file = describe_file(path, args.columns)
+            file = describe_file(path, PRESETS, args.columns)
             files.append(file)
             if not args.json:
                 print(render(file), end="\n\n")

@@ -127,7 +127,7 @@ class Live:
         self._recorder: Recorder | None = None
         rate_hz = args.rate or max(imu_rate_hz(link.address, vehicle), spec.rate_hz)
         self._for_thinned = bundle.for_thinned
-        self._needed_hz = spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
+        self._needed_hz = spec.min_imu_rate_hz
         self._streams = Streams(link, vehicle, rate_hz, heartbeat=not args.report)
         self._view: JsonView | TextView = (JsonView if args.json else TextView)(
             spec, alone=not (args.report or args.record or args.keep)

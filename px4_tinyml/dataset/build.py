@@ -33,6 +33,7 @@ from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FLIGHTS_FOLD
 from px4_tinyml.errors import DatasetError, LogError
 from px4_tinyml.flight_log import F32, U64, FlightLog, LabelSpan
 from px4_tinyml.logs import read_log
+from px4_tinyml.logs.checks import rate_warnings
 from px4_tinyml.progress import progress
 from px4_tinyml.signal import windows as preprocess
 from px4_tinyml.signal.decimate import thinned
@@ -149,7 +150,7 @@ def _why_nothing(flight: Prepared, spec: PipelineSpec) -> str:
     if not found:
         imu = flight.log.imu
         resets = "".join(f", {n} resets: {cause}" for cause, n in flight.resets.items() if n)
-        warnings = "".join(f"; {warning}" for warning in flight.log.warnings[:1])
+        warnings = "".join(f"; {warning}" for warning in _warnings(flight, spec)[:1])
         return f"no complete window (IMU {imu.rate_hz:.1f} Hz, {imu.span_s:.1f} s{resets}){warnings}"
     why = ", ".join(f"{n} {name}" for name, n in sorted(found.items(), key=lambda item: -item[1]))
     unknown = sorted({span.label for span in flight.log.labels} - {*spec.labels, EXCLUDE})
@@ -247,8 +248,12 @@ def _describe(flight: Prepared, spec: PipelineSpec) -> dict[str, Any]:
         "without_baro": int((~flight.windows.baro_ok).sum()),
         "dropped": {reason: counts[reason] for reason in REASONS if counts[reason] and reason != BETWEEN_NAME},
         "resets": dict(flight.resets),
-        "warnings": list(flight.log.warnings),
+        "warnings": _warnings(flight, spec),
     }
+
+
+def _warnings(flight: Prepared, spec: PipelineSpec) -> list[str]:
+    return [*flight.log.warnings, *rate_warnings(flight.log.imu, spec)]
 
 
 def _totals(entries: list[dict[str, Any]], spec: PipelineSpec) -> dict[str, Any]:

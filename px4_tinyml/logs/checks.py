@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.flight_log import F64, BaroSeries, Bool, Gap, ImuSeries
-from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
 
 I64 = NDArray[np.int64]
@@ -117,7 +117,6 @@ def examine_imu(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
     _warn_backwards(imu.timestamp_us.astype(np.int64), "IMU", warnings)
     gaps = imu_gaps(imu, warnings)
     _warn_values(imu, warnings)
-    _warn_rate(imu, warnings)
     return gaps
 
 
@@ -168,18 +167,12 @@ def mean_rate_hz(imu: ImuSeries) -> float:
     return (len(imu) - 1) / covered if covered else 0.0
 
 
-def needed_rate_hz() -> float:
-    """Lowest steady IMU rate that gives the default spec windows."""
-    spec = PRESETS["default"]
-    return spec.rate_hz * (1.0 - spec.max_repeated_slots / spec.window)
-
-
-def _warn_rate(imu: ImuSeries, warnings: list[str]) -> None:
-    if mean_rate_hz(imu) < needed_rate_hz():
-        warnings.append(
-            f"IMU at {mean_rate_hz(imu):.1f} Hz: the default spec ({PRESETS['default'].rate_hz} Hz slots) needs "
-            f"{needed_rate_hz():.0f} Hz or more"
-        )
+def rate_warnings(imu: ImuSeries, spec: PipelineSpec, name: str = "the spec") -> list[str]:
+    """The warning that an IMU is too slow to give windows; empty when it is fast enough."""
+    rate = mean_rate_hz(imu)
+    if rate >= spec.min_imu_rate_hz:
+        return []
+    return [f"IMU at {rate:.1f} Hz: {name} ({spec.rate_hz} Hz slots) needs {spec.min_imu_rate_hz:.0f} Hz or more"]
 
 
 def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[str]) -> BaroSeries | None:

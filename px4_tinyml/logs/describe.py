@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from px4_tinyml.errors import LogError
+from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.logs import read_log, sniff
-from px4_tinyml.logs.checks import count, mean_rate_hz, needed_rate_hz, recorded_s
-from px4_tinyml.logs.unusable import UnusableLogError
-from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml.logs.checks import count, mean_rate_hz, rate_warnings, recorded_s
+from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
 VERTICAL_SPEED_M_S = 0.5
 """Climbing or descending faster than this is not level (the autolabels' threshold, without hysteresis)."""
 MAX_HOLD_S = 1.0
 """A reference sample counts for the time to the next one, but not across gaps."""
+STREAM_PRESET, CAPTURE_PRESET = "default", "arduino119"
+"""The specs that count windows: of a continuous recording, and of a complete capture."""
 KIND_NAMES = {
     "ulog": "ULog", "dataflash": "ArduPilot dataflash", "tlog": "MAVLink telemetry log", "px4_csv": "ulog2csv set",
     "arduino_csv": "Arduino captures", "csv": "CSV",
 }  # fmt: skip
 
 
-def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
-    """Everything `inspect --json` gives for one file (keys: docs/logs.md). A bad log is described, not raised."""
+def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: Path | None = None) -> dict[str, Any]:
+    """The `inspect --json` object of one file (keys: docs/logs.md), for a log that cannot be used too.
+
+    presets: specs by name, STREAM_PRESET and CAPTURE_PRESET among them, which count the windows.
+    """
     try:
         logs = read_log(path, column_map)
     except UnusableLogError as error:
@@ -41,7 +46,7 @@ def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
             "file": str(path), "kind": _kind(path), "usable": False, "why": why, "firmware": None, "topics": None,
             "warnings": [], "recordings": [],
         }  # fmt: skip
-    recordings = [describe_log(log) for log in logs]
+    recordings = [describe_log(log, presets) for log in logs]
     best = max(recordings, key=lambda r: r["windows"]["count"])
     why = best["why"]
     if len(recordings) > 1 and best["usable"]:
@@ -54,7 +59,7 @@ def describe_file(path: Path, column_map: Path | None = None) -> dict[str, Any]:
         "why": why,
         "firmware": logs[0].info.get("firmware"),
         "topics": logs[0].info.get("topics"),
-        "warnings": list(dict.fromkeys(w for log in logs for w in log.warnings)),
+        "warnings": list(dict.fromkeys(w for r in recordings for w in r["warnings"])),
         "recordings": recordings,
     }
 
@@ -66,11 +71,12 @@ def _kind(path: Path) -> str | None:
         return None
 
 
-def describe_log(log: FlightLog) -> dict[str, Any]:
-    """One recording as plain JSON data."""
-    preset = "arduino119" if log.whole else "default"
-    windows = count_windows(log.imu, PRESETS[preset], log.whole)
-    usable, why = _verdict(log, windows, preset)
+def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[str, Any]:
+    """One recording as plain JSON data. presets: as of describe_file."""
+    preset = CAPTURE_PRESET if log.whole else STREAM_PRESET
+    spec = presets[preset]
+    windows = count_windows(log.imu, spec, log.whole)
+    usable, why = _usable(log, windows, preset, spec)
     baro = log.baro
     return {
         "source": log.source,
@@ -88,7 +94,7 @@ def describe_log(log: FlightLog) -> dict[str, Any]:
         "reference": None if log.reference is None else _reference(log, log.reference),
         "labels": sorted({span.label for span in log.labels}),
         "gaps": {"count": len(log.gaps), "total_s": round(sum(g.end_us - g.start_us for g in log.gaps) / US_PER_S, 3)},
-        "warnings": list(log.warnings),
+        "warnings": [*log.warnings, *rate_warnings(log.imu, spec, f"the {preset} spec")],
         "windows": {"preset": preset, "count": windows},
         "usable": usable,
         "why": why,
@@ -144,14 +150,14 @@ def count_windows(imu: ImuSeries, spec: PipelineSpec, whole: bool = False) -> in
     return total
 
 
-def _verdict(log: FlightLog, windows: int, preset: str) -> tuple[bool, str]:
+def _usable(log: FlightLog, windows: int, preset: str, spec: PipelineSpec) -> tuple[bool, str]:
     if not windows:
-        if mean_rate_hz(log.imu) < needed_rate_hz():
+        rate = mean_rate_hz(log.imu)
+        if rate < spec.min_imu_rate_hz:
             return False, (
-                f"its IMU, at {mean_rate_hz(log.imu):.1f} Hz, is too slow: {needed_rate_hz():.0f} Hz or more "
-                f"needed for {PRESETS[preset].rate_hz} Hz slots"
+                f"its IMU, at {rate:.1f} Hz, is too slow: {spec.min_imu_rate_hz:.0f} Hz or more "
+                f"needed for {spec.rate_hz} Hz slots"
             )
-        spec = PRESETS[preset]
         return False, f"no stretch of {spec.window / spec.rate_hz:.2f} s without a gap"
     text = f"{count(windows, 'window')} with preset {preset}"
     if log.labels:
@@ -176,7 +182,7 @@ def render(file: dict[str, Any]) -> str:
         if topics:
             lines.append(_line("holds", ", ".join(f"{name} {number}" for name, number in topics[:6])))
     elif len(recordings) > 2:
-        whole = sum(r["windows"]["preset"] == "arduino119" for r in recordings)
+        whole = sum(r["windows"]["preset"] == CAPTURE_PRESET for r in recordings)
         lines.append(_line("recordings", f"{len(recordings)}, {whole} of them whole; the first:"))
     for recording in recordings[: 1 if len(recordings) > 2 else 2]:
         lines += _recording_lines(recording, len(recordings) > 1)

@@ -11,13 +11,13 @@ import hashlib
 import json
 import math
 import struct
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.errors import SpecError
+from px4_tinyml.toml_file import read_toml
 
 SPEC_VERSION = 1
 IMU_CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
@@ -131,6 +131,11 @@ class PipelineSpec:
         """How many slots of barometer history the pipeline keeps (enough for lag and gap filling)."""
         return self.baro_lag_slots + self.max_gap_slots + 2
 
+    @property
+    def min_imu_rate_hz(self) -> float:
+        """Lowest steady IMU rate, Hz, that still gives windows (max_repeated_slots of a window may lack samples)."""
+        return self.rate_hz * (1.0 - self.max_repeated_slots / self.window)
+
     def slot_of(self, timestamp_us: int) -> int:
         """Absolute slot index: floor(t · rate / 10⁶), exact in integers for every 64-bit time."""
         seconds, rest = divmod(int(timestamp_us), 1_000_000)
@@ -212,16 +217,6 @@ PRESETS: dict[str, PipelineSpec] = {
         imu_about_mean=False,
     ),
 }
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A file that users write; SpecError when it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
 
 
 def load_spec(path: Path) -> PipelineSpec:

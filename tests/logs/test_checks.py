@@ -9,7 +9,7 @@ import pytest
 from collect_samples import small_ulog
 
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries
-from px4_tinyml.logs.checks import baro_series, hold, imu_series
+from px4_tinyml.logs.checks import baro_series, hold, imu_series, rate_warnings
 from px4_tinyml.logs.describe import count_windows
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.ulog.read_ulog import read_ulog
@@ -55,9 +55,9 @@ def test_gaps_and_slow_and_wrong_units_are_said() -> None:
     time_us, accel, gyro = samples(step_us=50_000)
     time_us[500:] += np.uint64(2_000_000)
     warnings: list[str] = []
-    _, gaps = imu_series(time_us, accel / 9.8, gyro, warnings)
+    imu, gaps = imu_series(time_us, accel / 9.8, gyro, warnings)
     assert [(g.end_us - g.start_us) for g in gaps] == [2_050_000]
-    text = " | ".join(warnings)
+    text = " | ".join([*warnings, *rate_warnings(imu, PRESETS["default"])])
     assert "1 gap in the IMU, 2.05 s" in text and "IMU at 20.0 Hz" in text and "median is 1.00 m/s²" in text
 
 

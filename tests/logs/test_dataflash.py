@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from collect_samples import dataflash_format, dataflash_message, small_dataflash
 
+from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.dataflash.dataflash_file import DataflashFile
 from px4_tinyml.logs.dataflash.read_dataflash import read_dataflash
-from px4_tinyml.logs.unusable import UnusableLogError
+from px4_tinyml.logs.describe import describe_log
+from px4_tinyml.signal.spec import PRESETS
 
 
 def read(data: bytes) -> FlightLog:
@@ -126,15 +128,13 @@ def test_flights_agree_with_the_manifest(shared: Path) -> None:
     import csv
     import re
 
-    from px4_tinyml.logs.describe import describe_log
-
     seen = 0
     with (shared / "data" / "manifest.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             note = re.search(r"IMU ([\d.]+) Hz; flying ~(\d+) s", row["notes"])
             if note is None or int(note[2]) == 0:
                 continue
-            found = describe_log(read_log(shared / "data" / row["file"])[0])
+            found = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)
             assert found["imu"]["span_s"] == pytest.approx(float(row["duration_s"]), abs=1.0)
             assert found["imu"]["samples"] / found["imu"]["span_s"] == pytest.approx(float(note[1]), rel=0.02)
             if row["file"] != "bin/erle_1008_10.BIN":  # its estimates and so that guess are spoilt by vibration

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from collect_samples import START_US, Ulog, small_ulog, ulog_message
 
-from px4_tinyml.errors import LogError
+from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import read_log
+from px4_tinyml.logs.describe import describe_log
 from px4_tinyml.logs.ulog.read_ulog import read_ulog
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
-from px4_tinyml.logs.unusable import UnusableLogError
+from px4_tinyml.signal.spec import PRESETS
 
 TOPICS = [
     "sensor_combined", "vehicle_air_data", "vehicle_local_position", "vehicle_land_detected", "vehicle_status",
@@ -180,15 +181,13 @@ def test_flight_times_agree_with_the_manifest(shared: Path) -> None:
     """Airborne, climb, descend, level seconds as an independent script found them (manifest notes)."""
     import csv
 
-    from px4_tinyml.logs.describe import describe_log
-
     seen = 0
     with (shared / "data" / "manifest.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             note = re.search(r"airborne (\d+) s: climb (\d+), descend (\d+), level (\d+)", row["notes"])
             if not row["file"].startswith("ulg/") or note is None:
                 continue
-            reference = describe_log(read_log(shared / "data" / row["file"])[0])["reference"]
+            reference = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)["reference"]
             airborne, climb, descend, level = (int(x) for x in note.groups())
             assert reference["airborne_s"] == pytest.approx(airborne, abs=1.6), row["file"]
             unknown = reference["unknown_s"]

@@ -1,7 +1,7 @@
 """CSV of the Arduino gesture tutorial: captures of 119 rows at 119 Hz, in g and °/s, no times.
 
-Each capture is a recording of its own. Its samples are put into the middle of the slots of the `arduino119`
-preset, ten seconds apart, so that a capture is exactly one window.
+Each capture is a recording of its own. Its samples are placed in the middle of 119 Hz slots (the `arduino119` preset),
+ten seconds apart, so that a capture is exactly one window.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.flight_log import F64, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import imu_series
 from px4_tinyml.logs.csv.csv_table import numbers, text_lines
-from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
 HEADER = ["aX", "aY", "aZ", "gX", "gY", "gZ"]
 ROWS = 119
+RATE_HZ = 119
 CAPTURE_SPACING_S = 10
 BOARD_TO_FRD = np.array([1.0, 1.0, -1.0])
 """Nano 33 BLE flat, components up, its X axis forward: aZ reads +1 g. The LSM9DS1's axes are a left-handed
@@ -52,24 +52,22 @@ def _captures(lines: list[str], where: str) -> list[F64]:
 
 
 def _flight_log(path: Path, sha256: str, capture: int, rows: F64, label: str) -> FlightLog:
-    spec = PRESETS["arduino119"]
-    # Never in slot 0: a closed capture is fed with one more sample a slot earlier.
-    first_slot = (capture + 1) * CAPTURE_SPACING_S * spec.rate_hz
-    half = US_PER_S // (2 * spec.rate_hz)
-    time_us = np.array([spec.slot_start_us(first_slot + i) + half for i in range(len(rows))], dtype=np.uint64)
+    # Never in slot 0: the signal path adds one sample before a complete capture.
+    slot = (capture + 1) * CAPTURE_SPACING_S * RATE_HZ + np.arange(len(rows) + 1)
+    start_us = -(-slot * US_PER_S // RATE_HZ)
+    time_us = (start_us[:-1] + US_PER_S // (2 * RATE_HZ)).astype(np.uint64)
     warnings: list[str] = []
     if len(rows) != ROWS:
         warnings.append(f"incomplete capture: {len(rows)} rows found, {ROWS} expected; not used as a whole one")
     accel = rows[:, :3] * STANDARD_GRAVITY_M_S2 * BOARD_TO_FRD
     imu, gaps = imu_series(time_us, accel, rows[:, 3:] * RAD_PER_DEG * BOARD_TO_FRD, warnings)
-    start, end = spec.slot_start_us(first_slot), spec.slot_start_us(first_slot + len(rows))
     return FlightLog(
         source=f"{path}#{capture}",
         sha256=sha256,
         kind="arduino_csv",
         vehicle="Arduino Nano 33 BLE",
         imu=imu,
-        labels=(LabelSpan(start, end, label, "file"),),
+        labels=(LabelSpan(int(start_us[0]), int(start_us[-1]), label, "file"),),
         gaps=gaps,
         warnings=tuple(warnings),
         whole=len(imu) == ROWS,

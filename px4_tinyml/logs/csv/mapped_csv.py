@@ -28,7 +28,7 @@ from px4_tinyml.errors import SpecError
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
 from px4_tinyml.logs.csv.csv_table import Table
-from px4_tinyml.signal.spec import read_toml
+from px4_tinyml.toml_file import read_toml
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
 TIME_UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
@@ -39,8 +39,8 @@ AXES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
-class Channel:
-    """Where one FRD axis comes from; factor holds sign and unit."""
+class MappedColumn:
+    """The column of one FRD axis; factor: its sign and unit."""
 
     column: str
     factor: float
@@ -55,8 +55,8 @@ class ColumnMap:
     delimiter: str
     time_column: str | None
     time_factor_us: float
-    accel: tuple[Channel, ...]
-    gyro: tuple[Channel, ...]
+    accel: tuple[MappedColumn, ...]
+    gyro: tuple[MappedColumn, ...]
     baro_column: str | None
     baro_unit: str
     label_column: str | None
@@ -92,8 +92,8 @@ def load_column_map(path: Path) -> ColumnMap:
         delimiter=_text(data, "delimiter", path, ","),
         time_column=time.get("column"),
         time_factor_us=factor,
-        accel=_channels(data, "accel", ACCEL_UNITS, path),
-        gyro=_channels(data, "gyro", GYRO_UNITS, path),
+        accel=_axis_columns(data, "accel", ACCEL_UNITS, path),
+        gyro=_axis_columns(data, "gyro", GYRO_UNITS, path),
         baro_column=baro.get("column"),
         baro_unit=baro.get("unit", "m"),
         label_column=label.get("column"),
@@ -129,11 +129,11 @@ def _unit(table: dict[str, Any], units: dict[str, float], where: str) -> float:
     return units[unit]
 
 
-def _channels(data: dict[str, Any], name: str, units: dict[str, float], path: Path) -> tuple[Channel, ...]:
+def _axis_columns(data: dict[str, Any], name: str, units: dict[str, float], path: Path) -> tuple[MappedColumn, ...]:
     table = _table(data, name, path)
     _known(table, {"unit", *AXES}, f"{path}: [{name}]")
     factor = _unit(table, units, f"{path}: [{name}]")
-    channels = []
+    columns = []
     for axis in AXES:
         entry = table.get(axis)
         if not isinstance(entry, dict) or not isinstance(entry.get("column"), str):
@@ -142,8 +142,8 @@ def _channels(data: dict[str, Any], name: str, units: dict[str, float], path: Pa
         sign = entry.get("sign", 1)
         if sign not in (1, -1):
             raise SpecError(f"{path}: [{name}] {axis}: sign = {sign!r}; expected 1 or -1")
-        channels.append(Channel(entry["column"], sign * factor))
-    return tuple(channels)
+        columns.append(MappedColumn(entry["column"], sign * factor))
+    return tuple(columns)
 
 
 def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) -> list[FlightLog]:
@@ -195,8 +195,8 @@ def _times(table: Table, columns: ColumnMap, warnings: list[str]) -> NDArray[np.
     return np.asarray(np.rint(np.minimum(times, 2.0**62)), dtype=np.uint64)
 
 
-def _axes(table: Table, channels: tuple[Channel, ...]) -> F64:
-    return np.stack([table.column(c.column) * c.factor for c in channels], axis=1)
+def _axes(table: Table, axes: tuple[MappedColumn, ...]) -> F64:
+    return np.stack([table.column(c.column) * c.factor for c in axes], axis=1)
 
 
 def _baro(table: Table, columns: ColumnMap, time_us: NDArray[np.uint64], warnings: list[str]) -> BaroSeries | None:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.errors import LogError
+from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import BaroSeries, FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series
 from px4_tinyml.logs.csv.csv_table import Table
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, fresh_baro
-from px4_tinyml.logs.unusable import UnusableLogError
 from px4_tinyml.logs.vehicle_names import mav_type_name
 
 IMU_SUFFIX = "sensor_combined_0.csv"

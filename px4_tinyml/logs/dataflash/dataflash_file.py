@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError
 from px4_tinyml.flight_log import F64
-from px4_tinyml.logs.records import rows_at
+from px4_tinyml.logs.container import rows_at, skipped_note, split_by_id
 
 HEAD = b"\xa3\x95"
 FMT_TYPE = 128
@@ -110,8 +110,7 @@ class DataflashFile:
             resumed = self._next_head(place + 1)
             skipped.append((place, resumed))
             place = resumed
-        if skipped:
-            self._report(skipped)
+        self.damage += skipped_note(skipped, end)
 
     def _head_at(self, place: int) -> bool:
         """A message of a known type, or the end of the file, here."""
@@ -127,12 +126,6 @@ class DataflashFile:
                 return place
             place += 1
         return len(self.data)
-
-    def _report(self, skipped: list[tuple[int, int]]) -> None:
-        total = sum(b - a for a, b in skipped)
-        text = f"{total} of {len(self.data)} bytes skipped in {len(skipped)} place(s), first at offset {skipped[0][0]}"
-        only_tail = len(skipped) == 1 and skipped[0][1] == len(self.data)
-        self.damage.append(f"cut or damaged at its end: {text}" if only_tail else f"damaged: {text}")
 
     def _take_format(self, place: int) -> bool:
         """Learn a message type; False when it is not a sound format."""
@@ -164,12 +157,7 @@ class DataflashFile:
     @cached_property
     def _by_type(self) -> dict[int, NDArray[np.int64]]:
         offsets = np.array(self._offsets, dtype=np.int64)
-        if not len(offsets):
-            return {}
-        kinds = np.frombuffer(self.data, np.uint8)[offsets + 2]
-        order = np.argsort(kinds, kind="stable")
-        ids, first = np.unique(kinds[order], return_index=True)
-        return dict(zip(ids.tolist(), np.split(offsets[order], first[1:]), strict=True))
+        return split_by_id(np.frombuffer(self.data, np.uint8)[offsets + 2], offsets)
 
     def counts(self) -> dict[str, int]:
         """Messages of each type by name."""

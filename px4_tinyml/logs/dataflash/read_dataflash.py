@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series, one_letter_off
 from px4_tinyml.logs.dataflash.dataflash_file import DataflashFile, Messages
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.unusable import UnusableLogError
 
 WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM")
 IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.errors import LogError
+from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, ImuSeries
 from px4_tinyml.logs.checks import NO_IMU_READS_THAT, count, examine_baro, examine_imu
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.tlog.tlog_file import Frames, TlogFile, message_id
-from px4_tinyml.logs.unusable import UnusableLogError
 from px4_tinyml.logs.vehicle_names import AUTOPILOTS, mav_type_name
 from px4_tinyml.mavlink.samples import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
 from px4_tinyml.units import US_PER_S

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.logs.records import rows_at
+from px4_tinyml.logs.container import rows_at
 
 TIME_SIZE = 8
 MAGIC_V1, MAGIC_V2 = 0xFE, 0xFD

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import BaroSeries, Bool, FlightLog, Gap
 from px4_tinyml.logs.checks import (
     BARO_PAUSE_US,
@@ -28,7 +29,6 @@ from px4_tinyml.logs.reference import (
     reference_series,
 )
 from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
-from px4_tinyml.logs.unusable import UnusableLogError
 from px4_tinyml.logs.vehicle_names import mav_type_name, px4_version
 from px4_tinyml.units import US_PER_S
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError
-from px4_tinyml.logs.records import rows_at
+from px4_tinyml.logs.container import rows_at, skipped_note, split_by_id
 from px4_tinyml.logs.ulog.ulog_format import SCALARS, FormatError, Formats
 
 MAGIC = b"ULog\x01\x12\x35"
@@ -288,14 +288,9 @@ class UlogFile:
         return end
 
     def _report_skipped(self) -> None:
-        # a crash leaves the last message before appended data cut: that is how such logs are
+        # After a crash the last message before appended data is always truncated.
         skipped = [(a, b) for a, b in self._skipped if not (b in self._appended and self._reaches_over(a, b))]
-        if not skipped:
-            return
-        total = sum(b - a for a, b in skipped)
-        only_tail = len(skipped) == 1 and skipped[0][1] == len(self.data)
-        text = f"{total} of {len(self.data)} bytes skipped in {len(skipped)} place(s), first at offset {skipped[0][0]}"
-        self.damage.append(f"cut or damaged at its end: {text}" if only_tail else f"damaged: {text}")
+        self.damage += skipped_note(skipped, len(self.data))
 
     def _reaches_over(self, place: int, end: int) -> bool:
         """Whether the message at a place ends after `end`, or has no room for its header."""
@@ -307,13 +302,8 @@ class UlogFile:
     def _by_id(self) -> dict[int, NDArray[np.int64]]:
         """Offsets of the data messages by message id, in file order."""
         offsets = np.array(self._offsets, dtype=np.int64)
-        if not len(offsets):
-            return {}
         raw = np.frombuffer(self.data, np.uint8)
-        ident = raw[offsets + 3].astype(np.int64) | raw[offsets + 4].astype(np.int64) << 8
-        order = np.argsort(ident, kind="stable")
-        ids, first = np.unique(ident[order], return_index=True)
-        return dict(zip(ids.tolist(), np.split(offsets[order], first[1:]), strict=True))
+        return split_by_id(raw[offsets + 3].astype(np.int64) | raw[offsets + 4].astype(np.int64) << 8, offsets)
 
     def counts(self) -> dict[str, int]:
         """Messages of each topic (instance 0 as "name", others as "name[i]")."""
