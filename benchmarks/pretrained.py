@@ -14,7 +14,6 @@ from typing import Any
 
 from px4_tinyml.bench.measure import measure, subject
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.cli.generate import reference, wheel_arena_bytes
 from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
 from px4_tinyml.targets.px4.generate import generate_px4
 
@@ -35,7 +34,7 @@ def main() -> None:
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{args.name}: spec {bundle.spec.short_hash}, {size // 1024} KiB")
     if args.name == PRETRAINED:
-        written = generate_px4(bundle, target_root("px4_module"), reference(bundle), wheel_arena_bytes(bundle))
+        written = generate_px4(bundle, target_root("px4_module"))
         print(f"{len(written)} files of px4_module written")
 
 

@@ -29,7 +29,7 @@ from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock
 from px4_tinyml.logs import read_log
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.arduino.emulator.emulator import PTY_NOTICED_S, EmulatedNode
 from px4_tinyml.targets.arduino.emulator.records import Records, sample_records
 from px4_tinyml.targets.arduino.run import NODE_COMPONENT, build_node, clock_shift_us

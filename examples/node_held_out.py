@@ -20,8 +20,7 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import read_log
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.targets.arduino.run import build_node, run_node
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.units import US_PER_S
@@ -72,7 +71,7 @@ def main() -> int:
         print("none of these captures was held out of the data set", file=sys.stderr)
         return 2
     events = one_after_the_other(captures, bundle)
-    expected = Classifier.of(spec, bundle.model).run(events)
+    expected = bundle.classifier().run(events)
     told = run_node(build_node(bundle), events, spec)
     difference = compare(("python", "node"), expected, told, spec)
 

@@ -15,18 +15,25 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.interpreter import Int8Interpreter
+from px4_tinyml.compiler.oracle import TflmInterpreter
+from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.signal.classifier import Classifier, Engine, Model
 from px4_tinyml.signal.golden_arrays import read_arrays
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.streaming import NumpyPipeline
 
 BUNDLE_VERSION = 1
 MODEL_FILE = "model.tflite"
@@ -54,6 +61,32 @@ class ModelBundle:
     def sha256(self) -> str:
         """SHA-256 of the model, hex."""
         return _sha256(self.model)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The model, parsed and checked against the spec."""
+        graph = read_model(self.model)
+        check_model(self.spec, graph)
+        return graph
+
+    def classifier(self, engine: str = "numpy") -> Classifier:
+        """Classifies whole logs. engine: a name of ENGINES."""
+        return Classifier(self.spec, self._model(engine))
+
+    def pipeline(self, engine: str = "numpy") -> NumpyPipeline:
+        """Classifies sample by sample. engine: a name of ENGINES."""
+        return NumpyPipeline(self.spec, self._model(engine))
+
+    def _model(self, engine: str) -> Model:
+        if engine not in ENGINES:
+            raise SpecError(f"engine {engine!r} is not known; expected one of {', '.join(ENGINES)}")
+        graph = self.graph
+        return Model(ENGINES[engine](self), graph.input.scale, graph.input.zero_point)
+
+    def tflm_arena_bytes(self) -> int:
+        """Arena that the tflite-micro wheel uses: what `train` measured, else measured now."""
+        known = self.manifest.get("memory", {}).get("tflm_arena_bytes")
+        return int(known or TflmInterpreter(self.model).arena_bytes())
 
     def with_manifest(self, **entries: Any) -> ModelBundle:
         """The same bundle with manifest entries added or replaced."""
@@ -122,6 +155,29 @@ class ModelBundle:
         _check_hashes(folder, manifest, spec, files)
         golden = read_arrays(files[GOLDEN_FILE], spec, str(folder / GOLDEN_FILE))
         return cls(spec, files[MODEL_FILE], files[FLOAT_FILE], manifest, golden)
+
+
+ENGINES: Mapping[str, Callable[[ModelBundle], Engine]] = {
+    "numpy": lambda bundle: Int8Interpreter(bundle.graph),
+    "tflm": lambda bundle: TflmInterpreter(bundle.model),
+}
+"""Engines in Python: our NumPy interpreter, and TensorFlow Lite Micro (the tflite-micro wheel)."""
+
+
+def check_model(spec: PipelineSpec, graph: Graph) -> None:
+    """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
+    expected_input, expected_output = spec.window * len(spec.channels), len(spec.labels)
+    for what, found, expected in (
+        ("inputs", graph.input.size, expected_input),
+        ("outputs", graph.output.size, expected_output),
+    ):
+        if found != expected:
+            raise ConversionError(f"the model has {found} {what}, the spec needs {expected}: train again")
+    if (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
+        raise ConversionError(
+            f"the model's output has scale {graph.output.scale} and zero point {graph.output.zero_point}: "
+            "expected the 1/256 and −128 of an int8 softmax"
+        )
 
 
 def _sha256(data: bytes) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.signal.golden import make_golden
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
-from px4_tinyml.signal.windows import Feed
 
 MODELS = Path(__file__).resolve().parents[1] / "benchmarks" / "models"
 _SCALES: dict[str, Any] = {"offset": (0.1, -0.2, -9.8, 0.0, 0.01, 0.0), "inv_scale": (0.4, 0.4, 0.3, 2.0, 2.0, 3.0)}
@@ -26,5 +26,5 @@ def reference_bundle(
     """A model of SPECS behind its spec with changes. golden: what the golden vectors are made of, if there are any."""
     spec = dataclasses.replace(SPECS[name], **changes)
     model = (MODELS / f"{name}.tflite").read_bytes()
-    vectors = make_golden(spec, model, golden) if golden is not None else {}
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest=manifest or {}, golden=vectors)
+    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest=manifest or {}, golden={})
+    return bundle if golden is None else dataclasses.replace(bundle, golden=make_golden(bundle.classifier(), golden))

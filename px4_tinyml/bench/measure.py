@@ -28,7 +28,6 @@ from px4_tinyml.targets.cortex_m.cycles import estimate
 from px4_tinyml.targets.cortex_m.generate import CPUS, tool
 from px4_tinyml.targets.cortex_m.path_cost import path_cost, rates
 from px4_tinyml.targets.host.bench import build_host_bench, count_on_host, infer_on_host
-from px4_tinyml.targets.spec_header import check_model
 
 HOST = "host"
 TARGETS = (HOST, *CPUS)
@@ -62,9 +61,8 @@ def subject(path: Path) -> Subject:
     path = bundle_folder(path)
     if path.is_dir():
         bundle = ModelBundle.load(path)
-        graph = read_model(bundle.model)
-        check_model(bundle.spec, graph)
-        _, golden = read_golden(bundle)
+        graph = bundle.graph
+        _, golden = read_golden(bundle.golden, bundle.spec)
         if not len(golden):
             raise ConversionError(f"{path}: no golden vectors to measure with; train again")
         return Subject(path.resolve().name, bundle.model, graph, golden.inputs[:ROWS], bundle.spec)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.mavlink.samples import Framed, MavlinkStream, StreamCounts
-from px4_tinyml.signal.streaming import Decided, PythonPipeline, StreamPipeline
+from px4_tinyml.signal.streaming import Decided, StreamPipeline
 from px4_tinyml.targets.host.library import HostPipeline
 from px4_tinyml.targets.names import engine_name
 
@@ -25,12 +25,12 @@ def open_pipeline(bundle: ModelBundle, engine: str = "auto") -> tuple[StreamPipe
     if engine == "compiled":
         return HostPipeline.build(bundle), engine
     if engine != "auto":
-        return PythonPipeline(bundle, engine), engine
+        return bundle.pipeline(engine), engine
     try:
         return HostPipeline.build(bundle), "compiled"
     except ToolchainError as host_error:
         try:
-            pipeline = PythonPipeline(bundle, "tflm")
+            pipeline = bundle.pipeline("tflm")
         except ToolchainError as tflm_error:
             raise ToolchainError(
                 f"no engine can run here. C++: {host_error}. TensorFlow Lite Micro: {tflm_error}. "

@@ -22,7 +22,7 @@ import numpy as np
 
 from px4_tinyml.errors import LogError
 from px4_tinyml.mavlink.samples import Framed, MavlinkStream, payload_values
-from px4_tinyml.signal.decision import ONE_Q16, Flag
+from px4_tinyml.signal.decision import ONE_Q16, Flag, class_name, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
@@ -193,7 +193,6 @@ class UncertainKeeper:
         self.counts.update(cuts=1, windows=len(episode.windows), bytes=size)
 
     def _sidecar(self, name: str, windows: Iterable[np.void], first_us: int) -> dict[str, Any]:
-        labels = self._spec.labels
         return {
             "file": f"{name}.tlog",
             "spec_hash": self._spec.hash,
@@ -206,9 +205,9 @@ class UncertainKeeper:
                     "end_us": int(w["end_us"]),
                     "start_s": round((int(w["start_us"]) - first_us) / US_PER_S, 2),
                     "end_s": round((int(w["end_us"]) - first_us) / US_PER_S, 2),
-                    "class": labels[int(w["class_index"])] if int(w["class_index"]) >= 0 else "uncertain",
+                    "class": class_name(w, self._spec),
                     "confidence": int(w["confidence_q16"]) / ONE_Q16,
-                    "probabilities": {label: int(p) / 256 for label, p in zip(labels, w["probability"], strict=False)},
+                    "probabilities": probabilities(w, self._spec),
                 }
                 for w in windows
             ],

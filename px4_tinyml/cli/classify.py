@@ -16,11 +16,11 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError, SpecError
-from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decimate import ADVICE, is_thinned
-from px4_tinyml.signal.decision import ONE_Q16
+from px4_tinyml.signal.decision import describe_decision, probabilities
+from px4_tinyml.signal.slots import feed
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import feed
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
             stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         else:
             writer = csv.writer(stream, lineterminator="\n")
-            probabilities = [f"p_{label}" for label in bundle.spec.labels]
-            writer.writerow(["log", "start_us", "end_us", "class", "confidence", "flags", *probabilities])
+            columns = [f"p_{label}" for label in bundle.spec.labels]
+            writer.writerow(["log", "start_us", "end_us", "class", "confidence", "flags", *columns])
             for name, done in results:
                 writer.writerows([name, *row.values()] for row in rows(done, bundle.spec))
     return 1 if unusable else 0
@@ -73,7 +73,7 @@ def classify_logs(
     """(source, classification) log by log, with a line to stderr about each; bad ones go to `unusable`."""
     from px4_tinyml.logs import find_logs, read_log
 
-    classifier = Classifier.of(bundle.spec, bundle.model)
+    classifier = bundle.classifier()
     for path in find_logs(logs):
         try:
             flights = read_log(path, columns)
@@ -100,15 +100,8 @@ def summary(done: Classification, spec: PipelineSpec) -> str:
 def rows(done: Classification, spec: PipelineSpec) -> Iterator[dict[str, Any]]:
     """Decisions as plain values; confidence and probabilities 0…1."""
     for decision in done.decisions:
-        index = int(decision["class_index"])
-        yield {
-            "start_us": int(decision["start_us"]),
-            "end_us": int(decision["end_us"]),
-            "class": spec.labels[index] if index >= 0 else "uncertain",
-            "confidence": round(int(decision["confidence_q16"]) / ONE_Q16, 6),
-            "flags": int(decision["flags"]),
-            **{f"p_{label}": int(p) / 256 for label, p in zip(spec.labels, decision["probability"], strict=False)},
-        }
+        by_label = {f"p_{label}": p for label, p in probabilities(decision, spec).items()}
+        yield {**describe_decision(decision, spec), **by_label}
 
 
 def as_json(name: str, done: Classification, spec: PipelineSpec) -> dict[str, Any]:

@@ -30,7 +30,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the steps, saying what each one found."""
     from px4_tinyml.bundle import REPORT_FILE, ModelBundle
     from px4_tinyml.cli.dataset import print_summary
-    from px4_tinyml.cli.generate import reference, wheel_arena_bytes
     from px4_tinyml.cli.replay import as_json, print_table
     from px4_tinyml.dataset.build import build, check_out, collect
     from px4_tinyml.dataset.store import Dataset
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     heading(4, "C++: for this computer, and a module for PX4")
     generate_host(bundle, out / "host")
-    generate_px4(bundle, out / "px4", reference(bundle), wheel_arena_bytes(bundle))
+    generate_px4(bundle, out / "px4")
     print(f"CMake project: {out / 'host'}\nPX4 module:    {out / 'px4'} (its README says how to build it)")
 
     heading(5, "the test flights replayed through Python, TFLite Micro, C++ and the PX4 module")

@@ -11,13 +11,11 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import SpecError
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
 from px4_tinyml.targets.boards import BOARDS, Board, board
 from px4_tinyml.targets.cortex_m.generate import generate_cortex_m
 from px4_tinyml.targets.host.generate import generate_host
 from px4_tinyml.targets.px4.generate import generate_px4
-from px4_tinyml.targets.px4.golden_vectors import Decide
 from px4_tinyml.targets.tflm.generate import Arena, TflmTree
 
 GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
@@ -69,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
         print(_fits(args, bundle, device))
     if args.target == "px4":
-        written = generate_px4(bundle, args.out, reference(bundle), wheel_arena_bytes(bundle), args.engine)
+        written = generate_px4(bundle, args.out, args.engine)
     else:
         arena = _arena(bundle, args.target) if args.engine == "tflm" else None
         if arena:
@@ -88,31 +86,16 @@ def _node_board(name: str | None) -> str:
     return name or DEFAULT_BOARD
 
 
-def reference(bundle: ModelBundle) -> Decide:
-    """What the generated classifier must decide."""
-    classifier = Classifier.of(bundle.spec, bundle.model)
-    return lambda events: classifier.run(events).decisions
-
-
-def wheel_arena_bytes(bundle: ModelBundle) -> int:
-    """Arena the tflite-micro wheel uses: what `train` wrote down, else measured now."""
-    from px4_tinyml.compiler.oracle import TflmInterpreter
-
-    known = bundle.manifest.get("memory", {}).get("tflm_arena_bytes")
-    return int(known or TflmInterpreter(bundle.model).arena_bytes())
-
-
 def _arena(bundle: ModelBundle, target: str) -> Arena:
     """Measured where TFLite Micro is at hand for the target, else estimated from what `train` measured here."""
-    from px4_tinyml.compiler.reader import read_model
     from px4_tinyml.targets.tflm.bench import measured_arena
 
     # Both emulated processors have the same pointers and kernels.
     built_for = "cortex-m4" if target in ("cortex-m", "arduino") else target
     tree = TflmTree.find(built_for)
     if tree:
-        return measured_arena(bundle.model, read_model(bundle.model), tree, built_for)
-    return Arena.estimated(wheel_arena_bytes(bundle))
+        return measured_arena(bundle.model, bundle.graph, tree, built_for)
+    return Arena.estimated(bundle.tflm_arena_bytes())
 
 
 def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -> str:

@@ -171,7 +171,7 @@ class Live:
         self._tell_status()
 
     def _decided(self, decided: Decided, latency_us: int) -> None:
-        from px4_tinyml.cli.live_view import class_name
+        from px4_tinyml.signal.decision import class_name
 
         self._seconds[class_name(decided.decision, self._spec)] += 1
         self._view.decided(decided, latency_us, self._companion.received_us)

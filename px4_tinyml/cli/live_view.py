@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.cli.unhurried import draw
-from px4_tinyml.signal.decision import ONE_Q16, UNCERTAIN
+from px4_tinyml.signal.decision import ONE_Q16, class_name, describe_decision, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
 
@@ -20,12 +20,6 @@ log = logging.getLogger(__name__)
 
 BAR = 20
 REDRAW_S = 0.2
-
-
-def class_name(decision: np.void, spec: PipelineSpec) -> str:
-    """Name of a decision's class, or "uncertain"."""
-    index = int(decision["class_index"])
-    return "uncertain" if index == UNCERTAIN else spec.labels[index]
 
 
 class _View:
@@ -52,14 +46,9 @@ class JsonView(_View):
         self._object("start", facts)
 
     def decided(self, decided: Decided, latency_us: int, received_us: int) -> None:
-        decision, labels = decided.decision, self._spec.labels
         self._object("decision", {
-            "start_us": int(decision["start_us"]),
-            "end_us": int(decision["end_us"]),
-            "class": class_name(decision, self._spec),
-            "confidence": round(int(decision["confidence_q16"]) / ONE_Q16, 6),
-            "flags": int(decision["flags"]),
-            "probabilities": {label: int(p) / 256 for label, p in zip(labels, decision["probability"], strict=False)},
+            **describe_decision(decided.decision, self._spec),
+            "probabilities": probabilities(decided.decision, self._spec),
             "inference_us": decided.spent_us,
             "latency_us": latency_us,
             "received_us": received_us,

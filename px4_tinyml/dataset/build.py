@@ -35,9 +35,10 @@ from px4_tinyml.flight_log import F32, U64, FlightLog, LabelSpan
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.checks import rate_warnings
 from px4_tinyml.progress import progress
-from px4_tinyml.signal import windows as preprocess
 from px4_tinyml.signal.decimate import thinned
+from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import make_windows
 
 
 @dataclass
@@ -65,8 +66,8 @@ class Collected:
 
 def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (), flight: str = "") -> Prepared:
     """Windows of one flight with their labels."""
-    stream = preprocess.slots(preprocess.feed(log, spec), spec)
-    raw = preprocess.windows(stream, spec)
+    stream = make_slots(feed(log, spec), spec)
+    raw = make_windows(stream, spec)
     half_slot = np.uint64(500_000 // spec.rate_hz)
     middle = np.array([spec.slot_start_us(k) for k in stream.index.tolist()], np.uint64) + half_slot
     slot_labels = label_slots(log, middle, spec, spans)

@@ -12,9 +12,8 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.replay.runners import BY_NAME_ONLY, PX4, TARGETS, Runner
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
-from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.run import Px4Host
@@ -74,7 +73,7 @@ class Replay:
 
     def golden(self) -> Replayed:
         """Every target against the golden vectors in the bundle."""
-        events, expected = read_golden(self.bundle)
+        events, expected = read_golden(self.bundle.golden, self.bundle.spec)
         pairs = {
             ("golden", name): compare(("golden", name), expected, runner(events), self.bundle.spec)
             for name, runner in self.runners.items()
@@ -96,7 +95,7 @@ class Replay:
             self._px4_host = Px4Host(self.bundle)
         played = play_ulog(self._px4_host, path)
         write_ulog(self._px4_host, played, out)
-        reference = Classifier.of(self.bundle.spec, self.bundle.model).run(played.events)
+        reference = self.bundle.classifier().run(played.events)
         names = ("numpy", "px4-host")
         pairs = {names: compare(names, reference, played.result, self.bundle.spec)}
         return Replayed(str(out), len(reference), reference.counts, pairs)

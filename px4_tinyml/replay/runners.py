@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.classifier import Classification, Classifier
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.classifier import Classification
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.arduino.run import build_node, run_node
 from px4_tinyml.targets.cortex_m.generate import CPUS, build_cortex_m
 from px4_tinyml.targets.cortex_m.run import emulator, run_cortex_m
@@ -19,11 +19,11 @@ Runner = Callable[[Feed], Classification]
 
 
 def _numpy(bundle: ModelBundle) -> Runner:
-    return Classifier.of(bundle.spec, bundle.model, "numpy").run
+    return bundle.classifier().run
 
 
 def _tflm(bundle: ModelBundle) -> Runner:
-    return Classifier.of(bundle.spec, bundle.model, "tflm").run
+    return bundle.classifier("tflm").run
 
 
 def _host(bundle: ModelBundle) -> Runner:

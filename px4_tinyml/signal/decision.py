@@ -6,8 +6,8 @@ core/DecisionFilter.hpp is the same in C++.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from px4_tinyml.flight_log import I8, U64, Bool
 from px4_tinyml.signal.spec import MAX_LABELS, PipelineSpec
 
 UNCERTAIN = -1
+UNCERTAIN_NAME = "uncertain"
 ONE_Q16 = 65536
 
 DECISION = np.dtype(
@@ -43,14 +44,26 @@ class Flag(IntFlag):
     FIRST = 4
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One decision without its times; smoothed has 65536 for 1."""
+def class_name(decision: np.void, spec: PipelineSpec) -> str:
+    """Label of a decision's class, or "uncertain"."""
+    index = int(decision["class_index"])
+    return UNCERTAIN_NAME if index == UNCERTAIN else spec.labels[index]
 
-    class_index: int
-    confidence_q16: int
-    flags: Flag
-    smoothed: tuple[int, ...]
+
+def describe_decision(decision: np.void, spec: PipelineSpec) -> dict[str, Any]:
+    """A decision as plain values: times in µs, class by name, confidence 0…1, flags."""
+    return {
+        "start_us": int(decision["start_us"]),
+        "end_us": int(decision["end_us"]),
+        "class": class_name(decision, spec),
+        "confidence": round(int(decision["confidence_q16"]) / ONE_Q16, 6),
+        "flags": int(decision["flags"]),
+    }
+
+
+def probabilities(decision: np.void, spec: PipelineSpec) -> dict[str, float]:
+    """Smoothed probability by label, 0…1."""
+    return {label: int(p) / 256 for label, p in zip(spec.labels, decision["probability"], strict=False)}
 
 
 class DecisionFilter:
@@ -65,60 +78,53 @@ class DecisionFilter:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: the next decision is a first one."""
-        self._smoothed: list[int] = []
+        """Forget all: the next decision is a first one."""
+        self.smoothed: list[int] = []
+        """Smoothed probabilities, 65536 for 1."""
         self._class = UNCERTAIN
         self._age = 0
 
-    def update(self, output: Sequence[int], baro_stale: bool) -> Verdict:
-        """Take the model's int8 output (scale 1/256, zero point −128)."""
-        first = not self._smoothed
+    def update(self, output: Sequence[int], baro_stale: bool, start_us: int = 0, end_us: int = 0) -> np.void:
+        """Decision (dtype DECISION) for the model's int8 output (scale 1/256, zero point −128) of a window."""
+        flags = (Flag.BARO_STALE if baro_stale else Flag(0)) | (Flag(0) if self.smoothed else Flag.FIRST)
         fresh = [(int(value) + 128) * 256 for value in output]
-        if first:
-            self._smoothed = fresh
-        else:
-            # >> rounds down, also for negative numbers, as the contract says.
-            old = self._smoothed
-            self._smoothed = [s + ((p - s) * self._alpha_q8 >> 8) for s, p in zip(old, fresh, strict=True)]
-        best = max(range(len(fresh)), key=self._smoothed.__getitem__)
+        # >> rounds down, also for negative numbers, as the contract requires.
+        old = self.smoothed or fresh
+        self.smoothed = [s + ((p - s) * self._alpha_q8 >> 8) for s, p in zip(old, fresh, strict=True)]
+        best = max(range(len(fresh)), key=self.smoothed.__getitem__)
         self._step(best)
-        told = best if self._class == UNCERTAIN else self._class
-        flags = Flag(0)
-        if baro_stale:
-            flags |= Flag.BARO_STALE
-        if self._class == UNCERTAIN:
-            flags |= Flag.UNCERTAIN
-        if first:
-            flags |= Flag.FIRST
-        return Verdict(self._class, self._smoothed[told], flags, tuple(self._smoothed))
+        reported = best if self._class == UNCERTAIN else self._class
+        flags |= Flag.UNCERTAIN if self._class == UNCERTAIN else Flag(0)
+        decision = np.zeros(1, DECISION)
+        decision["start_us"], decision["end_us"], decision["label_count"] = start_us, end_us, len(fresh)
+        decision["class_index"], decision["confidence_q16"] = self._class, self.smoothed[reported]
+        decision["flags"] = int(flags)
+        decision["probability"][0, : len(fresh)] = np.array(self.smoothed) >> 8
+        row: np.void = decision[0]
+        return row
 
     def _step(self, best: int) -> None:
         if self._class == UNCERTAIN:
-            if self._smoothed[best] >= self._enter:
+            if self.smoothed[best] >= self._enter:
                 self._class, self._age = best, 0
             return
         self._age += 1
         if self._age < self._hold:
             return
-        if best != self._class and self._smoothed[best] >= self._enter:
+        if best != self._class and self.smoothed[best] >= self._enter:
             self._class, self._age = best, 0
-        elif self._smoothed[self._class] < self._leave:
+        elif self.smoothed[self._class] < self._leave:
             self._class = UNCERTAIN
 
 
 def decide(
     output: I8, baro_stale: Bool, segment: NDArray[np.int64], start_us: U64, end_us: U64, spec: PipelineSpec
 ) -> NDArray[np.void]:
-    """Decisions (dtype DECISION) for windows in order; the filter starts anew where `segment` changes."""
+    """Decisions (dtype DECISION) for windows in order; the filter is reset where `segment` changes."""
     decisions = np.zeros(len(output), DECISION)
-    decisions["start_us"], decisions["end_us"], decisions["label_count"] = start_us, end_us, len(spec.labels)
     decision_filter = DecisionFilter(spec)
     for i, row in enumerate(output.tolist()):
         if i and segment[i] != segment[i - 1]:
             decision_filter.reset()
-        verdict = decision_filter.update(row, bool(baro_stale[i]))
-        decisions["class_index"][i] = verdict.class_index
-        decisions["confidence_q16"][i] = verdict.confidence_q16
-        decisions["flags"][i] = int(verdict.flags)
-        decisions["probability"][i, : len(row)] = np.array(verdict.smoothed) >> 8
+        decisions[i] = decision_filter.update(row, bool(baro_stale[i]), int(start_us[i]), int(end_us[i]))
     return decisions

@@ -1,44 +1,43 @@
-"""Golden vectors: one feed with everything that must come out of it, kept in the bundle.
+"""Golden vectors: one feed, and every value that the signal path and the model must give for it. Part of the bundle.
 
 Arrays: imu_time_us, imu, baro_time_us, baro_altitude_m, baro_before (the feed); input int8[W, T·C],
-output int8[W, L]; decision_<field> for each field of a decision; counts (order: pipeline.COUNTERS).
+output int8[W, L]; decision_<field> for each field of a decision; counts (order: classifier.COUNTERS).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ParityError
 from px4_tinyml.signal.classifier import COUNTERS, Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.signal.golden_arrays import check_arrays
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import Feed
 
 FEED_FIELDS = tuple(field.name for field in dataclasses.fields(Feed))
 
 
-def make_golden(spec: PipelineSpec, model: bytes, events: Feed) -> dict[str, NDArray[Any]]:
-    """Golden vectors of a fitted spec and its model for a feed."""
-    done = Classifier.of(spec, model).run(events)
+def make_golden(classifier: Classifier, events: Feed) -> dict[str, NDArray[Any]]:
+    """Golden vectors of a classifier for a feed."""
+    result = classifier.run(events)
     return {
         **{name: np.asarray(getattr(events, name)) for name in FEED_FIELDS},
-        "input": done.inputs,
-        "output": done.outputs,
-        **{f"decision_{name}": done.decisions[name].copy() for name in DECISION_FIELDS},
-        "counts": np.array([done.counts[name] for name in COUNTERS], np.int64),
+        "input": result.inputs,
+        "output": result.outputs,
+        **{f"decision_{name}": result.decisions[name].copy() for name in DECISION_FIELDS},
+        "counts": np.array([result.counts[name] for name in COUNTERS], np.int64),
     }
 
 
-def read_golden(bundle: ModelBundle) -> tuple[Feed, Classification]:
-    """The feed of a bundle's golden vectors and what must come out of it."""
-    golden = bundle.golden
-    check_arrays(golden, bundle.spec, "golden vectors")
+def read_golden(golden: Mapping[str, NDArray[Any]], spec: PipelineSpec) -> tuple[Feed, Classification]:
+    """The feed of golden vectors and the classification expected of it. ConversionError for damaged arrays."""
+    check_arrays(golden, spec, "golden vectors")
     events = Feed(**{name: golden[name] for name in FEED_FIELDS})
     decisions = np.zeros(len(golden["decision_start_us"]), DECISION)
     for name in DECISION_FIELDS:
@@ -47,14 +46,14 @@ def read_golden(bundle: ModelBundle) -> tuple[Feed, Classification]:
     return events, Classification(golden["input"], golden["output"], decisions, counts)
 
 
-def check_golden(bundle: ModelBundle) -> int:
-    """Compute the golden vectors anew in Python; returns their windows. Raises ParityError when anything differs."""
-    events, expected = read_golden(bundle)
-    again = make_golden(bundle.spec, bundle.model, events)
-    different = [name for name in again if not np.array_equal(again[name], bundle.golden[name], equal_nan=True)]
+def check_golden(golden: Mapping[str, NDArray[Any]], classifier: Classifier) -> int:
+    """Recompute golden vectors; returns the number of windows. Raises ParityError when anything differs."""
+    events, expected = read_golden(golden, classifier.spec)
+    again = make_golden(classifier, events)
+    different = [name for name in again if not np.array_equal(again[name], golden[name], equal_nan=True)]
     if different:
         raise ParityError(
-            f"the golden vectors do not come out again: {', '.join(different)} differ; "
+            f"golden vector mismatch in {', '.join(different)}; "
             "`px4-tinyml replay` shows where, or train again with this version"
         )
     return len(expected)

@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import ConversionError
+from px4_tinyml.signal.classifier import COUNTERS
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
 
 ADVICE = "do not use this bundle: copy it again from where it was made, or train again"
 MAX_BYTES = 1 << 26
 """Of all arrays; what `train` writes is a thousandth of it."""
-
-COUNTS = 6
-"""signal.classifier.COUNTERS, one number each."""
 
 Dimension = int | str
 """A name stands for a length that is the same in all arrays: imu, baro (samples), windows."""
@@ -50,7 +48,7 @@ def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]
             f"decision_{name}": (DECISION[name].base.name, ("windows", *DECISION[name].shape))
             for name in DECISION_FIELDS
         },
-        "counts": ("int64", (COUNTS,)),
+        "counts": ("int64", (len(COUNTERS),)),
     }
 
 

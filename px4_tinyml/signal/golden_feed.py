@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from px4_tinyml.flight_log import F32, Windows
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S
 
 WINDOWS_PER_LABEL = 2

@@ -1,7 +1,7 @@
 """The signal path sample by sample, in Python: for computers without a C++ compiler.
 
-docs/signal_path.md is the contract. What is done per window is preprocess.py's own; per sample there is nothing to
-vectorise. core/Pipeline.hpp is the same in C++ (host_library.py), at a hundredth of the time.
+docs/signal_path.md is the contract. Windows go through the same functions as a log's (windows.py, scaling.py).
+core/Pipeline.hpp is the same in C++ (targets/host/library.py), and far faster.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.flight_log import F32
-from px4_tinyml.signal import windows as preprocess
-from px4_tinyml.signal.classifier import COUNTERS, ENGINES
-from px4_tinyml.signal.decision import DECISION, DecisionFilter
+from px4_tinyml.signal.classifier import COUNTERS, Model
+from px4_tinyml.signal.decision import DecisionFilter
+from px4_tinyml.signal.scaling import quantize
+from px4_tinyml.signal.slots import MAX_ALTITUDE_M, MAX_SAMPLE, SlotStream
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
-from px4_tinyml.targets.spec_header import check_model
+from px4_tinyml.signal.windows import make_windows
 
 
 class Decided(NamedTuple):
@@ -50,7 +49,7 @@ class _Barometer:
 
     def push(self, time_us: int, altitude_m: float) -> None:
         value = np.float32(altitude_m)
-        if not abs(value) <= preprocess.MAX_ALTITUDE_M:
+        if not abs(value) <= MAX_ALTITUDE_M:
             return
         slot = self._spec.slot_of(time_us)
         if self._kept and slot < self._kept[-1][0]:
@@ -79,18 +78,14 @@ class _Row(NamedTuple):
     stale: bool
 
 
-class PythonPipeline:
-    """A bundle's classifier, one sample at a time. engine: see pipeline.ENGINES."""
+class NumpyPipeline:
+    """A classifier that takes one sample at a time. ModelBundle.pipeline() makes one."""
 
-    def __init__(self, bundle: ModelBundle, engine: str) -> None:
-        graph = read_model(bundle.model)
-        check_model(bundle.spec, graph)
-        self._spec = bundle.spec
-        self._scale, self._zero_point = graph.input.scale, graph.input.zero_point
-        self._engine = ENGINES[engine](bundle.model)
-        self._filter = DecisionFilter(bundle.spec)
-        self._barometer = _Barometer(bundle.spec)
-        self._rows: deque[_Row] = deque(maxlen=bundle.spec.window)
+    def __init__(self, spec: PipelineSpec, model: Model) -> None:
+        self._spec, self._model = spec, model
+        self._filter = DecisionFilter(spec)
+        self._barometer = _Barometer(spec)
+        self._rows: deque[_Row] = deque(maxlen=spec.window)
         self._slot: int | None = None
         self._partial = True
         self._sum, self._samples = np.zeros(len(IMU_CHANNELS), np.float32), 0
@@ -106,7 +101,7 @@ class PythonPipeline:
         started = time.perf_counter_ns()
         sample = np.array(values, np.float32)
         with np.errstate(invalid="ignore"):
-            plausible = bool((np.abs(sample) <= preprocess.MAX_SAMPLE).all())
+            plausible = bool((np.abs(sample) <= MAX_SAMPLE).all())
         if not plausible:
             self._reset("non_finite")
             return []
@@ -154,20 +149,15 @@ class PythonPipeline:
             return None
         index, means, altitude_m, repeated, stale = (np.array(column) for column in zip(*self._rows, strict=True))
         segment = np.zeros(len(index), np.int64)
-        raw = preprocess.windows(preprocess.SlotStream(index, means, altitude_m, repeated, stale, segment, {}), spec)
+        raw = make_windows(SlotStream(index, means, altitude_m, repeated, stale, segment, {}), spec)
         if raw.sparse[0]:
             self.counts["sparse"] += 1
             return None
-        output = self._engine.invoke(preprocess.quantize(raw.x, spec, self._scale, self._zero_point))[0]
-        verdict = self._filter.update(output.tolist(), not raw.baro_ok[0])
         self.counts["decisions"] += 1
-        decision = np.zeros(1, DECISION)
-        decision["start_us"], decision["end_us"] = raw.start_us, raw.end_us
-        decision["class_index"], decision["confidence_q16"] = verdict.class_index, verdict.confidence_q16
-        decision["flags"], decision["label_count"] = int(verdict.flags), len(spec.labels)
-        decision["probability"][0, : len(output)] = np.array(verdict.smoothed) >> 8
-        row: np.void = decision[0]
-        return row
+        model = self._model
+        output = model.engine.invoke(quantize(raw.x, spec, model.input_scale, model.input_zero_point))[0]
+        times = int(raw.start_us[0]), int(raw.end_us[0])
+        return self._filter.update(output.tolist(), not raw.baro_ok[0], *times)
 
     def _reset(self, cause: str) -> None:
         """Forget all but the barometer."""

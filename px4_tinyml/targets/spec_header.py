@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 
-from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.emit.cpp import float_literal, listed, quoted
 from px4_tinyml.emit.write import render
-from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import IMU_CHANNELS, TURBULENCE_LABEL, PipelineSpec
 
 SPEC_HEADER = "model/MotionSpec.hpp"
@@ -37,19 +36,3 @@ def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -
         input_zero_point=input_zero_point,
         turbulence=spec.labels.index(TURBULENCE_LABEL) if TURBULENCE_LABEL in spec.labels else -1,
     )
-
-
-def check_model(spec: PipelineSpec, graph: Graph) -> None:
-    """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
-    expected_input, expected_output = spec.window * len(spec.channels), len(spec.labels)
-    for what, found, expected in (
-        ("inputs", graph.input.size, expected_input),
-        ("outputs", graph.output.size, expected_output),
-    ):
-        if found != expected:
-            raise ConversionError(f"the model has {found} {what}, the spec needs {expected}: train again")
-    if (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
-        raise ConversionError(
-            f"the model's output has scale {graph.output.scale} and zero point {graph.output.zero_point}: "
-            "expected the 1/256 and −128 of an int8 softmax"
-        )

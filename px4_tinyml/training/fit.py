@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import F32, Windows
 from px4_tinyml.progress import interrupt_between_steps, progress
+from px4_tinyml.signal.scaling import scale
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
-from px4_tinyml.signal.windows import scale
 from px4_tinyml.training.architectures import make_model
 from px4_tinyml.training.augment import augment
 from px4_tinyml.training.backend import tensorflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,10 @@ def train_bundle(dataset: Dataset, out: Path, options: TrainOptions) -> ModelBun
             "baseline": baseline.fit(train_part, dataset.spec, options.seed),
             "tools": {name: importlib.metadata.version(name) for name in ("px4-tinyml", "tensorflow", "numpy")},
         },
-        golden=make_golden(
-            trained.spec,
-            model,
-            golden_feed(choose(train_part, dataset.spec, options.seed), trained.spec, options.seed),
-        ),
+        golden={},
     )
+    events = golden_feed(choose(train_part, dataset.spec, options.seed), trained.spec, options.seed)
+    bundle = replace(bundle, golden=make_golden(bundle.classifier(), events))
     bundle = bundle.with_manifest(int8_gate=_gate(bundle, dataset), metrics=evaluate_part(bundle, dataset, ["test"]))
     bundle.save(out)
     write_report(out / REPORT_FILE, bundle, dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from models import Builder
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.signal.golden import make_golden
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
-from px4_tinyml.signal.windows import Feed
 
 RECEIVED_US = 1_700_000_000_000_000
 GRAVITY = 9.80665
@@ -57,7 +58,8 @@ def small_bundle(spec: PipelineSpec | None = None) -> ModelBundle:
     time_us = np.arange(200, dtype=np.uint64) * np.uint64(10_000)
     imu = np.random.default_rng(2).normal(0, 1, (200, 6)).astype(np.float32)
     feed = Feed(time_us, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), np.zeros(200, np.int64))
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden=make_golden(spec, model, feed))
+    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden={})
+    return replace(bundle, golden=make_golden(bundle.classifier(), feed))
 
 
 class Sender:

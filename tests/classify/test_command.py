@@ -23,8 +23,8 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
 from px4_tinyml.logs import read_log
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml.signal.classifier import Classification, Classifier
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.classifier import Classification
+from px4_tinyml.signal.slots import feed
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPath
 def offline(bundle: ModelBundle, path: Path, part: str) -> Classification:
     """What `classify` says of one recording in a file."""
     logs = {log.source.removeprefix(str(path)): log for log in read_log(path)}
-    return Classifier.of(bundle.spec, bundle.model).run(feed(logs[part], bundle.spec))
+    return bundle.classifier().run(feed(logs[part], bundle.spec))
 
 
 def test_decisions_on_a_bad_link_are_those_of_the_recording(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from px4_tinyml.classify.companion import open_pipeline
 from px4_tinyml.emit.toolchain import compiler
 from px4_tinyml.emit.write import PACKAGE
 from px4_tinyml.errors import ParityError, ToolchainError
-from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
 from px4_tinyml.signal.streaming import Decided, StreamPipeline
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.targets.host.library import ABI_VERSION, HostPipeline
 
 SPECS = {
@@ -80,7 +80,7 @@ def check(pipeline: StreamPipeline, events: Feed, expected: Classification) -> N
 @given(st.sampled_from(sorted(SPECS)), st.integers(0, 2**32 - 1))
 def test_the_python_path_equals_classify(name: str, seed: int) -> None:
     bundle, events = small_bundle(SPECS[name]), hostile_feed(seed)
-    check(open_pipeline(bundle, "numpy")[0], events, Classifier.of(bundle.spec, bundle.model).run(events))
+    check(open_pipeline(bundle, "numpy")[0], events, bundle.classifier().run(events))
 
 
 @pytest.mark.parametrize("engine", ["compiled", "tflm"])
@@ -89,7 +89,7 @@ def test_host_and_tflm_equal_classify(engine: str, name: str) -> None:
     bundle = small_bundle(SPECS[name])
     for seed in range(3):
         events = hostile_feed(seed)
-        expected = Classifier.of(bundle.spec, bundle.model).run(events)
+        expected = bundle.classifier().run(events)
         assert len(expected) > 10
         pipeline, used = open_pipeline(bundle, engine)
         assert used == engine

@@ -15,8 +15,7 @@ from pymavlink.dialects.v20 import ardupilotmega
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.link.connection import Frame, Link
 from px4_tinyml.logs import read_log
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.slots import feed
 from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "px4_tinyml" / "pretrained"
@@ -128,7 +127,7 @@ def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
     (recording,) = (tmp_path / "rec").glob("*.tlog")
     (log,) = read_log(recording)
     bundle = ModelBundle.load(PRETRAINED)
-    expected = Classifier.of(bundle.spec, bundle.model).run(feed(log, bundle.spec))
+    expected = bundle.classifier().run(feed(log, bundle.spec))
     told = live.json("decision")
     assert len(told) == len(expected) > 40
     for line, row in zip(told, expected.decisions, strict=True):

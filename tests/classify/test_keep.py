@@ -17,9 +17,10 @@ from px4_tinyml.dataset.spans import read_spans, rows_for
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs import read_log
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml.signal import windows as preprocess
 from px4_tinyml.signal.decision import DECISION
+from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import make_windows
 from px4_tinyml.targets.host.library import HostPipeline
 
 
@@ -56,7 +57,7 @@ def cuts(folder: Path) -> list[Path]:
 
 def windows_of(path: Path, spec: PipelineSpec) -> dict[int, np.ndarray]:
     (log,) = read_log(path)
-    raw = preprocess.windows(preprocess.slots(preprocess.feed(log, spec), spec), spec)
+    raw = make_windows(make_slots(feed(log, spec), spec), spec)
     return dict(zip(raw.start_us.tolist(), raw.x, strict=True))
 
 

@@ -20,9 +20,8 @@ from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs.tlog.read_tlog import read_tlog
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.samples import BARO_PAUSE_US, MavlinkStream
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.host.library import HostPipeline
 
 
@@ -86,7 +85,7 @@ def arrivals(draw: st.DrawFn) -> list[Frame]:
 def test_samples_and_decisions_equal_those_of_the_recording(
     bundle: ModelBundle, library: Path, frames: list[Frame]
 ) -> None:
-    classifier = Classifier.of(bundle.spec, bundle.model)
+    classifier = bundle.classifier()
     for (system, component), log in recordings(frames).items():
         sink, _ = streamed([f for f in frames if (f.system, f.component) == (system, component)])
         assert np.array_equal(log.imu.timestamp_us, [t for t, _ in sink.imu])

@@ -13,8 +13,9 @@ from px4_tinyml.logs.checks import baro_series, hold, imu_series, rate_warnings
 from px4_tinyml.logs.describe import count_windows
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.ulog.read_ulog import read_ulog
-from px4_tinyml.signal import windows as preprocess
+from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.signal.windows import make_windows
 
 
 def samples(n: int = 1000, step_us: int = 5000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,6 +114,6 @@ def test_promised_windows_are_those_of_the_signal_path(hole: tuple[int, int] | N
     imu = ImuSeries(log.imu.timestamp_us[keep], log.imu.accel_m_s2[keep], log.imu.gyro_rad_s[keep])
     spec = PRESETS["imu6"]
     cut = FlightLog("x", "0", "ulog", "v", imu)
-    expected = len(preprocess.windows(preprocess.slots(preprocess.feed(cut, spec), spec), spec))
+    expected = len(make_windows(make_slots(feed(cut, spec), spec), spec))
     assert expected > 20
     assert abs(count_windows(imu, spec) - expected) <= 1

@@ -22,13 +22,6 @@ CONVENTIONAL = {"__init__", "generate", "build", "run", "bench"}
 STILL = {
     ("mavlink/framer.py", "logs"),
     ("mavlink/samples.py", "logs"),
-    ("signal/classifier.py", "bundle"),
-    ("signal/classifier.py", "compiler"),
-    ("signal/classifier.py", "targets"),
-    ("signal/golden.py", "bundle"),
-    ("signal/streaming.py", "bundle"),
-    ("signal/streaming.py", "compiler"),
-    ("signal/streaming.py", "targets"),
     ("targets/arduino/run.py", "classify"),
     ("targets/cortex_m/path_cost.py", "bench"),
     ("targets/px4/run_sitl.py", "replay"),

@@ -9,7 +9,7 @@ import pytest
 from reference_models import SPECS, reference_bundle
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 
 
 def make_feed(seed: int, seconds: float) -> Feed:

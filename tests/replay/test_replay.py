@@ -17,7 +17,6 @@ from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError,
 from px4_tinyml.flight_log import FlightLog, ImuSeries
 from px4_tinyml.replay import runners as targets
 from px4_tinyml.replay.run_all import Replay
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.golden import check_golden, make_golden, read_golden
 from px4_tinyml.targets.compare import compare
@@ -96,7 +95,7 @@ def test_a_tampered_weight_is_found(bundles, events, monkeypatch) -> None:
 
 def test_comparison_says_where(bundles, events) -> None:
     bundle = bundles["conv"]
-    classifier = Classifier.of(bundle.spec, bundle.model)
+    classifier = bundle.classifier()
     a, b = classifier.run(events(7, 60.0)), classifier.run(events(7, 60.0))
     assert compare(("a", "b"), a, b, bundle.spec).mismatches == 0
     b.inputs[5, 6 * 40 + 2] ^= 1
@@ -110,20 +109,20 @@ def test_comparison_says_where(bundles, events) -> None:
 
 
 def test_golden_vectors_are_whole_and_repeatable(bundle: ModelBundle, events, tmp_path) -> None:
-    again = make_golden(bundle.spec, bundle.model, events(1, 20.0))
+    again = make_golden(bundle.classifier(), events(1, 20.0))
     assert all(np.array_equal(again[name], bundle.golden[name], equal_nan=True) for name in bundle.golden)
     bundle.save(tmp_path)
-    feed, expected = read_golden(ModelBundle.load(tmp_path))
-    assert check_golden(bundle) == len(expected)
+    feed, expected = read_golden(ModelBundle.load(tmp_path).golden, bundle.spec)
+    assert check_golden(bundle.golden, bundle.classifier()) == len(expected)
     changed = {**bundle.golden, "output": bundle.golden["output"] ^ np.int8(1)}
-    with pytest.raises(ParityError, match="output differ"):
-        check_golden(dataclasses.replace(bundle, golden=changed))
+    with pytest.raises(ParityError, match="mismatch in output"):
+        check_golden(changed, bundle.classifier())
     assert len(feed.imu) == 4800 and len(expected) == len(expected.inputs) > 10
     assert expected.decisions["flags"][0] & Flag.FIRST
     broken = dict(bundle.golden)
     del broken["decision_flags"]
     with pytest.raises(ConversionError, match="decision_flags"):
-        read_golden(dataclasses.replace(bundle, golden=broken))
+        read_golden(broken, bundle.spec)
 
 
 def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatch, caplog) -> None:
@@ -137,13 +136,13 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
         monkeypatch.setitem(targets.TARGETS, name, missing)
     with pytest.raises(ToolchainError, match="no compiler"):
         Replay(bundle, ["numpy", "host"])
-    monkeypatch.setitem(targets.TARGETS, "tflm", lambda bundle: Classifier.of(bundle.spec, bundle.model).run)
+    monkeypatch.setitem(targets.TARGETS, "tflm", lambda bundle: bundle.classifier().run)
     assert list(Replay(bundle).runners) == ["numpy", "tflm"] and "host is left out" in caplog.text
 
 
 def test_a_model_that_does_not_fit_the_spec_is_refused(bundles, tmp_path) -> None:
     wrong = dataclasses.replace(bundles["conv"], spec=bundles["dense"].spec)
-    for use in (lambda: Classifier.of(wrong.spec, wrong.model), lambda: generate_host(wrong, tmp_path)):
+    for use in (lambda: wrong.classifier(), lambda: generate_host(wrong, tmp_path)):
         with pytest.raises(ConversionError, match="768 inputs, the spec needs 714"):
             use()
     assert not any(tmp_path.iterdir())

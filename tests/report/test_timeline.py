@@ -15,8 +15,7 @@ from px4_tinyml.dataset.store import Dataset, write_flight
 from px4_tinyml.flight_log import U64, FlightLog
 from px4_tinyml.report.charts import timeline_chart
 from px4_tinyml.report.timeline import Timeline, build_timeline, choose_flights
-from px4_tinyml.signal import windows as preprocess
-from px4_tinyml.signal.classifier import classify
+from px4_tinyml.signal.slots import feed, make_slots
 
 US = 1_000_000
 
@@ -39,7 +38,7 @@ def test_decisions_and_slots_are_those_of_the_whole_log(
     log = flight_maker("a.ulg", "quad", 3)
     timeline = timeline_of(log, bundle, tmp_path)
     stored = prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows
-    decided = classify(bundle, log).decisions
+    decided = bundle.classifier().classify(log).decisions
     first_run = int(np.argmax(np.diff(stored.start_us.astype(np.int64)) > 0.65 * US)) + 1
     assert first_run > 10
     # Restarted where the stored windows begin: the filter has not seen the ground before them.
@@ -48,7 +47,7 @@ def test_decisions_and_slots_are_those_of_the_whole_log(
     assert timeline.decision[settled].tolist() == decided["class_index"][at:][settled].tolist()
     assert np.allclose(timeline.confidence[settled] * 65536, decided["confidence_q16"][at:][settled], atol=300)
 
-    stream = preprocess.slots(preprocess.feed(log, bundle.spec), bundle.spec)
+    stream = make_slots(feed(log, bundle.spec), bundle.spec)
     slot = bundle.spec.slot_of(int(stored.start_us[0]))
     rows = slice(int(np.searchsorted(stream.index, slot)), None)
     count = bundle.spec.window + (first_run - 1) * bundle.spec.hop

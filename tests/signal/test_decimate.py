@@ -14,7 +14,6 @@ from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle
 from px4_tinyml.flight_log import FlightLog, ImuSeries
 from px4_tinyml.logs import find_logs, read_log
-from px4_tinyml.signal.classifier import classify
 from px4_tinyml.signal.decimate import thinned
 from px4_tinyml.signal.spec import PRESETS
 
@@ -62,7 +61,7 @@ def test_samples_near_the_ends_of_slots_are_classified(shared: Path, phase: str)
     assert thin is not None
     counts = {}
     for name in (PRETRAINED, PRETRAINED_50HZ):
-        done = classify(ModelBundle.load(pretrained_bundle(name)), thin)
+        done = ModelBundle.load(pretrained_bundle(name)).classifier().classify(thin)
         counts[name] = done.counts
         turbulence = (done.decisions["class_index"] == 3).mean() if len(done) else np.nan
         assert name == PRETRAINED or turbulence < 0.12
@@ -93,7 +92,7 @@ def test_the_bundle_for_thin_links_does_not_take_aliased_vibration_for_turbulenc
             thin = thinned(replace(whole, sha256="4" * 64), 50)
             assert thin is not None
             for rate, recording in (("all", whole), ("50 Hz", thin)):
-                said = classify(bundle, recording).decisions["class_index"]
+                said = bundle.classifier().classify(recording).decisions["class_index"]
                 called[name, rate, file] = float((said == turbulence).mean())
     fooled = {key for key, share in called.items() if share > 0.5}
     fine = {key for key, share in called.items() if share < 0.12}

@@ -16,8 +16,8 @@ from px4_tinyml.classify.mavlink_report import ARRAY_ID, PROBABILITIES
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decision import DECISION, ONE_Q16
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import MAX_LABELS, PipelineSpec
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
 from px4_tinyml.targets.arduino.emulator.records import sample_records
 from px4_tinyml.targets.arduino.emulator.sources import BOARD, DEFINES, node_sources

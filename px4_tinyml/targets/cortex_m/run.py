@@ -9,7 +9,7 @@ from pathlib import Path
 
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import Classification
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.cortex_m.generate import CPUS, tool
 from px4_tinyml.targets.host.run import decode_dump, encode_feed
 

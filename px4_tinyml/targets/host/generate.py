@@ -7,12 +7,11 @@ from pathlib import Path
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.cpp_model import compile_model
-from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.toolchain import COMMAND, build_tree
 from px4_tinyml.emit.write import MODULE, PACKAGE, module_sources, render, write_tree
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.targets.spec_header import SPEC_HEADER, check_model, spec_header
+from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
 from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, FLAGS, LIB_VARIABLE, THIRD_PARTY, Arena, tflm_model
 
 ENGINE_HEADER = "Engine.hpp"
@@ -28,8 +27,7 @@ def host_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]
 
 def classifier_files(bundle: ModelBundle, tflm: Arena | None = None) -> dict[str, str]:
     """core, engine and model of a bundle: what every target has in common."""
-    graph = read_model(bundle.model)
-    check_model(bundle.spec, graph)
+    graph = bundle.graph
     if tflm is None:
         model = compile_model(graph, bundle.spec.hash)
     else:

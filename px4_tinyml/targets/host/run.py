@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import COUNTERS, Classification
 from px4_tinyml.signal.decision import DECISION
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 
 FEED_RECORD = np.dtype([("time_us", "<u8"), ("kind", "<u4"), ("values", "<f4", (6,)), ("zero", "<u4")])
 FEED_HEAD = b"MOTNFEED" + struct.pack("<II", 1, FEED_RECORD.itemsize)

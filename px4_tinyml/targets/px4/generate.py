@@ -11,13 +11,12 @@ from pathlib import Path
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.cpp_model import compile_model
-from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import MODULE, module_sources, render, write_tree
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.targets.px4.golden_vectors import Decide, golden_vectors
-from px4_tinyml.targets.spec_header import SPEC_HEADER, check_model, spec_header
+from px4_tinyml.targets.px4.golden_vectors import golden_vectors
+from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
 from px4_tinyml.targets.tflm.generate import ALIGNMENT, Arena, tflm_model
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -46,25 +45,23 @@ def px4_arena(host_bytes: int) -> Arena:
     return Arena(size, f"estimated: {host_bytes} bytes in the tflite-micro wheel, and a half for PX4's version")
 
 
-def px4_files(bundle: ModelBundle, decide: Decide, tflm_arena_bytes: int, engine: str = "auto") -> dict[str, str]:
+def px4_files(bundle: ModelBundle, engine: str = "auto") -> dict[str, str]:
     """Every file of the tree, by relative path.
 
-    decide: the reference for this bundle (for the self-test); tflm_arena_bytes: what the tflite-micro wheel uses.
     engine: which model to put in; auto is both, and PX4's configuration decides.
     """
-    spec, graph = bundle.spec, read_model(bundle.model)
-    check_model(spec, graph)
+    spec, graph = bundle.spec, bundle.graph
     root = target_root("px4_module")
     model: dict[str, str] = {}
     if engine != "tflm":
         model |= compile_model(graph, spec.hash)
     if engine != "compiled":
-        model |= tflm_model(bundle.model, graph, spec.hash, px4_arena(tflm_arena_bytes))
+        model |= tflm_model(bundle.model, graph, spec.hash, px4_arena(bundle.tflm_arena_bytes()))
     module = {
         **module_sources("core", "engine"),
         **{f"model/{name}": text for name, text in model.items()},
         SPEC_HEADER: spec_header(spec, graph.input.scale, graph.input.zero_point),
-        **golden_vectors(bundle, decide),
+        **golden_vectors(bundle),
     }
     return {
         **{name: (root / name).read_text(encoding="utf-8") for name in HAND_WRITTEN},
@@ -96,11 +93,9 @@ def message_classes(spec: PipelineSpec) -> list[tuple[str, str, int]]:
     return classes
 
 
-def generate_px4(
-    bundle: ModelBundle, folder: Path, decide: Decide, tflm_arena_bytes: int, engine: str = "auto"
-) -> list[Path]:
+def generate_px4(bundle: ModelBundle, folder: Path, engine: str = "auto") -> list[Path]:
     """Write the tree; returns the files that changed. The model for an engine that is not chosen is removed."""
-    files = px4_files(bundle, decide, tflm_arena_bytes, engine)
+    files = px4_files(bundle, engine)
     written = write_tree(folder, files)
     for name in MODEL_SOURCES.values():
         for suffix in (".hpp", ".cpp"):

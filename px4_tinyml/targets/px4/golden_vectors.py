@@ -5,7 +5,6 @@ A few int8 windows of the bundle's golden vectors, mixtures of them, and a feed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,13 @@ from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.interpreter import Int8Interpreter
-from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.cpp import Emitted, braced, float_literal, listed, numbers, rows
 from px4_tinyml.emit.write import license_header, render
 from px4_tinyml.errors import ConversionError
 from px4_tinyml.flight_log import F32, I8
 from px4_tinyml.signal.golden_arrays import check_arrays
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
-from px4_tinyml.signal.windows import Feed
-
-Decide = Callable[[Feed], NDArray[np.void]]
-"""The reference: decisions (dtype classify.decision.DECISION) of a feed."""
 
 HOLE, NON_FINITE, BACKWARDS = 1, 2, 3
 """What is wrong with the feed of a vector, by its number modulo 4; see core/SelfTest.hpp."""
@@ -40,13 +35,12 @@ MIXTURES = 32
 CANDIDATES = 512
 
 
-def golden_vectors(bundle: ModelBundle, decide: Decide) -> dict[str, str]:
-    """GoldenVectors.hpp and .cpp, by path relative to the module. decide: the reference for this bundle."""
+def golden_vectors(bundle: ModelBundle) -> dict[str, str]:
+    """GoldenVectors.hpp and .cpp, by path relative to the module."""
     spec = bundle.spec
     inputs, outputs = _choose(bundle)
-    graph = read_model(bundle.model)
-    step = steps(spec, graph.input.scale)
-    decisions = decide(feed(spec, inputs, step))
+    step = steps(spec, bundle.graph.input.scale)
+    decisions = bundle.classifier().run(feed(spec, inputs, step)).decisions
     mixtures, mixed_outputs = _mixtures(bundle, inputs)
     values: dict[str, Any] = {
         "license": license_header(),
@@ -91,7 +85,7 @@ def _mixtures(bundle: ModelBundle, inputs: I8) -> tuple[NDArray[np.void], I8]:
         ("seed", 2**32),
     ):
         candidates[name] = rng.integers(0, end, CANDIDATES)
-    outputs = Int8Interpreter(bundle.model).invoke(mix(candidates, inputs))
+    outputs = Int8Interpreter(bundle.graph).invoke(mix(candidates, inputs))
     chosen = np.sort(np.argsort(outputs.max(axis=1), kind="stable")[:MIXTURES])
     return candidates[chosen], outputs[chosen]
 

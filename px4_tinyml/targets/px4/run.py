@@ -17,10 +17,10 @@ from px4_tinyml.emit.toolchain import build_once, compiler, run_tool
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import U64
-from px4_tinyml.signal.classifier import COUNTERS, Classification, Classifier
+from px4_tinyml.signal.classifier import COUNTERS, Classification
 from px4_tinyml.signal.decision import DECISION, ONE_Q16
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.targets.px4.generate import px4_files
 from px4_tinyml.targets.px4.stand_in.script import Record, Script, decode_record
 from px4_tinyml.targets.px4.stand_in.shim import LINK_OPTIONS, Harness, harness
@@ -47,8 +47,7 @@ STATUS = {
 
 def px4_tree(bundle: ModelBundle) -> dict[str, str]:
     """The module's tree for a bundle, with the compiled engine."""
-    reference = Classifier.of(bundle.spec, bundle.model)
-    return px4_files(bundle, lambda events: reference.run(events).decisions, 0, "compiled")
+    return px4_files(bundle, "compiled")
 
 
 def module_options(tree: Mapping[str, str]) -> list[str]:

@@ -17,8 +17,8 @@ from px4_tinyml.logs.ulog.read_ulog import flight_log
 from px4_tinyml.logs.ulog.ulog_file import Topic
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, ONE_Q16
+from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import Feed, feed
 from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.play_log import DECISIONS, DEFAULT_SPEED, Played, Px4Session, play
@@ -38,7 +38,7 @@ class Px4Target:
     def __init__(self, bundle: ModelBundle, build: Path) -> None:
         self._bundle, self._build = bundle, Px4Build.open(build)
         self._build.require_module()
-        self._reference = Classifier.of(bundle.spec, bundle.model)
+        self._reference = bundle.classifier()
         self._selftest = self._check()
 
     def _check(self) -> Comparison:

@@ -15,7 +15,7 @@ from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
 from px4_tinyml.logs.ulog.ulog_writer import AddedTopic, add_topics
 from px4_tinyml.logs.ulog.uorb_message import Message
 from px4_tinyml.signal.classifier import Classification
-from px4_tinyml.signal.windows import Feed, delivered_before
+from px4_tinyml.signal.slots import Feed, delivered_before
 from px4_tinyml.targets.px4.run import Px4Host, arrival_us
 from px4_tinyml.targets.px4.stand_in.script import Record, Script
 from px4_tinyml.targets.px4.stand_in.shim import DECISIONS, PX4_PUBLISHED, Harness

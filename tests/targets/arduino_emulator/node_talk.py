@@ -13,7 +13,7 @@ import numpy as np
 from pymavlink.dialects.v20 import common as mavlink
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
 from px4_tinyml.targets.arduino.emulator.records import Records, sample_records
 

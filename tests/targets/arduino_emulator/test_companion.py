@@ -16,7 +16,6 @@ from node_talk import Build
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.logs import read_log
-from px4_tinyml.signal.classifier import classify
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "node_companion.py"
 LOG = "ascend_test.ulg"
@@ -40,7 +39,7 @@ def expected(log: Path, bundle: ModelBundle) -> Counter[str]:
     """Decisions by class, as Python has them."""
     (flight,) = read_log(log)
     names = [*bundle.spec.labels, "uncertain"]
-    return Counter(names[index] for index in classify(bundle, flight).decisions["class_index"])
+    return Counter(names[index] for index in bundle.classifier().classify(flight).decisions["class_index"])
 
 
 def told(words: str, where: str) -> Counter[str]:

@@ -17,7 +17,6 @@ from pymavlink.dialects.v20 import common as mavlink
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.mavlink.framer import Framer
 from px4_tinyml.mavlink.statistics import LinkStatistics
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import DECISION_FIELDS
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
 from px4_tinyml.targets.arduino.run import decisions_told
@@ -183,7 +182,7 @@ def ask(node: EmulatedNode, message: Any, kind: str, count: int = 1) -> list[Any
 
 def test_no_wrong_report(flight: Flight, bundle: ModelBundle) -> None:
     """Every decision is told, and each is Python's; of what arrives nothing was never sent."""
-    expected = Classifier.of(bundle.spec, bundle.model).run(motion(SECONDS, start_us=START_US)).decisions
+    expected = bundle.classifier().run(motion(SECONDS, start_us=START_US)).decisions
     told = decisions_told(flight.clean, bundle.spec, 0).decisions
     assert len(told) == len(expected) > SECONDS / 1.4
     # The autopilot's clock, known to within half of a step: that is how late the answers are.

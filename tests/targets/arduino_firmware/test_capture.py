@@ -12,9 +12,8 @@ from pymavlink.dialects.v20 import common as mavlink
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.flight_log import F32, U64
 from px4_tinyml.logs.csv.arduino_csv import BOARD_TO_FRD, ROWS, read_arduino_csv
-from px4_tinyml.signal.classifier import Classifier
+from px4_tinyml.signal.slots import Feed, slots
 from px4_tinyml.signal.spec import PRESETS
-from px4_tinyml.signal.windows import Feed, slots
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2
 
 GCS = Sender()
@@ -62,7 +61,7 @@ def test_a_recording_holds_what_the_board_saw(node: PcNode, bundle: ModelBundle)
 
     # Read back, it gives the decisions of the board.
     recorded = np.array([m.time_usec for m in messages], np.uint64)
-    again = Classifier.of(bundle.spec, bundle.model).run(imu_feed(recorded, got)).decisions
+    again = bundle.classifier().run(imu_feed(recorded, got)).decisions
     told = taken.messages(USB, "DEBUG_FLOAT_ARRAY")
     assert [m.time_usec for m in told] == again["end_us"].tolist() and len(again) > 50
     assert [m.data[1] * 65536 for m in told] == again["confidence_q16"].tolist()

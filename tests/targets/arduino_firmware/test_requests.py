@@ -14,8 +14,7 @@ from pymavlink.dialects.v20 import common as mavlink
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import Text, TurbulenceNotice
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 
 NODE = 25
 GCS = Sender()
@@ -79,7 +78,7 @@ def test_heartbeat_once_a_second_on_both_links(node: PcNode) -> None:
 
 def test_decisions_are_those_of_python(node: PcNode, bundle: ModelBundle) -> None:
     feed = noise_feed(60.0)
-    expected = Classifier.of(bundle.spec, bundle.model).run(feed).decisions
+    expected = bundle.classifier().run(feed).decisions
     play(node, feed)
     taken = node.take()
     arrays = taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")
@@ -354,7 +353,7 @@ def test_thresholds(node: PcNode, bundle: ModelBundle) -> None:
     play(node, noise_feed(20.0))
     taken = node.take()
     assert "MN_LEAVE is above MN_ENTER: not used" in [m.text for m in taken.messages(USB, "STATUSTEXT")]
-    expected = Classifier.of(bundle.spec, bundle.model).run(noise_feed(20.0)).decisions
+    expected = bundle.classifier().run(noise_feed(20.0)).decisions
     assert [m.data[0] for m in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")] == expected["class_index"].tolist()
 
 

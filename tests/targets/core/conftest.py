@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from px4_tinyml.emit.toolchain import build_tree
 from px4_tinyml.emit.write import module_sources
-from px4_tinyml.signal.classifier import Classification, Classifier
+from px4_tinyml.signal.classifier import Classification, Classifier, Model
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.targets.host.generate import host_frame
 from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
 
@@ -117,7 +117,7 @@ def reference() -> Callable[[PipelineSpec, Feed], Classification]:
     """The NumPy signal path with the double as its engine."""
 
     def run(spec: PipelineSpec, events: Feed) -> Classification:
-        classifier = Classifier(spec, INPUT_SCALE, INPUT_ZERO_POINT, ModelDouble(spec))
+        classifier = Classifier(spec, Model(ModelDouble(spec), INPUT_SCALE, INPUT_ZERO_POINT))
         with np.errstate(all="ignore"):
             return classifier.run(events)
 

@@ -11,7 +11,7 @@ import pytest
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.signal.decision import DECISION_FIELDS, Flag
-from px4_tinyml.signal.windows import Feed, feed
+from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.targets.host.run import run_host
 
 WARNINGS = ["-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Wfloat-equal", "-Wcast-align", "-Werror"]

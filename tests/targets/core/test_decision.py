@@ -30,30 +30,33 @@ def test_what_every_sequence_obeys(spec: PipelineSpec, rows: list[tuple[int, ...
     rule = spec.decision
     enter, leave = rule.threshold_q16(rule.enter), rule.threshold_q16(rule.leave)
     decision_filter = DecisionFilter(spec)
-    verdicts = [decision_filter.update(row, baro_stale=False) for row in rows]
+    decisions, smoothed = [], []
+    for row in rows:
+        decisions.append(decision_filter.update(row, baro_stale=False))
+        smoothed.append(decision_filter.smoothed)
     since = 0
-    for i, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
-        previous = verdicts[i - 1].class_index if i else UNCERTAIN
+    for i, (row, decision, new_smoothed) in enumerate(zip(rows, decisions, smoothed, strict=True)):
+        previous = decisions[i - 1]["class_index"] if i else UNCERTAIN
         seen = [(p + 128) * 256 for p in row]
-        now = verdict.class_index
+        now = decision["class_index"]
         since = since + 1 if now == previous else 0
-        assert (Flag.FIRST in verdict.flags) == (i == 0)
-        assert (Flag.UNCERTAIN in verdict.flags) == (now == UNCERTAIN)
+        assert bool(decision["flags"] & Flag.FIRST) == (i == 0)
+        assert bool(decision["flags"] & Flag.UNCERTAIN) == (now == UNCERTAIN)
         # Smoothing stays between what was and what is seen (and is what is seen at first).
-        before = verdicts[i - 1].smoothed if i else tuple(seen)
-        for old, new, goal in zip(before, verdict.smoothed, seen, strict=True):
+        before = smoothed[i - 1] if i else seen
+        for old, new, goal in zip(before, new_smoothed, seen, strict=True):
             assert min(old, goal) <= new <= max(old, goal)
         if now == UNCERTAIN:
-            assert verdict.confidence_q16 == max(verdict.smoothed)
-            assert previous != UNCERTAIN or max(verdict.smoothed) < enter
+            assert decision["confidence_q16"] == max(new_smoothed)
+            assert previous != UNCERTAIN or max(new_smoothed) < enter
         else:
-            assert verdict.confidence_q16 == verdict.smoothed[now]
+            assert decision["confidence_q16"] == new_smoothed[now]
             if now != previous:
-                assert verdict.smoothed[now] == max(verdict.smoothed) >= enter
+                assert new_smoothed[now] == max(new_smoothed) >= enter
             elif since >= rule.hold_windows:
-                assert verdict.smoothed[now] >= leave
+                assert new_smoothed[now] >= leave
         if previous not in (UNCERTAIN, now):
-            held = next(n for n in range(1, i + 1) if i - 1 - n < 0 or verdicts[i - 1 - n].class_index != previous)
+            held = next(n for n in range(1, i + 1) if i - 1 - n < 0 or decisions[i - 1 - n]["class_index"] != previous)
             assert held >= rule.hold_windows
 
 
@@ -61,10 +64,10 @@ def test_a_window_that_alone_is_loud_does_not_change_the_class() -> None:
     spec = PipelineSpec(decision=DecisionSpec(smoothing_q8=64, enter=0.6, leave=0.4, hold_windows=2))
     calm, loud = (127, -128, -128, -128), (-128, -128, -128, 127)
     decision_filter = DecisionFilter(spec)
-    told = [decision_filter.update(row, False).class_index for row in [calm] * 5 + [loud] + [calm] * 5]
+    told = [decision_filter.update(row, False)["class_index"] for row in [calm] * 5 + [loud] + [calm] * 5]
     assert told == [0] * 11
     decision_filter = DecisionFilter(spec)
-    told = [decision_filter.update(row, False).class_index for row in [calm] + [loud] * 11]
+    told = [decision_filter.update(row, False)["class_index"] for row in [calm] + [loud] * 11]
     assert told == [0] * 4 + [3] * 8  # class 3 at 0.25, 0.44, 0.58, 0.68 of the smoothed probability
 
 

@@ -8,7 +8,7 @@ from reference_models import reference_bundle
 from toolchains import need_cortex_m
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 
 
 @pytest.fixture(autouse=True)

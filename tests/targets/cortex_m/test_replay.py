@@ -12,8 +12,7 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.replay.run_all import Replay
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.cortex_m.generate import (
     CPUS,
@@ -73,7 +72,7 @@ def test_the_generated_project_builds(conv: ModelBundle, feed: Feed, tmp_path: P
     for cpu in CPUS:
         subprocess.run(["make", "-s", "-C", str(tmp_path), f"run-{cpu}"], check=True, timeout=120)
         got = decode_dump((tmp_path / "dump").read_bytes())
-        assert compare((cpu, "numpy"), got, Classifier.of(conv.spec, conv.model).run(feed), conv.spec).mismatches == 0
+        assert compare((cpu, "numpy"), got, conv.classifier().run(feed), conv.spec).mismatches == 0
 
 
 def test_what_goes_wrong_is_told(conv: ModelBundle, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def bundle() -> ModelBundle:
 @pytest.fixture(scope="session")
 def python(bundle: ModelBundle) -> Classifier:
     """The reference."""
-    return Classifier.of(bundle.spec, bundle.model)
+    return bundle.classifier()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.signal.windows import Feed, delivered_before
+from px4_tinyml.signal.slots import Feed, delivered_before
 
 START_US = 20_000_000
 BARO_HZ = 20

@@ -9,8 +9,8 @@ import numpy as np
 
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DecisionFilter
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec
-from px4_tinyml.signal.windows import Feed
 from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.targets.px4.run import Px4Host, add_feed
 from px4_tinyml.targets.px4.stand_in.script import Record, Script

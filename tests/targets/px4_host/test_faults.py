@@ -14,7 +14,7 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs.ulog.read_ulog import INVALID_RELATIVE_TIME
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
-from px4_tinyml.signal.windows import Feed, delivered_before
+from px4_tinyml.signal.slots import Feed, delivered_before
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import Px4Host, add_feed, px4_tree, status_counts
 from px4_tinyml.targets.px4.stand_in.script import Script

@@ -12,7 +12,7 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.run import Px4Host, px4_tree
 from px4_tinyml.targets.px4.ulog_feed import play_ulog
@@ -21,7 +21,7 @@ NAMES = ("python", "px4-host")
 
 
 def test_golden_vectors(host: Px4Host, bundle: ModelBundle) -> None:
-    events, expected = read_golden(bundle)
+    events, expected = read_golden(bundle.golden, bundle.spec)
     found = compare(("golden", "px4-host"), expected, host.run(events), bundle.spec)
     assert (found.windows, found.mismatches, found.first) == (len(expected), 0, "") and len(expected) > 5
 

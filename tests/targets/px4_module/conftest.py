@@ -11,10 +11,9 @@ from reference_models import reference_bundle
 from toolchains import need
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.cli.generate import reference
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.emit.write import MODULE
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.px4.generate import generate_px4
 
 HERE = Path(__file__).resolve().parent
@@ -23,7 +22,7 @@ FLAGS = (
     "-Wfloat-conversion", "-Werror", "-fno-exceptions", "-fno-rtti",
 )  # fmt: skip
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-ARENA_BYTES = 6000
+MEMORY = {"memory": {"tflm_arena_bytes": 6000}}
 
 
 def random_feed(seed: int, seconds: float) -> Feed:
@@ -40,8 +39,8 @@ def bundles() -> dict[str, ModelBundle]:
     """By name: with turbulence and barometer, without the barometer, and without either."""
     return {
         "pretrained": ModelBundle.load(pretrained_bundle()),
-        "conv": reference_bundle("conv", random_feed(1, 20.0)),
-        "dense": reference_bundle("dense", random_feed(1, 20.0)),
+        "conv": reference_bundle("conv", random_feed(1, 20.0), MEMORY),
+        "dense": reference_bundle("dense", random_feed(1, 20.0), MEMORY),
     }
 
 
@@ -55,7 +54,7 @@ def trees(bundles: dict[str, ModelBundle], tmp_path_factory: pytest.TempPathFact
     """Generated of the bundles."""
     folder = tmp_path_factory.mktemp("trees")
     for name, bundle in bundles.items():
-        generate_px4(bundle, folder / name, reference(bundle), ARENA_BYTES)
+        generate_px4(bundle, folder / name)
     return {name: folder / name for name in bundles}
 
 

@@ -93,8 +93,8 @@ def test_thresholds_of_parameters_are_those_of_a_spec(
         reference = DecisionFilter(spec)
         for row, decision in zip(outputs.tolist(), found, strict=True):
             expected = reference.update(row, False)
-            assert decision["class_index"] == expected.class_index
-            assert decision["confidence_q16"] == expected.confidence_q16
+            assert decision["class_index"] == expected["class_index"]
+            assert decision["confidence_q16"] == expected["confidence_q16"]
 
 
 def test_thresholds_that_change_in_flight_forget_nothing(

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import DECISION
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 
 RECORD = np.dtype([("time_us", "<u8"), ("imu", "<f4", 6), ("lost", "<u4"), ("baro", "<u4")])
 
@@ -35,7 +34,7 @@ def test_a_restart_forgets_the_window_and_not_the_barometer(
     assert done.returncode == 0, done.stderr.decode()
     found = np.frombuffer(done.stdout, DECISION)
 
-    classifier = Classifier.of(bundle.spec, bundle.model)
+    classifier = bundle.classifier()
     expected = classifier.run(feed_with_bad_samples(records)).decisions
     names = [name for name in DECISION.names or () if name != "padding"]
     assert np.array_equal(found[names], expected[names])

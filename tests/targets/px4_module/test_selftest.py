@@ -14,7 +14,6 @@ import pytest
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.write import MODULE
-from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.px4.golden_vectors import _choose, feed, steps
 
 
@@ -35,7 +34,7 @@ def test_the_feed_is_hard_enough(bundles: dict[str, ModelBundle]) -> None:
     inputs, outputs = _choose(bundle)
     assert sorted(outputs.argmax(axis=1)) == [0, 1, 2, 3]
     events = feed(bundle.spec, inputs, steps(bundle.spec, read_model(bundle.model).input.scale))
-    done = Classifier.of(bundle.spec, bundle.model).run(events)
+    done = bundle.classifier().run(events)
     assert done.counts["reset_non_finite"] == done.counts["reset_backwards"] == 1
     assert {0, 4} <= {int(f) & 6 for f in done.decisions["flags"]} and np.any(done.decisions["flags"] & 1)
     assert len(np.unique(done.decisions["class_index"])) >= 2

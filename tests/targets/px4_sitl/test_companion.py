@@ -28,8 +28,7 @@ from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.tlog.tlog_file import TlogFile
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import feed
+from px4_tinyml.signal.slots import feed
 from px4_tinyml_sitl.flight import plan_flight
 from px4_tinyml_sitl.px4.hil_flight import Px4Flight
 from px4_tinyml_sitl.px4.hil_link import HilLink
@@ -192,7 +191,7 @@ def test_decisions_are_those_of_the_recording(flown: Flown) -> None:
     bundle = ModelBundle.load(pretrained_bundle())
     (end,) = flown.said("end")
     (log,) = read_log(Path(end["recording"]))
-    expected = Classifier.of(bundle.spec, bundle.model).run(feed(log, bundle.spec))
+    expected = bundle.classifier().run(feed(log, bundle.spec))
     told = flown.said("decision")
     assert len(told) == len(expected) > 60
     for line, row in zip(told, expected.decisions, strict=True):

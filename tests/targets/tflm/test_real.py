@@ -17,8 +17,7 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
-from px4_tinyml.signal.classifier import Classifier
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.cortex_m.bench import RUN, tflm_code
 from px4_tinyml.targets.cortex_m.counting import infer
@@ -73,7 +72,7 @@ def test_the_host_project(
     build = str(out / "build")
     subprocess.run(["cmake", "-S", str(out), "-B", build], check=True, timeout=120, capture_output=True)
     subprocess.run(["cmake", "--build", build], check=True, timeout=300, capture_output=True)
-    expected = Classifier.of(bundle.spec, bundle.model).run(feed)
+    expected = bundle.classifier().run(feed)
     got = run_host(out / "build" / "motion_classify", feed)
     assert compare(("host", "python"), got, expected, bundle.spec).mismatches == 0 and len(got.decisions) > 100
 
@@ -88,7 +87,7 @@ def test_the_cortex_m_project(
     (out / "feed").write_bytes(encode_feed(feed))
     subprocess.run(["make", "-s", "-C", str(out), "run-cortex-m4"], check=True, timeout=300)
     got = decode_dump((out / "dump").read_bytes())
-    expected = Classifier.of(bundle.spec, bundle.model).run(feed)
+    expected = bundle.classifier().run(feed)
     assert compare(("cortex-m4", "python"), got, expected, bundle.spec).mismatches == 0
 
 

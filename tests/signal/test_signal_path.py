@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries
-from px4_tinyml.signal import windows as preprocess
+from px4_tinyml.signal.scaling import quantize
+from px4_tinyml.signal.slots import Feed, feed, make_slots
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec
-from px4_tinyml.signal.windows import Feed
+from px4_tinyml.signal.windows import make_windows
 
 SMALL = PipelineSpec(window=16, hop=4, max_repeated_slots=3, baro_stale_slots=8, baro_lag_slots=2)
 
@@ -138,10 +139,10 @@ def mean_removed(values: list[np.float32]) -> list[np.float32]:
 
 def compare(log: FlightLog, spec: PipelineSpec) -> int:
     """Both implementations on one log; returns how many windows there were."""
-    events = preprocess.feed(log, spec)
+    events = feed(log, spec)
     with np.errstate(all="ignore"):
-        stream = preprocess.slots(events, spec)
-        got = preprocess.windows(stream, spec)
+        stream = make_slots(events, spec)
+        got = make_windows(stream, spec)
     want = run_streaming(events, spec)
     assert stream.resets == want.resets
     assert [spec.slot_of(int(t)) - 1 for t in got.end_us] == [slot for slot, _ in want.windows]
@@ -173,10 +174,10 @@ def test_hostile_logs_reach_every_branch() -> None:
     total = {"non_finite": 0, "backwards": 0, "gap": 0}
     windows = sparse = stale = 0
     for seed in range(24):
-        events = preprocess.feed(hostile_log(seed), SMALL)
+        events = feed(hostile_log(seed), SMALL)
         with np.errstate(all="ignore"):
-            stream = preprocess.slots(events, SMALL)
-            made = preprocess.windows(stream, SMALL)
+            stream = make_slots(events, SMALL)
+            made = make_windows(stream, SMALL)
         windows, sparse, stale = (
             windows + len(made),
             sparse + made.sparse.sum(),
@@ -202,7 +203,7 @@ def test_a_replay_that_starts_anywhere_gives_the_same_windows(skip: int) -> None
         log,
         imu=ImuSeries(*(a[skip:] for a in (log.imu.timestamp_us, log.imu.accel_m_s2, log.imu.gyro_rad_s))),
     )
-    whole, cut = (preprocess.windows(preprocess.slots(preprocess.feed(x, spec), spec), spec) for x in (log, late))
+    whole, cut = (make_windows(make_slots(feed(x, spec), spec), spec) for x in (log, late))
     assert len(whole) > 5 and len(cut) >= len(whole) - skip // 160 - 1
     tail = len(cut)
     assert np.array_equal(whole.start_us[-tail:], cut.start_us) and np.array_equal(whole.x[-tail:], cut.x)
@@ -212,7 +213,7 @@ def test_a_closed_capture_is_one_whole_window() -> None:
     spec = PRESETS["arduino119"]
     time = [spec.slot_start_us(119 * 10 + i) + 4000 for i in range(119)]
     imu = np.arange(119 * 6).reshape(119, 6)
-    got = preprocess.windows(preprocess.slots(preprocess.feed(make_log(time, imu, whole=True), spec), spec), spec)
+    got = make_windows(make_slots(feed(make_log(time, imu, whole=True), spec), spec), spec)
     assert len(got) == 1 and np.array_equal(got.x[0], imu)
 
 
@@ -223,13 +224,13 @@ def test_no_samples_give_no_windows() -> None:
         make_log([5], [[np.nan] * 6]),
     ):
         for spec in (PRESETS["default"], PRESETS["imu6"]):
-            events = preprocess.feed(log, spec)
-            assert len(preprocess.windows(preprocess.slots(events, spec), spec)) == 0
+            events = feed(log, spec)
+            assert len(make_windows(make_slots(events, spec), spec)) == 0
 
 
 def test_rounding_rule() -> None:
     spec = dataclasses.replace(PRESETS["imu6"], offset=(0.0,) * 6, inv_scale=(1.0,) * 6, clip=100.0, window=8, hop=8)
     values = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5], np.float32)
     x = np.tile(values, (1, 8, 1))
-    assert preprocess.quantize(x, spec, 1.0, 0)[0, :6].tolist() == [0, 2, 2, 0, -2, 100]
-    assert preprocess.quantize(x, spec, 1.0, 100)[0, :6].tolist() == [100, 102, 102, 100, 98, 127]
+    assert quantize(x, spec, 1.0, 0)[0, :6].tolist() == [0, 2, 2, 0, -2, 100]
+    assert quantize(x, spec, 1.0, 100)[0, :6].tolist() == [100, 102, 102, 100, 98, 127]
