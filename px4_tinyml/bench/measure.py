@@ -12,11 +12,12 @@ import numpy as np
 from px4_tinyml.bench.cost import Cost, Layer
 from px4_tinyml.bench.footprint import footprint
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.compiler.graph import Graph, Operator, Tensor
+from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.interpreter import Int8Interpreter
-from px4_tinyml.compiler.lower import lower
+from px4_tinyml.compiler.operator import Operator
 from px4_tinyml.compiler.plan import plan_memory
 from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.compiler.tensor import Tensor
 from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, ParityError, SpecError, ToolchainError
 from px4_tinyml.flight_log import I8
@@ -98,7 +99,7 @@ def measure(tested: Subject, target: str) -> Cost:
     """
     check_target(target)
     graph = tested.graph
-    plan = plan_memory(graph, lower(graph))
+    plan = plan_memory(graph)
     return measure_code(tested, compiled_code(graph, tested.spec), COMPILED, target, plan.arena_bytes)
 
 

@@ -1,338 +1,131 @@
-"""From an int8 model to C++: constants, weights and the sequence of kernel calls, nothing else.
+"""An int8 model as C++: constants, weights and the sequence of kernel calls, nothing else.
 
-The kernels are hand-written headers (px4_module/…/engine/kernels); what is generated here is data. Layouts,
-shapes, rescalings and the memory plan are decided now, so that the vehicle decides nothing.
+The kernels are hand-written headers (px4_module/…/engine/kernels). Layouts, shapes, rescalings and the memory plan
+are worked out here; no decision is left to the vehicle.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from px4_tinyml.compiler import steps
-from px4_tinyml.compiler.graph import Graph, Tensor
-from px4_tinyml.compiler.layout import Rescaling, pack_rows, pad_channels, rescaling
-from px4_tinyml.compiler.lower import lower
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.operator import ConstantArray, KernelCall, Operator, Step
 from px4_tinyml.compiler.plan import Plan, plan_memory
-from px4_tinyml.emit.cpp import Emitted, braced, comment, float_literal, identifier, integer, listed, quoted, rows
-from px4_tinyml.emit.write import license_header
+from px4_tinyml.emit.cpp import Emitted, braced, float_literal, identifier, integer, listed
+from px4_tinyml.emit.write import license_header, render
 from px4_tinyml.errors import ConversionError
-from px4_tinyml.flight_log import I8
 
-NUMBERS_PER_LINE = 20
-CHANNELS_PER_LINE = 4
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One kernel call: the Shape constants it is instantiated with, its arrays, and its name."""
-
-    kernel: str
-    header: str
-    shape: Mapping[str, int]
-    arrays: Mapping[str, str]
-    """Name → C++ definition of a constant array, in the order the kernel takes them after its inputs."""
+NUMBERS_PER_LINE, STRUCTS_PER_LINE = 20, 4
+Constant = tuple[str, str, Emitted]
+"""C++ type, name, value."""
 
 
 def compile_model(graph: Graph, spec_hash: str, namespace: str = "motion::model") -> dict[str, str]:
-    """File name → content of CompiledModel.hpp and .cpp, to be put into a folder `model` beside `engine`.
+    """File name → content of CompiledModel.hpp and .cpp, for a folder `model` beside `engine`.
 
     The same graph, hash and namespace give the same text. spec_hash: PipelineSpec.hash, hex.
     """
     if not re.fullmatch(r"[0-9a-f]*", spec_hash):
         raise ConversionError(f"spec hash {spec_hash!r}: expected hexadecimal digits")
-    prepared = lower(graph)
-    plan = plan_memory(graph, prepared)
-    return {
-        "CompiledModel.hpp": _header(graph, plan, spec_hash, namespace),
-        "CompiledModel.cpp": _source(graph, prepared, plan, namespace),
+    plan = plan_memory(graph)
+    layers = [_Layer.of(step, position, plan) for position, step in enumerate(graph.steps)]
+    values = {
+        "license": license_header(),
+        "namespaces": [identifier(part) for part in namespace.split("::")],
+        "summary": f"{_dimensions(graph.input.shape)} to {_dimensions(graph.output.shape)}, {graph.macs} MACs.",
+        "constants": list(_constants(graph, plan)),
+        "spec_hash": spec_hash,
+        "layers": layers,
+        "headers": sorted({layer.header for layer in layers if layer.call}),
     }
+    names = ("CompiledModel.hpp", "CompiledModel.cpp")
+    return {name: render(f"compiler/templates/{name}.j2", **values) for name in names}
 
 
-def _whole(value: int) -> str:
-    """A type that holds it also where int has 16 bits."""
-    return "int" if abs(value) < 1 << 15 else "int32_t"
+def _integer(name: str, value: int) -> Constant:
+    """With a type that holds it also where int has 16 bits."""
+    return "int" if abs(value) < 1 << 15 else "int32_t", name, integer(value)
 
 
-def _constants(graph: Graph, plan: Plan, spec_hash: str) -> list[tuple[str, str, Emitted]]:
-    """(type, name, value) of what the rest of the module may know about the model."""
-    ends = (("Input", graph.input), ("Output", graph.output))
-    return [
-        *(("int", f"k{end}Size", integer(tensor.size)) for end, tensor in ends),
-        *(("int", f"k{end}Offset", integer(plan.offsets[tensor.index])) for end, tensor in ends),
-        ("int", "kArenaBytes", integer(plan.arena_bytes)),
-        *(("float", f"k{end}Scale", float_literal(tensor.scale)) for end, tensor in ends),
-        *(("int", f"k{end}ZeroPoint", integer(tensor.zero_point)) for end, tensor in ends),
-        (_whole(graph.macs), "kMacs", integer(graph.macs)),
-        (_whole(graph.weights_bytes), "kWeightsBytes", integer(graph.weights_bytes)),
-        ("const char *", "kSpecHash", quoted(spec_hash)),
-    ]
+def _constants(graph: Graph, plan: Plan) -> Iterator[Constant]:
+    """Constants of CompiledModel, but for the hash."""
+    ends = {"Input": graph.input, "Output": graph.output}
+    yield from (("int", f"k{end}Size", integer(tensor.size)) for end, tensor in ends.items())
+    yield from (("int", f"k{end}Offset", integer(plan.offsets[tensor.index])) for end, tensor in ends.items())
+    yield ("int", "kArenaBytes", integer(plan.arena_bytes))
+    yield from (("float", f"k{end}Scale", float_literal(tensor.scale)) for end, tensor in ends.items())
+    yield from (("int", f"k{end}ZeroPoint", integer(tensor.zero_point)) for end, tensor in ends.items())
+    yield _integer("kMacs", graph.macs)
+    yield _integer("kWeightsBytes", graph.weights_bytes)
 
 
-def _header(graph: Graph, plan: Plan, spec_hash: str, namespace: str) -> str:
-    constants = "\n".join(
-        f"\tstatic constexpr {kind}{'' if kind.endswith('*') else ' '}{name} = {value};"
-        for kind, name, value in _constants(graph, plan, spec_hash)
-    )
-    return f"""{license_header()}
-/**
- * Generated by px4-tinyml: do not edit. {_chain(graph)}
- * To be run by engine/CompiledEngine.hpp.
- */
+@dataclass(frozen=True)
+class _Array:
+    """A constant array as text. lines: its values; structs: True for structs of motion::engine."""
 
-#pragma once
+    name: str
+    type: str
+    structs: bool
+    lines: list[Emitted]
 
-#include <stdint.h>
-
-{_open(namespace)}
-
-struct CompiledModel {{
-{constants}
-
-	static void run(int8_t *arena);
-}};
-
-{_close(namespace)}
-"""
+    @classmethod
+    def of(cls, name: str, array: ConstantArray) -> _Array:
+        structs = array.values.ndim == 2
+        items = [braced(value) if structs else integer(value) for value in array.values]
+        count = STRUCTS_PER_LINE if structs else NUMBERS_PER_LINE
+        return cls(name, array.type, structs, [listed(items[i : i + count]) for i in range(0, len(items), count)])
 
 
-def _source(graph: Graph, prepared: tuple[steps.Step, ...], plan: Plan, namespace: str) -> str:
-    definitions: list[str] = []
-    calls: list[str] = []
-    headers: set[str] = set()
-    for position, step in enumerate(prepared):
-        operator = step.operator
-        where = [
-            _place(tensor, plan, f"kConstant{position}{'AB'[i]}", definitions)
-            for i, tensor in enumerate(operator.inputs)
-        ]
-        target = f"arena + {integer(plan.offsets[operator.output.index])}"
-        calls.append(f"\t// {position}: {_describe(step)}")
-        if isinstance(step, steps.ReshapeStep):
-            calls.append("\t// the same bytes under another shape\n")
-            continue
-        call = _CALLS[type(step)](step)
-        headers.add(call.header)
-        definitions.append(f"// {position}: {_describe(step)}")
-        shape = "\n".join(
-            f"\tstatic constexpr {_whole(value)} {name} = {integer(value)};" for name, value in call.shape.items()
-        )
-        definitions.append(f"struct Shape{position} {{\n{shape}\n}};\n")
-        for name, text in call.arrays.items():
-            definitions.append(text.replace("NAME", f"k{name}{position}") + "\n")
-        arguments = ", ".join([*where, *(f"k{name}{position}" for name in call.arrays), target])
-        calls.append(f"\tmotion::engine::{call.kernel}<Shape{position}>({arguments});\n\tMOTION_LAYER({position})\n")
-    if not headers:
-        calls.append("\t(void)arena;")
-    includes = "\n".join(f'#include "engine/kernels/{header}"' for header in sorted(headers))
-    odr = "\n".join(
-        f"constexpr {kind}{'' if kind.endswith('*') else ' '}CompiledModel::{name};"
-        for kind, name, _ in _constants(graph, plan, "")
-    )
-    newline = "\n"
-    return f"""{license_header()}
-// Generated by px4-tinyml: do not edit.
+@dataclass(frozen=True)
+class _Layer:
+    """One step as text. operands: constant inputs; call: None when there is no code; arguments: of the call."""
 
-#include "model/CompiledModel.hpp"
+    comment: str
+    operands: list[_Array]
+    call: KernelCall | None
+    shape: list[Constant]
+    arrays: list[_Array]
+    arguments: Emitted
 
-{includes}
+    @classmethod
+    def of(cls, step: Step, position: int, plan: Plan) -> _Layer:
+        operator, call = step.operator, step.call()
+        operands, inputs = [], []
+        for letter, tensor in zip("AB", operator.inputs, strict=False):
+            if tensor.data is None:
+                inputs.append(_place(plan, tensor.index))
+            else:
+                operands.append(_Array.of(f"kConstant{position}{letter}", ConstantArray("int8_t", tensor.data.ravel())))
+                inputs.append(identifier(operands[-1].name))
+        named: Mapping[str, ConstantArray] = call.arrays if call else {}
+        arrays = [_Array.of(f"k{name}{position}", array) for name, array in named.items()]
+        names = [identifier(array.name) for array in arrays]
+        arguments = listed([*inputs, *names, _place(plan, operator.output.index)])
+        shape = [_integer(*constant) for constant in call.shape.items()] if call else []
+        return cls(_describe(operator), operands, call, shape, arrays, arguments)
 
-// What `px4-tinyml bench` measures a layer with; nothing in a firmware.
-#ifndef MOTION_LAYER
-#define MOTION_LAYER(position)
-#endif
-
-// A layer has its whole shape here; what its kernel does not need of it, clang++ calls unused.
-#ifdef __clang__
-#pragma clang diagnostic ignored "-Wunused-const-variable"
-#endif
-
-{_open(namespace)}
-
-namespace
-{{
-
-{newline.join(definitions).rstrip()}
-
-}} // namespace
-
-{odr}
-
-void CompiledModel::run(int8_t *arena)
-{{
-{newline.join(calls).rstrip()}
-}}
-
-{_close(namespace)}
-"""
+    @property
+    def header(self) -> str:
+        """File in engine/kernels."""
+        assert self.call
+        return self.call.header or f"{self.call.kernel}.hpp"
 
 
-def _open(namespace: str) -> str:
-    return "\n".join(f"namespace {identifier(part)}\n{{" for part in namespace.split("::"))
-
-
-def _close(namespace: str) -> str:
-    return "\n".join(f"}} // namespace {identifier(part)}" for part in reversed(namespace.split("::")))
-
-
-def _place(tensor: Tensor, plan: Plan, name: str, definitions: list[str]) -> str:
-    """C++ expression of an input: a place in the arena, or a constant array of that name."""
-    if tensor.data is None:
-        return f"arena + {integer(plan.offsets[tensor.index])}"
-    definitions.append(_array(tensor.data.ravel()).replace("NAME", name) + "\n")
-    return name
+def _place(plan: Plan, index: int) -> Emitted:
+    """Where an activation lives."""
+    return Emitted(f"arena + {integer(plan.offsets[index])}")
 
 
 def _dimensions(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _chain(graph: Graph) -> Emitted:
-    return comment(f"{_dimensions(graph.input.shape)} to {_dimensions(graph.output.shape)}, {graph.macs} MACs.")
-
-
-def _describe(step: steps.Step) -> Emitted:
-    """One comment: operator, shapes, and where it comes from in the model."""
-    operator = step.operator
+def _describe(operator: Operator) -> str:
+    """Operator, shapes, and its name in the model, for a comment."""
     inputs = " and ".join(_dimensions(tensor.shape) for tensor in operator.inputs)
     layer = re.sub(r"[^A-Za-z0-9_./-]", "_", operator.output.name.split(";")[0])[:60]
     activation = getattr(operator, "activation", "NONE")
     fused = f", {activation}" if activation != "NONE" else ""
-    return comment(f"{operator.name} {inputs} to {_dimensions(operator.output.shape)}{fused} ({layer})")
-
-
-# Arrays
-
-
-def _lines(lines: Iterable[Emitted]) -> str:
-    return "\n".join(f"\t{line}," for line in lines)
-
-
-def _array(values: Iterable[int], kind: str = "int8_t") -> str:
-    return f"alignas(4) const {kind} NAME[] = {{\n{_lines(rows(values, NUMBERS_PER_LINE))}\n}};"
-
-
-def _channels(numbers: Rescaling) -> str:
-    items = [braced(row) for row in numbers.rows]
-    lines = [listed(items[i : i + CHANNELS_PER_LINE]) for i in range(0, len(items), CHANNELS_PER_LINE)]
-    return f"const motion::engine::{identifier(numbers.kind)} NAME[] = {{\n{_lines(lines)}\n}};"
-
-
-# One function a kernel
-
-
-def _clamp(clamp: steps.Clamp) -> dict[str, int]:
-    return {"kOutputZeroPoint": clamp.zero_point, "kMinimum": clamp.minimum, "kMaximum": clamp.maximum}
-
-
-def _window(window: steps.Window) -> dict[str, int]:
-    pairs = {
-        "Input": window.input, "Output": window.output, "Kernel": window.kernel, "Stride": window.stride,
-        "Dilation": window.dilation,
-    }  # fmt: skip
-    shape = {f"k{what}{side}": pair[i] for what, pair in pairs.items() for i, side in enumerate(("Height", "Width"))}
-    shape |= {
-        "kPadTop": window.pad_before[0],
-        "kPadLeft": window.pad_before[1],
-        "kPadded": int(window.padded),
-    }
-    return shape | {"kInputChannels": window.input_channels, "kOutputChannels": window.output_channels}
-
-
-def _rows(weights: I8, channels: steps.Channels, clamp: steps.Clamp) -> tuple[dict[str, int], dict[str, str]]:
-    """Constants and arrays of rows.hpp, for weights[…, outputs, inputs]."""
-    packed = pack_rows(weights)
-    numbers = rescaling(channels, clamp.zero_point)
-    shape = {
-        "kOutputs": weights.shape[-2], "kWords": packed.words, "kBlockWords": packed.block_words,
-        "kRowsPerPair": packed.rows_per_pair, **numbers.constants, **_clamp(clamp),
-    }  # fmt: skip
-    return shape, {"Weights": _array(packed.values, "int16_t"), "Channels": _channels(numbers)}
-
-
-def _fully_connected(step: steps.FullyConnectedStep) -> _Call:
-    shape, arrays = _rows(step.weights, step.channels, step.clamp)
-    shape |= {"kRows": step.rows, "kInputs": step.weights.shape[1]}
-    return _Call("fully_connected", "fully_connected.hpp", shape, arrays)
-
-
-def _conv(step: steps.ConvStep) -> _Call:
-    shape, arrays = _rows(step.weights.reshape(len(step.weights), -1), step.channels, step.clamp)
-    shape |= {
-        **_window(step.window), "kInputZeroPoint": step.input_zero_point, "kContiguous": int(step.window.contiguous),
-    }  # fmt: skip
-    return _Call("conv_2d", "conv_2d.hpp", shape, arrays)
-
-
-def _depthwise_conv(step: steps.DepthwiseConvStep) -> _Call:
-    if step.lines:
-        return _depthwise_lines(step)
-    numbers = rescaling(step.channels, step.clamp.zero_point)
-    weights = pad_channels(step.weights)
-    shape = {
-        **_window(step.window), "kPaddedOutputs": weights.shape[-1], "kInputZeroPoint": step.input_zero_point,
-        **numbers.constants, **_clamp(step.clamp),
-    }  # fmt: skip
-    arrays = {"Weights": _array(weights.ravel()), "Channels": _channels(numbers)}
-    return _Call("depthwise_conv_2d", "depthwise_conv_2d.hpp", shape, arrays)
-
-
-def _depthwise_lines(step: steps.DepthwiseConvStep) -> _Call:
-    window = step.window
-    # [tap, in · multiplier] → [in, multiplier, tap]
-    weights = step.weights[0].T.reshape(window.input_channels, -1, window.kernel[1])
-    shape, arrays = _rows(weights, step.channels, step.clamp)
-    count = pack_rows(weights).values.size // window.input_channels
-    shape |= {**_window(window), "kInputZeroPoint": step.input_zero_point, "kChannelWeights": count}
-    return _Call("depthwise_lines", "depthwise_lines.hpp", shape, arrays)
-
-
-def _pool(step: steps.PoolStep) -> _Call:
-    kernel = "average_pool_2d" if step.average else "max_pool_2d"
-    return _Call(kernel, "pool_2d.hpp", {**_window(step.window), **_clamp(step.clamp)}, {})
-
-
-def _mean(step: steps.MeanStep) -> _Call:
-    names = ("kKeep0", "kReduce0", "kKeep1", "kReduce1", "kKeep2")
-    numbers = rescaling(step.channels, step.clamp.zero_point)
-    shape = dict(zip(names, step.groups, strict=True))
-    shape |= {**numbers.constants, **_clamp(step.clamp)}
-    return _Call("mean", "mean.hpp", shape, {"Channel": _channels(numbers)})
-
-
-def _add(step: steps.AddStep) -> _Call:
-    shape = {f"kSize{i}": size for i, size in enumerate(step.shape)}
-    for i, letter in enumerate("AB"):
-        shape |= {f"kStride{letter}{d}": stride for d, stride in enumerate(step.strides[i])}
-        shape |= {
-            f"kZeroPoint{letter}": step.zero_points[i], f"kMultiplier{letter}": step.multipliers[i],
-            f"kShift{letter}": step.shifts[i],
-        }  # fmt: skip
-    shape |= {"kMultiplier": step.output_multiplier, "kShift": step.output_shift, **_clamp(step.clamp)}
-    return _Call("add", "add.hpp", shape, {})
-
-
-def _lookup(step: steps.LookupStep) -> _Call:
-    shape = {"kSize": step.operator.output.size}
-    return _Call("lookup", "lookup.hpp", shape, {"Table": _array(step.table)})
-
-
-def _softmax(step: steps.SoftmaxStep) -> _Call:
-    shape = {
-        "kRows": step.rows, "kDepth": step.depth, "kMultiplier": step.multiplier,
-        "kLeftShift": step.left_shift, "kDifferenceMinimum": step.diff_min,
-    }  # fmt: skip
-    return _Call("softmax", "softmax.hpp", shape, {})
-
-
-_CALLS: dict[type[steps.Step], Callable[..., _Call]] = {
-    steps.FullyConnectedStep: _fully_connected,
-    steps.ConvStep: _conv,
-    steps.DepthwiseConvStep: _depthwise_conv,
-    steps.PoolStep: _pool,
-    steps.MeanStep: _mean,
-    steps.AddStep: _add,
-    steps.LookupStep: _lookup,
-    steps.SoftmaxStep: _softmax,
-}
+    return f"{operator.name} {inputs} to {_dimensions(operator.output.shape)}{fused} ({layer})"

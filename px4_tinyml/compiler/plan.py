@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from px4_tinyml.compiler.graph import Graph
-from px4_tinyml.compiler.steps import ReshapeStep, Step
+from px4_tinyml.compiler.operator import Step
 
 ALIGNMENT = 4
 """Every buffer starts on a 32-bit word, so that kernels may load words."""
@@ -40,26 +40,26 @@ class _Buffer:
     lead: int = 0
 
 
-def lifetimes(graph: Graph, steps: tuple[Step, ...]) -> dict[int, tuple[int, int]]:
+def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
     """Tensor index → (step that writes it, last step that reads it); −1 is before the first step."""
     lives = {graph.input.index: (-1, -1)}
-    for position, step in enumerate(steps):
+    for position, step in enumerate(graph.steps):
         for tensor in step.operator.inputs:
             if tensor.data is None:
                 lives[tensor.index] = (lives[tensor.index][0], position)
         lives[step.operator.output.index] = (position, position)
     first, _ = lives[graph.output.index]
-    lives[graph.output.index] = (first, len(steps))
+    lives[graph.output.index] = (first, len(graph.steps))
     return lives
 
 
-def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
+def plan_memory(graph: Graph) -> Plan:
     """Greedy: one buffer after the other, each at the lowest offset that is free while it lives.
 
     The largest first; or first those that overwrite one another, from the last to the first, so that the data moves
     towards the start as it goes through the layers: whichever needs less.
     """
-    buffers = _buffers(graph, steps)
+    buffers = _buffers(graph)
     unique = list({id(buffer): buffer for buffer in buffers.values()}.values())
     by_size = sorted(unique, key=lambda b: (-b.size, b.first))
     pairs = [(b, b.successor) for b in unique if b.successor is not None and b.lead < b.successor.size]
@@ -73,18 +73,18 @@ def plan_memory(graph: Graph, steps: tuple[Step, ...]) -> Plan:
             placed.append(buffer)
         offsets = {index: buffer.offset for index, buffer in buffers.items()}
         ends = [buffer.offset + buffer.size for buffer in placed]
-        for step in steps:
+        for step in graph.steps:
             read = [tensor for tensor in step.operator.inputs if tensor.data is None]
             ends += [offsets[tensor.index] + tensor.size + step.over_read for tensor in read]
         plans.append(Plan(offsets, _align(max(ends))))
     return min(plans, key=lambda plan: plan.arena_bytes)
 
 
-def _buffers(graph: Graph, steps: tuple[Step, ...]) -> dict[int, _Buffer]:
+def _buffers(graph: Graph) -> dict[int, _Buffer]:
     """The buffer of each activation, by tensor index."""
-    lives = lifetimes(graph, steps)
+    lives = lifetimes(graph)
     buffers = {graph.input.index: _Buffer(graph.input.size, *lives[graph.input.index])}
-    for position, step in enumerate(steps):
+    for position, step in enumerate(graph.steps):
         output = step.operator.output
         first, last = lives[output.index]
         shared = _shared_buffer(step, position, buffers)
@@ -93,7 +93,7 @@ def _buffers(graph: Graph, steps: tuple[Step, ...]) -> dict[int, _Buffer]:
         else:
             shared.last = max(shared.last, last)
             buffers[output.index] = shared
-    for position, step in enumerate(steps):
+    for position, step in enumerate(graph.steps):
         source, target = (buffers.get(tensor.index) for tensor in (step.operator.input, step.operator.output))
         if source is not None and target is not None and source.last == position == target.first:
             source.successor, source.lead = target, min(step.lead, target.size)
@@ -106,7 +106,7 @@ def _shared_buffer(step: Step, position: int, buffers: dict[int, _Buffer]) -> _B
     for tensor in operator.inputs:
         if tensor.data is None and tensor.size == operator.output.size:
             buffer = buffers[tensor.index]
-            if isinstance(step, ReshapeStep) or (step.in_place and buffer.last <= position):
+            if step.same_bytes or (step.in_place and buffer.last <= position):
                 return buffer
     return None
 

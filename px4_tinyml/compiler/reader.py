@@ -1,40 +1,26 @@
-"""Reads a fully quantized .tflite file into a Graph, or says why it cannot.
+"""Reads a fully quantized .tflite file into a Graph.
 
-Format: tensorflow/lite/schema/schema.fbs, through the classes of the `tflite` package. The bytes may come
-from anywhere: whatever is wrong with them ends in one ConversionError.
+Format: tensorflow/lite/schema/schema.fbs, through the classes of the `tflite` package. The bytes are not trusted:
+damage of any kind raises one ConversionError.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from px4_tinyml.compiler.graph import (
-    Activation,
-    Add,
-    Conv2D,
-    DepthwiseConv2D,
-    FullyConnected,
-    Graph,
-    Mean,
-    Operator,
-    Padding,
-    Pool2D,
-    Reshape,
-    Softmax,
-    Tensor,
-    Unary,
-)
+from px4_tinyml.compiler.file_operator import MAX_ELEMENTS, FileOperator, tensor_at
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.operator import Operator
+from px4_tinyml.compiler.ops import OPERATORS
+from px4_tinyml.compiler.tensor import Tensor
 from px4_tinyml.errors import ConversionError
 
-MAX_ELEMENTS = 1 << 22
-"""No tensor on a microcontroller is larger, and no sum over one can leave int32."""
 MAX_TABLE = 10_000
 """More tensors, buffers or operators than this mean a damaged file."""
 
@@ -45,10 +31,8 @@ def _names(enum: type) -> dict[int, str]:
     return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
 
 
-_OPERATORS = _names(tflite.BuiltinOperator)
+_NAMES = _names(tflite.BuiltinOperator)
 _DTYPES = _names(tflite.TensorType)
-_ACTIVATIONS: dict[int, Activation] = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
-_PADDINGS: dict[int, Padding] = {0: "SAME", 1: "VALID"}
 _NUMPY: dict[str, np.dtype[Any]] = {
     "INT8": np.dtype("i1"),
     "INT32": np.dtype("<i4"),
@@ -73,7 +57,7 @@ def _bounded(length: int, what: str) -> int:
 
 
 class _Reader:
-    """One pass over the flatbuffer: tensors, then operators, each checked against what came before."""
+    """One pass over the flatbuffer: tensors, then operators, each checked against those before it."""
 
     def __init__(self, data: bytes) -> None:
         self.model = tflite.Model.GetRootAs(data, 0)
@@ -103,7 +87,7 @@ class _Reader:
         if isinstance(indices, int) or len(indices) != 1:
             count = 0 if isinstance(indices, int) else len(indices)
             raise ConversionError(f"the model has {count} {what}s: expected 1")
-        tensor = self._at(int(indices[0]))
+        tensor = tensor_at(self.tensors, int(indices[0]))
         if tensor.dtype != "INT8" or tensor.data is not None:
             raise ConversionError(
                 f"the model's {what} is {tensor.dtype}, expected INT8: convert with full integer "
@@ -155,11 +139,6 @@ class _Reader:
         array: NDArray[Any] = np.frombuffer(content, _NUMPY[dtype]).reshape(shape)
         return array
 
-    def _at(self, index: int) -> Tensor:
-        if not 0 <= index < len(self.tensors):
-            raise ConversionError(f"damaged TensorFlow Lite model: tensor {index} of {len(self.tensors)}")
-        return self.tensors[index]
-
     def _check_activation(self, tensor: Tensor) -> None:
         """An int8 tensor with one scale and a zero point that fits."""
         if tensor.dtype != "INT8":
@@ -177,169 +156,25 @@ class _Reader:
             raise ConversionError(f"damaged TensorFlow Lite model: operator code {raw.OpcodeIndex()}")
         code = self.model.OperatorCodes(raw.OpcodeIndex())
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        name = _OPERATORS.get(builtin, f"operator {builtin}")
+        name = _NAMES.get(builtin, f"operator {builtin}")
         if name == "CUSTOM":
             name = f"custom operator {(code.CustomCode() or b'').decode('utf-8', errors='replace')!r}"
-        if name not in _READERS:
+        if name not in OPERATORS:
             raise ConversionError(
-                f"{name} is not supported by the compiled engine (it knows {', '.join(sorted(_READERS))}); "
+                f"{name} is not supported by the compiled engine (it supports {', '.join(sorted(OPERATORS))}); "
                 "use --engine tflm, or change the model"
             )
-        required, options, read = _READERS[name]
-        view = _OperatorView(self, raw, name, required, options)
-        operator = read(view)
+        entry = OPERATORS[name]
+        operator = entry.operator.read(FileOperator(raw, name, self.tensors, entry.inputs, entry.options))
         constants = sum(tensor.data is not None for tensor in operator.inputs)
-        if constants and (not isinstance(operator, Add) or constants == 2):
+        if constants > operator.constant_operand:
             raise ConversionError(f"{name} works on constants only: expected the converter to have folded it")
         for tensor in operator.inputs:
             self._check_activation(tensor)
             if tensor.data is None and tensor.index not in self.known:
-                raise ConversionError(f"{name} reads {tensor.name!r}, which nothing has computed yet")
+                raise ConversionError(f"{name} reads {tensor.name!r}, which no operator before it computes")
         if operator.output.data is not None or operator.output.index in self.known:
             raise ConversionError(f"{name} writes {operator.output.name!r}, which already has a value")
         self._check_activation(operator.output)
         self.known.add(operator.output.index)
         return operator
-
-
-class _OperatorView:
-    """One operator's inputs, output and options, fetched with checks."""
-
-    def __init__(self, reader: _Reader, raw: Any, name: str, required: int, options: str | None) -> None:
-        self.name = name
-        inputs = raw.InputsAsNumpy()
-        outputs = raw.OutputsAsNumpy()
-        if isinstance(inputs, int) or isinstance(outputs, int) or len(outputs) != 1 or len(inputs) < required:
-            raise ConversionError(f"{name}: wrong number of inputs or outputs")
-        self.tensors = [reader._at(int(i)) if i >= 0 else None for i in inputs]
-        self.output = reader._at(int(outputs[0]))
-        self.options: Any = None
-        if options is not None:
-            expected = getattr(tflite.BuiltinOptions, options)
-            if raw.BuiltinOptionsType() != expected or raw.BuiltinOptions() is None:
-                raise ConversionError(f"{name}: its options are missing")
-            self.options = getattr(tflite, options)()
-            table = raw.BuiltinOptions()
-            self.options.Init(table.Bytes, table.Pos)
-
-    def tensor(self, position: int) -> Tensor:
-        """A required input."""
-        tensor = self.tensors[position]
-        if tensor is None:
-            raise ConversionError(f"{self.name}: input {position} is missing")
-        return tensor
-
-    def constant(self, position: int, dtype: str) -> Tensor:
-        """A required input that must be constant."""
-        tensor = self.tensor(position)
-        if tensor.data is None or tensor.dtype != dtype:
-            raise ConversionError(f"{self.name}: {tensor.name!r} is {tensor.dtype}: expected a constant {dtype}")
-        return tensor
-
-    def weights(self) -> tuple[Tensor, Tensor | None]:
-        """Filter (int8, symmetric) and bias (int32, or None)."""
-        filter_ = self.constant(1, "INT8")
-        if not filter_.scales or any(filter_.zero_points):
-            raise ConversionError(f"{self.name}: filter {filter_.name!r} is not quantized symmetrically")
-        has_bias = len(self.tensors) > 2 and self.tensors[2] is not None
-        return filter_, self.constant(2, "INT32") if has_bias else None
-
-    def activation(self) -> Activation:
-        """The fused activation."""
-        code = self.options.FusedActivationFunction()
-        if code not in _ACTIVATIONS:
-            raise ConversionError(f"{self.name}: fused activation {code} is not supported; use --engine tflm")
-        return _ACTIVATIONS[code]
-
-    def padding(self) -> Padding:
-        """SAME or VALID."""
-        code = self.options.Padding()
-        if code not in _PADDINGS:
-            raise ConversionError(f"{self.name}: padding {code} is not known")
-        return _PADDINGS[code]
-
-    def pair(self, what: str) -> tuple[int, int]:
-        """Height and width of a stride, dilation or kernel: positive."""
-        if what == "Dilation":
-            pair = (self.options.DilationHFactor(), self.options.DilationWFactor())
-        elif what == "Filter":
-            pair = (self.options.FilterHeight(), self.options.FilterWidth())
-        else:
-            pair = (self.options.StrideH(), self.options.StrideW())
-        if not all(1 <= n <= MAX_ELEMENTS for n in pair):
-            raise ConversionError(f"{self.name}: {what.lower()} {pair} is not positive")
-        return pair
-
-
-def _fully_connected(view: _OperatorView) -> Operator:
-    if view.options.WeightsFormat() != 0:
-        raise ConversionError("FULLY_CONNECTED: shuffled weights are not supported; use --engine tflm")
-    filter_, bias = view.weights()
-    return FullyConnected(view.name, (view.tensor(0),), view.output, filter_, bias, view.activation())
-
-
-def _convolution(kind: type[Conv2D] | type[DepthwiseConv2D]) -> Callable[[_OperatorView], Operator]:
-    def read(view: _OperatorView) -> Operator:
-        filter_, bias = view.weights()
-        return kind(
-            view.name, (view.tensor(0),), view.output, filter_, bias, view.activation(),
-            view.padding(), view.pair("Stride"), view.pair("Dilation"),
-        )  # fmt: skip
-
-    return read
-
-
-def _pool(view: _OperatorView) -> Operator:
-    return Pool2D(
-        view.name, (view.tensor(0),), view.output,
-        view.padding(), view.pair("Filter"), view.pair("Stride"), view.activation(),
-    )  # fmt: skip
-
-
-def _mean(view: _OperatorView) -> Operator:
-    source = view.tensor(0)
-    axes = view.constant(1, "INT32").data
-    assert axes is not None
-    rank = len(source.shape)
-    if not all(-rank <= axis < rank for axis in axes.ravel()):
-        raise ConversionError(f"MEAN: axes {axes.tolist()} of a tensor with {rank} dimensions")
-    return Mean(view.name, (source,), view.output, tuple(sorted({int(a) % rank for a in axes.ravel()})))
-
-
-def _reshape(view: _OperatorView) -> Operator:
-    if len(view.tensors) > 1:
-        view.constant(1, "INT32")
-    return Reshape(view.name, (view.tensor(0),), view.output)
-
-
-def _add(view: _OperatorView) -> Operator:
-    return Add(view.name, (view.tensor(0), view.tensor(1)), view.output, view.activation())
-
-
-def _unary(view: _OperatorView) -> Operator:
-    return Unary(view.name, (view.tensor(0),), view.output)
-
-
-def _softmax(view: _OperatorView) -> Operator:
-    return Softmax(view.name, (view.tensor(0),), view.output, float(view.options.Beta()))
-
-
-_READERS: dict[str, tuple[int, str | None, Callable[[_OperatorView], Operator]]] = {
-    "FULLY_CONNECTED": (2, "FullyConnectedOptions", _fully_connected),
-    "CONV_2D": (2, "Conv2DOptions", _convolution(Conv2D)),
-    "DEPTHWISE_CONV_2D": (2, "DepthwiseConv2DOptions", _convolution(DepthwiseConv2D)),
-    "MAX_POOL_2D": (1, "Pool2DOptions", _pool),
-    "AVERAGE_POOL_2D": (1, "Pool2DOptions", _pool),
-    "MEAN": (2, None, _mean),
-    "RESHAPE": (1, None, _reshape),
-    "EXPAND_DIMS": (2, None, _reshape),
-    "ADD": (2, "AddOptions", _add),
-    "RELU": (1, None, _unary),
-    "RELU6": (1, None, _unary),
-    "LOGISTIC": (1, None, _unary),
-    "SOFTMAX": (1, "SoftmaxOptions", _softmax),
-    "QUANTIZE": (1, None, _unary),
-}
-"""Operator name → fewest inputs, options table, reader."""
-
-SUPPORTED_OPERATORS = tuple(sorted(_READERS))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.bundle import REPORT_FILE, ModelBundle
-from px4_tinyml.compiler.graph import Graph, Tensor
-from px4_tinyml.compiler.lower import lower
+from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.compiler.plan import plan_memory
 from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.compiler.tensor import Tensor
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import ParityError, ToolchainError
@@ -124,7 +124,7 @@ def _memory(graph: Graph, model: bytes) -> dict[str, int | None]:
     except ToolchainError as error:
         log.info("TFLite Micro's arena is not measured: %s", error)
         tflm = None
-    return {"compiled_arena_bytes": plan_memory(graph, lower(graph)).arena_bytes, "tflm_arena_bytes": tflm}
+    return {"compiled_arena_bytes": plan_memory(graph).arena_bytes, "tflm_arena_bytes": tflm}
 
 
 def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> dict[str, Any]:

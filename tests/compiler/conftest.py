@@ -1,4 +1,4 @@
-"""What the engine's tests need from the machine."""
+"""Toolchains that the compiler's tests need."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from toolchains import need, need_cortex_m
 
 @pytest.fixture(scope="session")
 def gxx() -> None:
-    """The compiler that hosts and PX4's own builds have."""
+    """The compiler of hosts and of PX4's SITL builds."""
     need("g++")
 
 
 @pytest.fixture()
 def toolchain(request: pytest.FixtureRequest) -> None:
-    """What the `target` of a test (one of cpp.TARGETS) is built and run with."""
+    """The tools to build and run the `target` of a test (one of cpp.TARGETS)."""
     if request.getfixturevalue("target").startswith("cortex"):
         need_cortex_m()
     else:

@@ -22,7 +22,7 @@ FLAGS = ("-std=c++14", *WARNINGS, "-fno-exceptions", "-fno-rtti")
 HOST = {"plain": ("-O2",), "sanitized": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")}
 CORTEX_M = {
     "cortex-m4": (), "cortex-m7": (),
-    # As PX4 builds, and as a debugger wants it: the assembly must find its registers there, too.
+    # As PX4 builds, and for a debugger: the assembly must find enough registers there, too.
     "cortex-m4 small": ("-Os", "-fno-omit-frame-pointer"), "cortex-m4 unoptimized": ("-O0",),
 }  # fmt: skip
 TARGETS = (*HOST, *CORTEX_M)
@@ -31,7 +31,7 @@ Rows = NDArray[np.int8]
 
 
 def one_source(graphs: Sequence[Graph]) -> str:
-    """All models in one translation unit, each in a namespace of its own, and a main that runs one after the other."""
+    """All models in one translation unit, each in its own namespace, and a main that runs them in turn."""
     parts = ['#include "driver.hpp"']
     for i, graph in enumerate(graphs):
         files = compile_model(graph, f"{i:x}", namespace=f"model{i}")

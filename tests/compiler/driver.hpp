@@ -32,7 +32,7 @@ struct Stream {
 
 #endif
 
-/** The number of rows, then that many inputs; gives as many outputs. */
+/** Reads the number of rows and that many inputs; writes as many outputs. */
 template <class Model>
 bool drive(Stream &stream)
 {

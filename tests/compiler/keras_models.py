@@ -1,4 +1,4 @@
-"""Makes int8 models with Keras and the TFLite converter, as a user would: python keras_models.py FOLDER."""
+"""Writes int8 models with Keras and the TFLite converter, as a user would: python keras_models.py FOLDER."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def image_model() -> keras.Model:
 
 
 def series_model() -> keras.Model:
-    """Conv1D in the forms a window of sensor data meets, and pools over time."""
+    """Conv1D in the forms used on windows of sensor data, and pools over time."""
     x = source = layers.Input((64, 7), batch_size=1)
     x = layers.Conv1D(8, 5, strides=2, padding="same", activation="relu")(x)
     x = layers.SeparableConv1D(12, 3, padding="valid", activation="relu")(x)

@@ -1,8 +1,8 @@
-"""Random int8 models written straight into the .tflite format: quick, and freer than what a converter makes."""
+"""Random int8 models written directly as .tflite: faster and more varied than those of a converter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flatbuffers
@@ -15,14 +15,9 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 Rng = np.random.Generator
 
-OPERATORS = (
-    "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "ADD", "ADD_CONSTANT",
-    "FULLY_CONNECTED", "RESHAPE", "EXPAND_DIMS", "RELU", "RELU6", "LOGISTIC", "QUANTIZE", "SOFTMAX",
-)  # fmt: skip
-
 
 class Builder:
-    """Collects tensors and operators of one subgraph; tensors are known by their index."""
+    """Collects tensors and operators of one subgraph; tensors are numbered."""
 
     def __init__(self) -> None:
         self.model = schema.ModelT()
@@ -103,31 +98,32 @@ def random_inputs(rng: Rng, rows: int, size: int) -> NDArray[np.int8]:
 
 
 def random_model(seed: int) -> bytes:
-    """One to five random operators on a random small input; every operator comes up as the first of some seed."""
+    """One to five random operators on a random small input; the first one is the seed's entry in OPERATORS."""
     rng = np.random.default_rng(seed)
     b = Builder()
-    first = OPERATORS[seed % len(OPERATORS)]
-    rank = 4 if first in _NEEDS_IMAGE else int(rng.integers(2, 5))
+    first = list(OPERATORS)[seed % len(OPERATORS)]
+    rank = 4 if OPERATORS[first] in (_conv, _pool) else int(rng.integers(2, 5))
     shape = (1, *(int(n) for n in rng.integers(1, 12, rank - 2)), int(rng.integers(1, 9)))
     source = now = b.tensor(shape, rng.uniform(0.002, 0.1), int(rng.integers(-128, 128)))
     for position in range(int(rng.integers(1, 6))):
-        rank = len(b.shape(now))
-        usable = [
-            name
-            for name in OPERATORS
-            if rank > 1
-            and (rank == 4 or name not in _NEEDS_IMAGE)
-            and not (rank == 4 and name == "EXPAND_DIMS")
-            and not (b.shape(now)[-1] > 511 and name == "SOFTMAX")  # TFLite Micro aborts
-        ]
+        usable = [name for name in OPERATORS if _fits(name, b.shape(now))]
         if usable:
             name = first if position == 0 and first in usable else str(rng.choice(usable))
-            now = _APPEND[name](b, rng, now, name)
+            now = OPERATORS[name](b, rng, now, name)
     return b.finish(source, now)
 
 
+def _fits(name: str, shape: tuple[int, ...]) -> bool:
+    """True where an operator accepts a tensor of this shape."""
+    if OPERATORS[name] in (_conv, _pool):
+        return len(shape) == 4
+    if name == "SOFTMAX":
+        return len(shape) > 1 and shape[-1] <= 511  # TFLite Micro aborts with more
+    return 1 < len(shape) < (4 if name == "EXPAND_DIMS" else 5)
+
+
 def extreme_dense(seed: int) -> bytes:
-    """Long rows of large weights: sums far beyond what any converted model comes to."""
+    """Long rows of large weights: sums far beyond those of converted models."""
     rng = np.random.default_rng(seed)
     b = Builder()
     inputs, outputs = int(rng.integers(500, 1300)), int(rng.integers(1, 10))
@@ -142,7 +138,7 @@ def extreme_dense(seed: int) -> bytes:
 
 
 def sensor_model(seed: int) -> bytes:
-    """What a window of sensor data meets: long filters over time, a mean, a dense layer."""
+    """A model for windows of sensor data: long filters over time, a mean, a dense layer."""
     rng = np.random.default_rng(seed)
     b = Builder()
     shape = (1, int(rng.choice([1, 1, 2])), int(rng.integers(40, 300)), int(rng.integers(1, 9)))
@@ -157,9 +153,6 @@ def sensor_model(seed: int) -> bytes:
     return b.finish(source, _fully_connected(b, rng, now, "FULLY_CONNECTED"))
 
 
-_NEEDS_IMAGE = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
-
-
 def _activation(rng: Rng) -> int:
     return int(rng.choice([0, 0, 1, 2, 3]))
 
@@ -172,7 +165,7 @@ def _weighted(
     count = channels if rng.random() < 0.6 else 1
     scale, _ = b.quantization(now)
     scales = [float(s) for s in rng.uniform(0.001, 0.02, count)]
-    # Converters make symmetric weights; -128 is allowed in the format all the same.
+    # Converters write symmetric weights; the format allows -128.
     weights = rng.integers(-127 if rng.random() < 0.8 else -128, 128, filter_shape).astype(np.int8)
     if rng.random() < 0.1:
         weights = rng.choice(np.array([-128, -1, 0, 127], np.int8), filter_shape)
@@ -306,9 +299,10 @@ def _unary(b: Builder, rng: Rng, now: int, name: str) -> int:
     return b.operator(name, [now], output)
 
 
-_APPEND = {
+OPERATORS: dict[str, Callable[[Builder, Rng, int, str], int]] = {
     "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "MAX_POOL_2D": _pool, "AVERAGE_POOL_2D": _pool, "MEAN": _mean,
     "ADD": _add, "ADD_CONSTANT": _add, "FULLY_CONNECTED": _fully_connected, "RESHAPE": _reshape,
     "EXPAND_DIMS": _reshape, "RELU": _unary, "RELU6": _unary, "LOGISTIC": _unary, "QUANTIZE": _unary,
     "SOFTMAX": _unary,
 }  # fmt: skip
+"""What appends a random instance of each operator to tensor `now`, and returns its output."""

@@ -1,4 +1,4 @@
-"""The generated C++: the same every time, readable constants, clean under the project's warnings."""
+"""The generated C++: reproducible, with readable constants, without compiler warnings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def conv() -> dict[str, str]:
     return compile_model(read_model((MODELS / "conv.tflite").read_bytes()), "0123abcd")
 
 
-def test_same_text_every_time(conv: dict[str, str]) -> None:
+def test_the_text_is_reproducible(conv: dict[str, str]) -> None:
     again = compile_model(read_model((MODELS / "conv.tflite").read_bytes()), "0123abcd")
     assert again == conv and list(conv) == ["CompiledModel.hpp", "CompiledModel.cpp"]
     assert all(text.isascii() and text.endswith("\n") and " \n" not in text for text in conv.values())
@@ -36,13 +36,15 @@ def test_constants(conv: dict[str, str]) -> None:
         assert f"\tstatic constexpr {line}\n" in header
 
 
-def test_hash_that_is_none() -> None:
+def test_a_hash_that_is_not_hexadecimal_is_rejected() -> None:
     with pytest.raises(ConversionError, match="hexadecimal"):
         compile_model(read_model((MODELS / "conv.tflite").read_bytes()), '";')
 
 
 @pytest.mark.parametrize("standard", ["c++14", "c++17"])
-def test_as_laid_out_in_the_module(conv: dict[str, str], gxx: None, tmp_path: Path, standard: str) -> None:
+def test_the_source_compiles_in_the_modules_layout(
+    conv: dict[str, str], gxx: None, tmp_path: Path, standard: str
+) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for name, text in conv.items():
@@ -50,7 +52,7 @@ def test_as_laid_out_in_the_module(conv: dict[str, str], gxx: None, tmp_path: Pa
     source = folder / "CompiledModel.cpp"
     command = ["g++", *FLAGS, f"-std={standard}", "-Os", "-c", f"-I{tmp_path}", f"-I{MODULE}", str(source)]
     subprocess.run([*command, "-o", str(tmp_path / "model.o")], check=True, timeout=60)
-    # Nothing of the C or C++ library ends up in it.
+    # It uses nothing of the C or C++ library.
     symbols = subprocess.run(["nm", "-u", str(tmp_path / "model.o")], check=True, capture_output=True, text=True)
     assert {line.split()[-1] for line in symbols.stdout.splitlines()} <= {"memcpy", "memset", "__stack_chk_fail"}
 

@@ -1,4 +1,4 @@
-"""Models as the TFLite converter makes them, through all three engines."""
+"""Models of the TFLite converter in all three engines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUNS = ("image", "series", "mean")
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Made once: TensorFlow takes its time to start."""
+    """Converted once: TensorFlow is slow to start."""
     need_wheel("tensorflow", "the models are made with Keras")
     folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {name: (folder / f"{name}.tflite").read_bytes() for name in (*RUNS, "maximum")}
 
 
-def test_unsupported_operator(models: dict[str, bytes]) -> None:
+def test_an_unsupported_operator_is_named(models: dict[str, bytes]) -> None:
     with pytest.raises(ConversionError, match=r"REDUCE_MAX is not supported .* --engine tflm"):
         read_model(models["maximum"])
 

@@ -10,11 +10,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from px4_tinyml.compiler.graph import Graph, Tensor
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.ops import OPERATORS
+from px4_tinyml.compiler.tensor import Tensor
 from px4_tinyml.emit.cpp import float_literal, rows
 from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.emit.write import license_header, render
-from px4_tinyml.errors import ConversionError, ToolchainError
+from px4_tinyml.errors import ToolchainError
 
 DIR_VARIABLE, LIB_VARIABLE = "PX4_TINYML_TFLM_DIR", "PX4_TINYML_TFLM_LIB"
 INTERPRETER = Path("tensorflow/lite/micro/micro_interpreter.h")
@@ -29,24 +31,6 @@ FLAGS = ("-std=c++17", "-DTF_LITE_STATIC_MEMORY", "-DTF_LITE_STRIP_ERROR_STRINGS
 """TFLite Micro's headers are C++17; its library is always built with TF_LITE_STATIC_MEMORY."""
 BYTES_PER_LINE = 24
 ALIGNMENT = 16
-
-OPERATORS: dict[str, tuple[str, str]] = {
-    "ADD": ("AddAdd", "Register_ADD_INT8"),
-    "AVERAGE_POOL_2D": ("AddAveragePool2D", "Register_AVERAGE_POOL_2D_INT8"),
-    "CONV_2D": ("AddConv2D", "Register_CONV_2D_INT8"),
-    "DEPTHWISE_CONV_2D": ("AddDepthwiseConv2D", "Register_DEPTHWISE_CONV_2D_INT8"),
-    "EXPAND_DIMS": ("AddExpandDims", "Register_EXPAND_DIMS"),
-    "FULLY_CONNECTED": ("AddFullyConnected", "Register_FULLY_CONNECTED_INT8"),
-    "LOGISTIC": ("AddLogistic", "Register_LOGISTIC"),
-    "MAX_POOL_2D": ("AddMaxPool2D", "Register_MAX_POOL_2D_INT8"),
-    "MEAN": ("AddMean", "Register_MEAN"),
-    "QUANTIZE": ("AddQuantize", "Register_QUANTIZE"),
-    "RELU": ("AddRelu", "Register_RELU"),
-    "RELU6": ("AddRelu6", "Register_RELU6"),
-    "RESHAPE": ("AddReshape", "Register_RESHAPE"),
-    "SOFTMAX": ("AddSoftmax", "Register_SOFTMAX_INT8"),
-}
-"""Operator → method of MicroMutableOpResolver, and its registration: for int8 alone where TFLite Micro has one."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +91,9 @@ def tflm_model(model: bytes, graph: Graph, spec_hash: str, arena: Arena) -> dict
 
     graph: read from the same model. The same arguments give the same text.
     """
-    unknown = sorted(set(graph.operator_names) - set(OPERATORS))
-    if unknown:
-        raise ConversionError(f"no registration is known for {', '.join(unknown)}: add it to OPERATORS")
     values = {
         "license": license_header(),
-        "operators": [(name, *OPERATORS[name]) for name in graph.operator_names],
+        "operators": [OPERATORS[name] for name in graph.operator_names],
         "ends": {"Input": _end(graph.input), "Output": _end(graph.output)},
         "arena": arena,
         "spec_hash": spec_hash,

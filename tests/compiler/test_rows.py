@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from px4_tinyml.compiler import fixed_point as fp
-from px4_tinyml.compiler.layout import PackedRows, pack_rows, pad_channels, rescaling
-from px4_tinyml.compiler.steps import WORD, Channels
+from px4_tinyml.compiler.ops.depthwise_conv_2d import pad_channels
+from px4_tinyml.compiler.ops.rows import WORD, PackedRows, pack_rows
+from px4_tinyml.compiler.requantize import Clamp, Requantization
 
 
 def sums(packed: PackedRows, rows: int, x: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -46,7 +47,7 @@ def test_packed_rows_give_exact_sums(lowest: int) -> None:
             assert np.array_equal(sums(packed, rows, x), weights.astype(np.int64) @ x)
 
 
-def test_two_rows_share_a_weight_wherever_they_can() -> None:
+def test_two_rows_share_a_weight_where_it_fits() -> None:
     both = np.array([[-5], [-128]], np.int8)
     assert pack_rows(both).rows_per_pair == 1
     assert pack_rows(both[::-1]).rows_per_pair == 2
@@ -59,7 +60,7 @@ def test_blocks_of_rows_follow_one_another() -> None:
     assert np.array_equal(together.values, np.concatenate([pack_rows(block).values for block in blocks]))
 
 
-def test_padded_channels() -> None:
+def test_channels_are_padded_to_words() -> None:
     padded = pad_channels(np.ones((2, 3, 5), np.int8))
     assert padded.shape == (2, 3, 8) and padded.sum() == 30 and (padded[..., 5:] == 0).all()
 
@@ -78,16 +79,16 @@ def test_short_rescaling_equals_the_definition() -> None:
         shift = rng.integers(-22, 0, 2)
         multiplier = rng.integers(2**30, 2**31, 2)
         zero_point = int(rng.integers(-128, 128))
-        numbers = rescaling(Channels(np.zeros(2, np.int64), multiplier, shift), zero_point)
+        constants, channels = Requantization(np.zeros(2, np.int64), multiplier, shift, Clamp(zero_point)).constants()
         x = rng.integers(-(2**30) + 1, 2**30, 2000)
         x[:1000] >>= rng.integers(0, 30, 1000)
-        # Sums that land on, and next to, a half.
+        # Sums on a half and next to it.
         half = ((2 * np.arange(-100, 100) + 1) << (31 - shift[0] - 1)) // multiplier[0]
         x = np.concatenate([x, *(half[np.abs(half) < 2**30] + d for d in (-1, 0, 1))])
-        for i, row in enumerate(numbers.rows):
-            if numbers.kind == "Channel":
-                offset = (2 * zero_point + 1) << (numbers.constants["kRightShift"] - 1)
-                row = np.array([*row, offset, numbers.constants["kRightShift"]])
+        for i, row in enumerate(channels.values):
+            if channels.type == "Channel":
+                offset = (2 * zero_point + 1) << (constants["kRightShift"] - 1)
+                row = np.array([*row, offset, constants["kRightShift"]])
             expected = fp.multiply(x, multiplier[i], shift[i]) + zero_point
             assert np.array_equal(requantize(row, x, relu=False), expected)
             relu = np.maximum(requantize(row, x, relu=True), zero_point)
@@ -95,6 +96,6 @@ def test_short_rescaling_equals_the_definition() -> None:
 
 
 @pytest.mark.parametrize("shifts", [[-8, 0], [-23, -9], [3, 3]])
-def test_shifts_that_need_the_definition(shifts: list[int]) -> None:
-    channels = Channels(np.zeros(2, np.int64), np.full(2, 2**30), np.array(shifts))
-    assert rescaling(channels, 0).constants == {"kDownShifts": 0}
+def test_shifts_outside_the_short_form(shifts: list[int]) -> None:
+    constants, _ = Requantization(np.zeros(2, np.int64), np.full(2, 2**30), np.array(shifts), Clamp(0)).constants()
+    assert constants["kDownShifts"] == 0 and "kRightShift" not in constants
