@@ -1,7 +1,7 @@
-"""A log as a telemetry link would have carried it: IMU samples passed over, not averaged.
+"""A log as a telemetry link would have carried it: IMU samples decimated without a filter.
 
-PX4 thins HIGHRES_IMU to the rate that was asked for without a filter, so propeller vibration aliases into the band of
-turbulence. A classifier that shall work on such a link has to see such samples in training.
+PX4 sends HIGHRES_IMU at the requested rate by picking samples, so propeller vibration aliases into the band of
+turbulence. A classifier for such a link needs such samples in its training data.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
 ALIASING_SAMPLES = 3
-"""HIGHRES_IMU with fewer samples a slot than this was thinned (PX4's IMUs give 188 a second and more)."""
+"""HIGHRES_IMU with fewer samples per slot than this was decimated (PX4's IMUs give at least 188 Hz)."""
 ADVICE = (
-    "are not all its samples: vibration may read as turbulence: use a faster link, or a bundle trained for such links: "
-    "pretrained-50hz (docs/live.md)"
+    "are decimated without filtering: vibration aliases and may be classified as turbulence. Use a faster link, or a "
+    "bundle trained for such links: pretrained-50hz (docs/live.md)"
 )
 WORTHWHILE = 2.0
-"""A log with less than this many times the rate has next to nothing to pass over."""
+"""A log needs this many times the rate, else decimation would drop almost nothing."""
 
 
 def is_thinned(imu_source: str, imu_hz: float, spec: PipelineSpec) -> bool:
-    """Whether a stream of this MAVLink message leaves out samples."""
+    """Whether a stream of this MAVLink message drops samples."""
     return imu_source == "HIGHRES_IMU" and imu_hz < ALIASING_SAMPLES * spec.rate_hz
 
 
 def thinned(log: FlightLog, rate_hz: float) -> FlightLog | None:
-    """The log with the first IMU sample of each period of 1/rate_hz; None when it has hardly more than these.
+    """The log with the first IMU sample of each period of 1/rate_hz; None when the log is not fast enough.
 
-    Where periods begin is drawn from the log's hash: a vehicle's streams and the slots know nothing of each other.
-    Its source is named "file@50Hz"; everything else (barometer, references) is the log's.
+    The phase of the periods is drawn from the log's hash, since a vehicle's streams are not aligned with the slots.
+    Its source is named "file@50Hz"; barometer and references are unchanged.
     """
     imu = log.imu
     if imu.rate_hz < WORTHWHILE * rate_hz:

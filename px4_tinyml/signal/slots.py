@@ -53,11 +53,11 @@ class SlotStream:
 
 
 def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
-    """Step 0: IMU and barometer as they came, or else merged by time, barometer first at equal times."""
+    """Step 0: IMU and barometer in order of reception if known, else by time, barometer first at equal times."""
     time = log.imu.timestamp_us
     imu = np.concatenate([log.imu.accel_m_s2, log.imu.gyro_rad_s], axis=1)
     if log.whole and len(time):
-        # A closed capture fills its first and last slot: one more sample on either side says so.
+        # A complete capture fills its first and last slot: one more sample on either side closes them.
         first = spec.slot_start_us(max(spec.slot_of(int(time[0])) - 1, 0))
         last = spec.slot_start_us(spec.slot_of(int(time[-1])) + 1)
         time = np.concatenate([np.array([first], np.uint64), time, np.array([last], np.uint64)])
@@ -166,7 +166,7 @@ def _altitude(events: Feed, spec: PipelineSpec, index: I64, delivered: I64) -> t
 
     found = np.full(len(index), -1)
     wanted = index - spec.baro_lag_slots
-    cuts = np.flatnonzero(slot[1:] < slot[:-1]) + 1  # the barometer's clock ran backwards: all is forgotten
+    cuts = np.flatnonzero(slot[1:] < slot[:-1]) + 1  # the barometer's clock ran backwards: drop all
     edges = [0, *cuts.tolist(), len(slot)]
     for low, high in itertools.pairwise(edges):
         at = np.flatnonzero((delivered > low) & (delivered <= high))

@@ -1,7 +1,7 @@
 """PipelineSpec: the whole signal path in one place, and its hash.
 
-Everything that turns samples into decisions is here (docs/signal_path.md says how each field is used).
-The hash travels with every artefact made from it; artefacts with different hashes refuse to work together.
+Every parameter between samples and decisions (docs/signal_path.md explains each field).
+The hash is part of every artefact; artefacts with different hashes refuse to work together.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class DecisionSpec:
 class PipelineSpec:
     """The signal path. Slots are 1/rate_hz long; a window is `window` slots; one window every `hop` slots.
 
-    imu_about_mean: each IMU channel has its window mean taken away (tilt in a steady wind and gravity would
-    otherwise be twenty times what turbulence adds); the altitude always has.
+    imu_about_mean: the window mean of each IMU channel is subtracted (gravity and tilt in a steady wind
+    are twenty times what turbulence adds); that of the altitude always is.
     offset, inv_scale (one a channel) are fitted on the training part; a spec without them (None) is an
     unfitted one, good for making a data set but not for classifying.
     """

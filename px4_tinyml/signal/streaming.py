@@ -108,7 +108,7 @@ class NumpyPipeline:
         if time_us < self._last_us:
             self._reset("backwards")
         self._last_us = time_us
-        slot, made = self._spec.slot_of(time_us), []
+        slot, decided = self._spec.slot_of(time_us), []
         if slot == self._slot:
             self._sum += sample
             self._samples += 1
@@ -118,25 +118,25 @@ class NumpyPipeline:
             missing = slot - self._slot - 1
             gap = missing > self._spec.max_gap_slots
             if not self._partial:
-                made = self._close(self._slot, 0 if gap else missing, started)
+                decided = self._close(self._slot, 0 if gap else missing, started)
             if gap:
                 self._reset("gap")
             else:
                 partial = self._partial and missing > 0
         self._slot, self._partial = slot, partial
         self._sum, self._samples = np.zeros_like(self._sum) + sample, 1
-        return made
+        return decided
 
     def _close(self, slot: int, repeats: int, started: int) -> list[Decided]:
         """Emit the open slot and its repeats."""
         means = self._sum / np.float32(self._samples)
-        made = []
+        decided = []
         for index in range(slot, slot + 1 + repeats):
             self._rows.append(_Row(index, means, *self._emitted(index, index > slot)))
             decision = self._window()
             if decision is not None:
-                made.append(Decided(decision, (time.perf_counter_ns() - started) // 1000))
-        return made
+                decided.append(Decided(decision, (time.perf_counter_ns() - started) // 1000))
+        return decided
 
     def _emitted(self, index: int, repeated: bool) -> tuple[np.float32, bool, bool]:
         altitude_m, stale = self._barometer.altitude(index)
