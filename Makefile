@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := train,tflm,sim,live,test,dev
+EXTRAS := train,tflm,sim,live,px4,test,dev
 STAMP := $(VENV)/.installed
 JOBS ?= $(shell nproc)
 

@@ -28,8 +28,11 @@ Bool = NDArray[np.bool_]
 LabelSource = Literal["truth", "autolabel", "person", "file"]
 
 
-def _own(obj: object, name: str, dtype: Any, shape: tuple[int | None, ...]) -> None:
-    """Convert one array field to its dtype, check its shape (None: any) and make it read-only."""
+def set_array(obj: object, name: str, dtype: Any, shape: tuple[int | None, ...]) -> None:
+    """Convert an array field of a frozen dataclass to its dtype, check its shape (None: any), make it read-only.
+
+    Raises LogError for another shape.
+    """
     array = np.ascontiguousarray(getattr(obj, name), dtype=dtype)
     fits = array.ndim == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=True)
@@ -51,9 +54,9 @@ class ImuSeries:
 
     def __post_init__(self) -> None:
         n = len(self.timestamp_us)
-        _own(self, "timestamp_us", np.uint64, (n,))
-        _own(self, "accel_m_s2", np.float32, (n, 3))
-        _own(self, "gyro_rad_s", np.float32, (n, 3))
+        set_array(self, "timestamp_us", np.uint64, (n,))
+        set_array(self, "accel_m_s2", np.float32, (n, 3))
+        set_array(self, "gyro_rad_s", np.float32, (n, 3))
 
     def __len__(self) -> int:
         return len(self.timestamp_us)
@@ -82,8 +85,8 @@ class BaroSeries:
 
     def __post_init__(self) -> None:
         n = len(self.timestamp_us)
-        _own(self, "timestamp_us", np.uint64, (n,))
-        _own(self, "altitude_m", np.float32, (n,))
+        set_array(self, "timestamp_us", np.uint64, (n,))
+        set_array(self, "altitude_m", np.float32, (n,))
 
     def __len__(self) -> int:
         return len(self.timestamp_us)
@@ -107,11 +110,11 @@ class ReferenceSeries:
 
     def __post_init__(self) -> None:
         n = len(self.timestamp_us)
-        _own(self, "timestamp_us", np.uint64, (n,))
+        set_array(self, "timestamp_us", np.uint64, (n,))
         for name in ("velocity_down_m_s", "edr_m23_s", "wind_speed_m_s"):
-            _own(self, name, np.float32, (n,))
+            set_array(self, name, np.float32, (n,))
         for name in ("airborne", "armed"):
-            _own(self, name, np.int8, (n,))
+            set_array(self, name, np.int8, (n,))
 
     def __len__(self) -> int:
         return len(self.timestamp_us)
@@ -161,29 +164,3 @@ class FlightLog:
     whole: bool = False
     baro_before: NDArray[np.int64] | None = None
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows in physical units (not scaled): x[W,T,C] float32, channels as in the spec.
-
-    y[W]: index into spec.labels; log_id[W]: index of the flight; start_us[W]: time of the first slot;
-    baro_ok[W]: False where the barometer was stale and the alt channel is therefore zero.
-    """
-
-    x: F32
-    y: I32
-    log_id: I32
-    start_us: U64
-    baro_ok: Bool
-
-    def __post_init__(self) -> None:
-        n = len(self.x)
-        _own(self, "x", np.float32, (n, None, None))
-        _own(self, "y", np.int32, (n,))
-        _own(self, "log_id", np.int32, (n,))
-        _own(self, "start_us", np.uint64, (n,))
-        _own(self, "baro_ok", np.bool_, (n,))
-
-    def __len__(self) -> int:
-        return len(self.x)

@@ -18,7 +18,7 @@ import numpy as np
 
 from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
-from px4_tinyml.flight_log import F32, I32, U64, Bool, Windows
+from px4_tinyml.flight_log import F32, I32, U64, Bool, set_array
 from px4_tinyml.signal.spec import PipelineSpec
 
 DATASET_VERSION = 1
@@ -37,6 +37,32 @@ class FlightWindows:
     altitude_m: F32
     velocity_down_m_s: F32
     edr_m23_s: F32
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Labelled windows of several flights in physical units (not scaled): x[W,T,C] float32, channels as in the spec.
+
+    y[W]: index into spec.labels; log_id[W]: index of the flight; start_us[W]: time of the first slot;
+    baro_ok[W]: False where the barometer was stale: the alt channel is zero there.
+    """
+
+    x: F32
+    y: I32
+    log_id: I32
+    start_us: U64
+    baro_ok: Bool
+
+    def __post_init__(self) -> None:
+        n = len(self.x)
+        set_array(self, "x", np.float32, (n, None, None))
+        set_array(self, "y", np.int32, (n,))
+        set_array(self, "log_id", np.int32, (n,))
+        set_array(self, "start_us", np.uint64, (n,))
+        set_array(self, "baro_ok", np.bool_, (n,))
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
 def _parquet() -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from px4_tinyml.flight_log import F32, Windows
+from px4_tinyml.flight_log import F32, I32
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S
@@ -18,14 +18,13 @@ WINDOWS_PER_LABEL = 2
 SECONDS_APART = 10
 
 
-def choose(windows: Windows, spec: PipelineSpec, seed: int) -> F32:
-    """A few windows of each label, seeded: x[W,T,C]."""
+def choose(x: F32, y: I32, spec: PipelineSpec, seed: int) -> F32:
+    """A few of the windows x[W,T,C] of each label y[W], seeded."""
     rng = np.random.default_rng(seed)
     rows = [
-        np.sort(rng.permutation(np.flatnonzero(windows.y == label))[:WINDOWS_PER_LABEL])
-        for label in range(len(spec.labels))
+        np.sort(rng.permutation(np.flatnonzero(y == label))[:WINDOWS_PER_LABEL]) for label in range(len(spec.labels))
     ]
-    return np.asarray(windows.x[np.concatenate(rows)], np.float32)
+    return np.asarray(x[np.concatenate(rows)], np.float32)
 
 
 def golden_feed(chosen: F32, spec: PipelineSpec, seed: int) -> Feed:

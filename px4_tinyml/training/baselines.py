@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import ConversionError, ToolchainError
-from px4_tinyml.flight_log import F32, Windows
+from px4_tinyml.flight_log import F32
 from px4_tinyml.signal.bands import BANDS_HZ, band_rms
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import DatasetError, ParityError
-from px4_tinyml.flight_log import F32, I8, Windows
+from px4_tinyml.flight_log import F32, I8
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.training import baselines as baseline
 from px4_tinyml.training.fit import network_input

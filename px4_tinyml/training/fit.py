@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import DatasetError
-from px4_tinyml.flight_log import F32, Windows
+from px4_tinyml.flight_log import F32
 from px4_tinyml.progress import interrupt_between_steps, progress
 from px4_tinyml.signal.scaling import scale
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.compiler.interpreter import Int8Interpreter
+from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import ConversionError
-from px4_tinyml.flight_log import F32, I8, Windows
+from px4_tinyml.flight_log import F32, I8
 from px4_tinyml.signal.scaling import quantize
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.training.architectures import make_model

@@ -52,7 +52,7 @@ def train_bundle(dataset: Dataset, out: Path, options: TrainOptions) -> ModelBun
         },
         golden={},
     )
-    events = golden_feed(choose(train_part, dataset.spec, options.seed), trained.spec, options.seed)
+    events = golden_feed(choose(train_part.x, train_part.y, dataset.spec, options.seed), trained.spec, options.seed)
     bundle = replace(bundle, golden=make_golden(bundle.classifier(), events))
     bundle = bundle.with_manifest(int8_gate=_gate(bundle, dataset), metrics=evaluate_part(bundle, dataset, ["test"]))
     bundle.save(out)

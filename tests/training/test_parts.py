@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from px4_tinyml.flight_log import Windows
+from px4_tinyml.dataset.store import Windows
 from px4_tinyml.signal.bands import BANDS_HZ, band_rms
 from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.training import augment, fit, metrics

@@ -26,7 +26,7 @@ def read_parameters(text: str, where: str = "module.yaml") -> tuple[Parameter, .
     try:
         import yaml
     except ImportError as error:
-        raise ToolchainError("PyYAML is needed to read module.yaml: pip install pyyaml") from error
+        raise ToolchainError("PyYAML is missing: pip install 'px4-tinyml[px4]'") from error
 
     try:
         groups = yaml.safe_load(text)["parameters"]
