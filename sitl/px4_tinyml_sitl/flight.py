@@ -12,6 +12,7 @@ from px4_tinyml.flight_log import F64
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.air import Air, Conditions
 from px4_tinyml_sitl.airframes import Rotor, VehicleModel, airframe, draw_vehicle
+from px4_tinyml_sitl.attitude import body_to_ned
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml_sitl.missions import Segment, plan_mission
 from px4_tinyml_sitl.rotors import Rotors
@@ -119,18 +120,6 @@ def plan_flight(
         estimator_m_s=float(draw.uniform(0.006, 0.04)),
         rng=simulate,
     )
-
-
-def body_to_ned(roll: float, pitch: float, yaw: float) -> tuple[float, ...]:
-    """Rotation matrix body to NED, row by row."""
-    cr, sr, cp, sp, cy, sy = (
-        math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw),
-    )  # fmt: skip
-    return (
-        cp * cy, sr * sp * cy - cr * sy, cr * sp * cy + sr * sy,
-        cp * sy, sr * sp * sy + cr * cy, cr * sp * sy - sr * cy,
-        -sp, sr * cp, cr * cp,
-    )  # fmt: skip
 
 
 class _Noise:

@@ -113,6 +113,40 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
     )
 
 
+class ImuErrors:
+    """Vibration, mounting, bias and noise of an IMU, added sample by sample. Noise repeats after `samples` samples."""
+
+    def __init__(
+        self, suite: SensorSuite, hover_rad_s: float, interval_s: float, samples: int, rng: np.random.Generator
+    ) -> None:
+        self._hover, self._interval_s = hover_rad_s, interval_s
+        self._mounting = suite.mounting
+        self._shift = rng.uniform(0.0, 2.0 * np.pi, (4, 2, 6))
+        self._line = np.concatenate([suite.line_m_s2, suite.line_rad_s], axis=2)
+        # The suite's noise is that of its own interval: the same density at this one.
+        density = math.sqrt(suite.imu_interval_us * 1e-6 / interval_s)
+        self._broad = np.concatenate([suite.broad_m_s2, suite.broad_rad_s]) * density
+        corners = [suite.broad_corner_hz * (1.0 if axis < 3 else 0.4) for axis in range(6)]
+        self._noise = np.stack([rising_noise(rng, samples, 1.0 / interval_s, corner) for corner in corners], axis=1)
+        self._white = np.repeat([suite.accel_noise_m_s2, suite.gyro_noise_rad_s], 3) * density
+        self.bias = np.concatenate([suite.accel_bias_m_s2, suite.gyro_bias_rad_s])
+
+    def add(self, number: int, truth: F64, speed: F64, angle: F64, white: F64) -> F64:
+        """Accelerometer and gyro [6] of one sample. truth[6], speed[4] (rotors): means over its interval; angle[4]: of
+        the rotors in its middle; white[6]: unit noise."""
+        out = truth
+        if speed.max() > 1.0:
+            harmonic = np.array([1.0, 2.0])
+            ratio2 = (speed / self._hover) ** 2
+            averaged = ratio2[:, None] * np.sinc(speed[:, None] * harmonic * (self._interval_s / (2.0 * np.pi)))
+            phase = angle[:, None, None] * harmonic[:, None] + self._shift
+            out = out + np.sum(self._line * averaged[:, :, None] * np.sin(phase), axis=(0, 1))
+            out += self._broad * float(ratio2.mean()) * self._noise[number % len(self._noise)]
+        mounted = np.concatenate([self._mounting @ out[:3], self._mounting @ out[3:]])
+        result: F64 = mounted + self.bias + self._white * white
+        return result
+
+
 def imu_times(suite: SensorSuite, seconds: float, rng: np.random.Generator) -> U64:
     """Sample times, µs from the start of the simulation: a steady clock with jitter, and now and then one missing."""
     n = int(seconds * 1e6 / suite.imu_interval_us) - 2

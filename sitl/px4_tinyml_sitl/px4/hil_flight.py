@@ -6,10 +6,11 @@ import dataclasses
 
 import numpy as np
 
+from px4_tinyml_sitl.attitude import body_to_ned, quaternion
 from px4_tinyml_sitl.autopilot import OUTER_HZ
-from px4_tinyml_sitl.flight import FlightPlan, Simulator, SlowRow, body_to_ned
+from px4_tinyml_sitl.flight import FlightPlan, Simulator, SlowRow
 from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
-from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa, quaternion
+from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
 from px4_tinyml_sitl.vehicle.geo import Home
 from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, body_field_gauss
 from px4_tinyml_sitl.weather import Weather

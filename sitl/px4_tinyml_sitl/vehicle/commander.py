@@ -7,161 +7,160 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
-from px4_tinyml_sitl.vehicle.geo import Home
-from px4_tinyml_sitl.vehicle.parameters import Parameters
-from px4_tinyml_sitl.vehicle.simulation import LiveFlight
+from px4_tinyml_sitl.vehicle.state import Mode, VehicleState
 
 FORCE = 21196
 """param2 of MAV_CMD_COMPONENT_ARM_DISARM that skips the checks."""
-MAIN_MODE_AUTO = 4
 _ARRIVED_M = 0.3
-_HOME_RADIUS_M = 10.0
-"""RTL_MIN_DIST: nearer than this it does not climb first."""
-_RELATIVE_FRAMES = (3, 6)
-"""MAV_FRAME_GLOBAL_RELATIVE_ALT(_INT)."""
-
-
-class Mode(IntEnum):
-    """vehicle_status.nav_state."""
-
-    MISSION = 3
-    HOLD = 4
-    RETURN = 5
-    TAKEOFF = 17
-    LAND = 18
-
-
-SUB_MODES = {Mode.TAKEOFF: 2, Mode.HOLD: 3, Mode.MISSION: 4, Mode.RETURN: 5, Mode.LAND: 6}
-"""PX4_CUSTOM_SUB_MODE_AUTO, for custom_mode."""
+_RTL_MIN_DIST_M = 10.0
+"""Nearer to home than this, Return does not climb first."""
+_RELATIVE_FRAMES = (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT)
 
 
 class MavResult(IntEnum):
     """MAV_RESULT."""
 
-    ACCEPTED = 0
-    TEMPORARILY_REJECTED = 1
-    DENIED = 2
-    UNSUPPORTED = 3
-    FAILED = 4
-    IN_PROGRESS = 5
+    ACCEPTED = mavlink.MAV_RESULT_ACCEPTED
+    TEMPORARILY_REJECTED = mavlink.MAV_RESULT_TEMPORARILY_REJECTED
+    DENIED = mavlink.MAV_RESULT_DENIED
+    UNSUPPORTED = mavlink.MAV_RESULT_UNSUPPORTED
+    FAILED = mavlink.MAV_RESULT_FAILED
 
 
 class Severity(IntEnum):
     """MAV_SEVERITY."""
 
-    CRITICAL = 2
-    WARNING = 4
-    INFO = 6
+    CRITICAL = mavlink.MAV_SEVERITY_CRITICAL
+    WARNING = mavlink.MAV_SEVERITY_WARNING
+    INFO = mavlink.MAV_SEVERITY_INFO
 
 
-Params = tuple[float, float, float, float, float, float, float]
-"""param1 to param7 of a command; x and y of a COMMAND_INT in degrees."""
+class Refusal(Exception):
+    """A command is refused: the result for COMMAND_ACK, the reason for STATUSTEXT."""
+
+    def __init__(self, result: MavResult, reason: str, severity: Severity = Severity.CRITICAL) -> None:
+        super().__init__(reason)
+        self.result, self.severity = result, severity
+
+
+@dataclass(frozen=True)
+class MavCommand:
+    """A COMMAND_LONG or COMMAND_INT. param5 and param6 of a COMMAND_INT: its x and y in degrees (NaN: none)."""
+
+    number: int
+    param1: float = math.nan
+    param2: float = math.nan
+    param3: float = math.nan
+    param4: float = math.nan
+    param5: float = math.nan
+    param6: float = math.nan
+    param7: float = math.nan
+    frame: int = 0
+
+
+def whole(value: float, missing: int = -1) -> int:
+    """A parameter that holds an integer; `missing` for NaN and infinity."""
+    return round(value) if math.isfinite(value) else missing
 
 
 class Commander:
-    """In command of one flight. say(severity, text) tells the ground; mission draws the next mission's guidance."""
+    """In command of one flight. say: sends a STATUSTEXT; mission: draws the guidance of the next mission."""
 
     def __init__(
-        self,
-        flight: LiveFlight,
-        parameters: Parameters,
-        home: Home,
-        say: Callable[[Severity, str], None],
-        mission: Callable[[], Guidance],
+        self, state: VehicleState, say: Callable[[Severity, str], None], mission: Callable[[], Guidance]
     ) -> None:
-        self.mode = Mode.HOLD
-        self._flight, self._parameters, self._home, self._say, self._mission = flight, parameters, home, say, mission
+        self._state, self._say, self._mission = state, say, mission
+        self._flight, self._parameters, self._home = state.flight, state.parameters, state.home
         self._return_phase = 0
         self._takeoff_m = 0.0
-        """Height asked for with the command, above home; MIS_TAKEOFF_ALT when that is more."""
+        """Height above home in the take-off command; MIS_TAKEOFF_ALT is used where that is more."""
         self._idle_s = 0.0
         self._was_armed = False
-
-    @property
-    def custom_mode(self) -> int:
-        """custom_mode of HEARTBEAT."""
-        return MAIN_MODE_AUTO << 16 | SUB_MODES[self.mode] << 24
-
-    # Commands (MAV_CMD)
-
-    def command(self, number: int, p: Params, frame: int) -> MavResult:
-        """Do what a command says."""
-        handlers: dict[int, Callable[[Params, int], MavResult]] = {
-            400: self._arm_disarm,
-            22: self._take_off,
-            21: lambda p, f: self.switch(Mode.LAND),
-            20: lambda p, f: self.switch(Mode.RETURN),
-            300: lambda p, f: self.switch(Mode.MISSION),
-            176: self._set_mode,
-            192: self._reposition,
-            178: self._change_speed,
-            185: self._terminate,
+        self._commands: dict[int, Callable[[MavCommand], None]] = {
+            mavlink.MAV_CMD_COMPONENT_ARM_DISARM: self._arm_disarm,
+            mavlink.MAV_CMD_NAV_TAKEOFF: self._take_off,
+            mavlink.MAV_CMD_NAV_LAND: lambda c: self.switch(Mode.LAND),
+            mavlink.MAV_CMD_NAV_RETURN_TO_LAUNCH: lambda c: self.switch(Mode.RETURN),
+            mavlink.MAV_CMD_MISSION_START: lambda c: self.switch(Mode.MISSION),
+            mavlink.MAV_CMD_DO_SET_MODE: self._do_set_mode,
+            mavlink.MAV_CMD_DO_REPOSITION: self._reposition,
+            mavlink.MAV_CMD_DO_CHANGE_SPEED: self._change_speed,
+            mavlink.MAV_CMD_DO_FLIGHTTERMINATION: self._terminate,
         }
-        if number not in handlers:
-            return self.refuse(MavResult.UNSUPPORTED, f"Command {number} is not supported here")
-        return handlers[number](p, frame)
 
-    def refuse(self, result: MavResult, why: str) -> MavResult:
-        """Tell why, and return the result."""
-        self._say(Severity.CRITICAL, why)
-        return result
+    # Commands. Each method raises Refusal.
 
-    def _arm_disarm(self, p: Params, frame: int) -> MavResult:
-        if p[0] not in (0.0, 1.0):
-            return self.refuse(MavResult.UNSUPPORTED, f"Unsupported ARM_DISARM param: {p[0]:.3f}")
-        forced = p[1] == FORCE
-        return self.arm(forced) if p[0] else self.disarm(forced)
+    def command(self, command: MavCommand) -> None:
+        """Execute a command. Raises Refusal."""
+        if command.number not in self._commands:
+            raise Refusal(MavResult.UNSUPPORTED, f"Command {command.number} is not supported here")
+        self._commands[command.number](command)
 
-    def arm(self, forced: bool = False) -> MavResult:
-        """Arm on the ground. In Takeoff and Mission flight follows at once."""
+    def attempt(self, action: Callable[[], None]) -> MavResult:
+        """Run an action; a refusal is sent as STATUSTEXT, and its result returned."""
+        try:
+            action()
+        except Refusal as refusal:
+            self._say(refusal.severity, str(refusal))
+            return refusal.result
+        return MavResult.ACCEPTED
+
+    def _arm_disarm(self, c: MavCommand) -> None:
+        if c.param1 not in (0.0, 1.0):
+            raise Refusal(MavResult.UNSUPPORTED, f"Unsupported ARM_DISARM param: {c.param1:.3f}")
+        (self.arm if c.param1 else self.disarm)(c.param2 == FORCE)
+
+    def arm(self, forced: bool = False) -> None:
+        """Arm on the ground. In Takeoff and Mission mode flight follows at once."""
         flight = self._flight
         if flight.armed:
-            return MavResult.ACCEPTED
+            return
         if not forced and not flight.landed:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Arming denied: not landed")
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Arming denied: not landed")
         if flight.tipped:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
         flight.arm()
         self._idle_s = 0.0
         self._was_armed = True
         self._home.set(flight.row)
         self._say(Severity.INFO, "Armed by external command")
-        if self.mode in (Mode.TAKEOFF, Mode.MISSION):
-            self._begin(self.mode)
-        return MavResult.ACCEPTED
+        if self._state.mode in (Mode.TAKEOFF, Mode.MISSION):
+            self._begin(self._state.mode)
 
-    def disarm(self, forced: bool = False) -> MavResult:
-        """Motors off; in flight only by force."""
+    def disarm(self, forced: bool = False) -> None:
+        """Stop the motors; in flight only if forced."""
         if not self._flight.armed:
-            return MavResult.ACCEPTED
+            return
         if not forced and not self._flight.landed:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Disarming denied: not landed")
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Disarming denied: not landed")
         self._flight.disarm()
         self._after_disarm("external command")
-        return MavResult.ACCEPTED
 
-    def _after_disarm(self, why: str) -> None:
+    def _after_disarm(self, reason: str) -> None:
         self._was_armed = False
-        self.mode = Mode.HOLD
-        self._say(Severity.INFO, f"Disarmed by {why}")
+        self._state.mode = Mode.HOLD
+        self._say(Severity.INFO, f"Disarmed by {reason}")
 
-    def switch(self, mode: Mode) -> MavResult:
-        """Change the flight mode; what it does in flight begins at once, on the ground with arming."""
+    def switch(self, mode: Mode) -> None:
+        """Change the flight mode: it takes effect at once in flight, with arming on the ground."""
         if mode in (Mode.LAND, Mode.RETURN) and not self._flight.wants_flight:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
         if mode is Mode.TAKEOFF and self._flight.wants_flight:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Takeoff denied: already flying")
-        self.mode = mode
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Takeoff denied: already flying")
+        self._state.mode = mode
         if self._flight.armed:
             self._begin(mode)
-        return MavResult.ACCEPTED
 
-    def _take_off(self, p: Params, frame: int) -> MavResult:
-        self._takeoff_m = p[6] - self._home.elevation_m + self._home.position[2] if math.isfinite(p[6]) else 0.0
-        return self.switch(Mode.TAKEOFF)
+    def _take_off(self, c: MavCommand) -> None:
+        home = self._home
+        self._takeoff_m = c.param7 - home.elevation_m + home.position[2] if math.isfinite(c.param7) else 0.0
+        self.switch(Mode.TAKEOFF)
 
     def _begin(self, mode: Mode) -> None:
         flight, parameters = self._flight, self._parameters
@@ -173,12 +172,13 @@ class Commander:
         if mode is Mode.HOLD and not flight.wants_flight:
             return
         guide = flight.take_command()
+        north, east, down = guide.position
         guide.speed_m_s = parameters["MPC_XY_CRUISE"]
         guide.up_m_s, guide.down_m_s = parameters["MPC_Z_V_AUTO_UP"], parameters["MPC_Z_V_AUTO_DN"]
         if mode is Mode.TAKEOFF:
             guide.up_m_s = parameters["MPC_TKO_SPEED"]
             height = max(self._takeoff_m, parameters["MIS_TAKEOFF_ALT"])
-            guide.go_to(guide.position[0], guide.position[1], guide.position[2] - height)
+            guide.go_to(north, east, down - height)
             flight.wants_flight = True
             self._say(Severity.INFO, f"Takeoff to {height:.1f} m above home")
         elif mode is Mode.LAND:
@@ -187,83 +187,77 @@ class Commander:
         elif mode is Mode.RETURN:
             self._return_phase = 0
             home = self._home.position
-            near = math.hypot(guide.position[0] - home[0], guide.position[1] - home[1]) < _HOME_RADIUS_M
-            high = home[2] - parameters["RTL_RETURN_ALT"]
-            guide.go_to(
-                guide.position[0], guide.position[1], guide.position[2] if near else min(high, guide.position[2])
-            )
+            near = math.hypot(north - home[0], east - home[1]) < _RTL_MIN_DIST_M
+            guide.go_to(north, east, down if near else min(home[2] - parameters["RTL_RETURN_ALT"], down))
             self._say(Severity.INFO, f"RTL: start return at {home[2] - guide.target[2]:.0f} m")
         else:
             guide.hold()
 
-    def _set_mode(self, p: Params, frame: int) -> MavResult:
-        base, main, sub = (int(value) if math.isfinite(value) else 0 for value in p[:3])
-        return self.set_mode(base, main, sub)
+    def _do_set_mode(self, c: MavCommand) -> None:
+        self.set_mode(whole(c.param1, 0), whole(c.param2, 0), whole(c.param3, 0))
 
-    def set_mode(self, base_mode: int, main: int, sub: int) -> MavResult:
-        """MAV_CMD_DO_SET_MODE and SET_MODE: PX4's own modes only."""
-        if not base_mode & 1 or main != MAIN_MODE_AUTO:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
-        for mode, number in SUB_MODES.items():
-            if number == sub:
-                return self.switch(mode)
-        return self.refuse(MavResult.TEMPORARILY_REJECTED, f"Switching to mode {main}/{sub} is not possible here")
+    def set_mode(self, base_mode: int, main: int, sub: int) -> None:
+        """MAV_CMD_DO_SET_MODE and SET_MODE: PX4's custom modes only."""
+        modes = {mode.px4_mode: mode for mode in Mode}
+        if not base_mode & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED or (main, sub) not in modes:
+            reason = f"Switching to mode {main}/{sub} is not possible here"
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, reason)
+        self.switch(modes[main, sub])
 
-    def _reposition(self, p: Params, frame: int) -> MavResult:
-        flags = int(p[1]) if math.isfinite(p[1]) else 0
-        if flags != 1:
-            return self.refuse(MavResult.UNSUPPORTED, "Reposition without a change of mode is not supported")
+    def _reposition(self, c: MavCommand) -> None:
+        if whole(c.param2) != mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE:
+            raise Refusal(MavResult.UNSUPPORTED, "Reposition without a change of mode is not supported")
         if not self._flight.wants_flight:
-            return self.refuse(MavResult.TEMPORARILY_REJECTED, "Reposition denied: not flying")
+            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Reposition denied: not flying")
         self.switch(Mode.HOLD)
         guide = self._flight.commanded
-        north, east = self._home.local(p[4], p[5]) if math.isfinite(p[4]) and math.isfinite(p[5]) else guide.target[:2]
-        down = guide.target[2]
-        if math.isfinite(p[6]):
-            down = self._home.position[2] - p[6] if frame in _RELATIVE_FRAMES else self._home.elevation_m - p[6]
-        if math.isfinite(p[0]) and p[0] > 0.0:
-            guide.speed_m_s = min(max(p[0], 0.5), self._parameters_limit())
-        guide.go_to(north, east, down, p[3] if math.isfinite(p[3]) else None)
-        return MavResult.ACCEPTED
+        north, east, down = guide.target
+        if math.isfinite(c.param5) and math.isfinite(c.param6):
+            north, east = self._home.local(c.param5, c.param6)
+        if math.isfinite(c.param7):
+            relative = c.frame in _RELATIVE_FRAMES
+            down = (self._home.position[2] if relative else self._home.elevation_m) - c.param7
+        if math.isfinite(c.param1) and c.param1 > 0.0:
+            guide.speed_m_s = min(max(c.param1, 0.5), self._max_speed_m_s())
+        guide.go_to(north, east, down, c.param4 if math.isfinite(c.param4) else None)
 
-    def _change_speed(self, p: Params, frame: int) -> MavResult:
-        if not (math.isfinite(p[1]) and p[1] > 0.0):
-            return self.refuse(MavResult.DENIED, "Speed denied: above 0 m/s expected")
-        self._flight.commanded.speed_m_s = min(p[1], self._parameters_limit())
-        return MavResult.ACCEPTED
+    def _change_speed(self, c: MavCommand) -> None:
+        if not (math.isfinite(c.param2) and c.param2 > 0.0):
+            raise Refusal(MavResult.DENIED, "Speed denied: above 0 m/s expected")
+        self._flight.commanded.speed_m_s = min(c.param2, self._max_speed_m_s())
 
-    def _parameters_limit(self) -> float:
+    def _max_speed_m_s(self) -> float:
         return 0.75 * self._flight.plan.vehicle.airframe.max_speed_m_s
 
-    def _terminate(self, p: Params, frame: int) -> MavResult:
-        if not (p[0] > 0.5 and self._flight.armed):
-            return self.refuse(MavResult.DENIED, "Termination denied: not armed")
-        return self.disarm(forced=True)
+    def _terminate(self, c: MavCommand) -> None:
+        if not (c.param1 > 0.5 and self._flight.armed):
+            raise Refusal(MavResult.DENIED, "Termination denied: not armed")
+        self.disarm(forced=True)
 
-    # What happens by itself
+    # Changes without a command
 
     def update(self) -> None:
-        """One period of OUTER_HZ: take-off reached, way home, landed, forgotten on the ground."""
-        flight, parameters = self._flight, self._parameters
+        """One period of OUTER_HZ: end of take-off, phases of Return, auto-disarm, failure detector."""
+        flight, parameters, state = self._flight, self._parameters, self._state
         if self._was_armed and not flight.armed:
             self._after_disarm("failure detector")
             return
         if not flight.armed:
             return
-        guide = flight.commanded
-        if self.mode is Mode.TAKEOFF and flight.wants_flight and guide.distance_m() < _ARRIVED_M and not flight.landed:
+        arrived = flight.commanded.distance_m() < _ARRIVED_M
+        if state.mode is Mode.TAKEOFF and flight.wants_flight and arrived and not flight.landed:
             self.switch(Mode.HOLD)
-        elif self.mode is Mode.RETURN and guide.distance_m() < _ARRIVED_M:
-            self._go_home()
-        waits = not flight.wants_flight or (flight.landed and flight.landing)
-        self._idle_s = self._idle_s + 1.0 / OUTER_HZ if waits else 0.0
+        elif state.mode is Mode.RETURN and arrived:
+            self._next_return_phase()
+        idle = not flight.wants_flight or (flight.landed and flight.landing)
+        self._idle_s = self._idle_s + 1.0 / OUTER_HZ if idle else 0.0
         limit = parameters["COM_DISARM_LAND" if flight.wants_flight else "COM_DISARM_PRFLT"]
-        if waits and 0.0 < limit < self._idle_s:
-            why = "landing" if flight.wants_flight else "auto preflight disarming"
+        if idle and 0.0 < limit < self._idle_s:
+            reason = "landing" if flight.wants_flight else "auto preflight disarming"
             flight.disarm()
-            self._after_disarm(why)
+            self._after_disarm(reason)
 
-    def _go_home(self) -> None:
+    def _next_return_phase(self) -> None:
         guide, home = self._flight.commanded, self._home.position
         self._return_phase += 1
         if self._return_phase == 1:

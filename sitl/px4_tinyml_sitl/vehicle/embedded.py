@@ -24,12 +24,13 @@ from px4_tinyml_sitl.airframes import airframe as find_airframe
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
 from px4_tinyml_sitl.flight import plan_flight
 from px4_tinyml_sitl.missions import DEFAULT_MISSION, MISSIONS, plan_mission
-from px4_tinyml_sitl.vehicle.channel import TICK_US, MavlinkChannel
-from px4_tinyml_sitl.vehicle.commander import Commander, Mode, Severity
+from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
+from px4_tinyml_sitl.vehicle.commander import Commander, Severity
 from px4_tinyml_sitl.vehicle.log_server import LogStream
 from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
 from px4_tinyml_sitl.vehicle.simulation import STEP_US
-from px4_tinyml_sitl.vehicle.state import BOOT_US, VehicleState
+from px4_tinyml_sitl.vehicle.state import BOOT_US, Mode, VehicleState
+from px4_tinyml_sitl.vehicle.stream_scheduler import TICK_US, Echoes
 from px4_tinyml_sitl.vehicle.vehicle_streams import LinkMode
 from px4_tinyml_sitl.vehicle.wire import Faults, FaultyWire, Wire
 
@@ -90,12 +91,10 @@ class EmbeddedVehicle:
         self._cleanup = contextlib.ExitStack()
         folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory())) if logs is None else logs
         folder.mkdir(parents=True, exist_ok=True)
-        self.commander = Commander(
-            self.state.flight, self.state.parameters, self.state.home, self.say, self._draw_mission
-        )
-        self.log = OnboardLog(self.state, self.commander, folder, self.say)
-        self.stream: tuple[LogStream, MavlinkChannel] | None = None
-        self.echoes: dict[int, tuple[int, Any]] = {}
+        self.commander = Commander(self.state, self.say, self._draw_mission)
+        self.log = OnboardLog(self.state, folder, self.say)
+        self.stream: LogStream | None = None
+        self.echoes: Echoes = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -141,7 +140,7 @@ class EmbeddedVehicle:
         while not self._calls.empty():
             self._calls.get()()
         self.log.update()
-        if self.stream is not None and self.stream[0].lost:
+        if self.stream is not None and self.stream.lost:
             self.stream = None
             self.say(Severity.WARNING, "Log streaming stopped: no acknowledgement")
         booting = state.now_us < BOOT_US
@@ -154,7 +153,7 @@ class EmbeddedVehicle:
         if state.now_us < BOOT_US:
             return
         for channel in self._channels:
-            channel.update(state.now_us)
+            channel.update()
         if self.wires and all(wire.gone for wire in self.wires):
             raise LinkError(f"{', '.join(str(wire.address) for wire in self.wires)}: nobody is there any more")
 
@@ -168,7 +167,7 @@ class EmbeddedVehicle:
                 self.state.flight.pick_up()
             self._waited_s = 0.0
             self.commander.switch(Mode.MISSION)
-            self.commander.arm()
+            self.commander.attempt(self.commander.arm)
 
     def _draw_mission(self) -> Guidance:
         rng = self._rng
@@ -237,6 +236,12 @@ class EmbeddedVehicle:
             parameters["SIM_TURB_EDR"], parameters["SIM_WIND_SPD"], parameters["SIM_TURB_RAMP"]
         )
 
+    def stop_stream(self) -> None:
+        """Stop log streaming, if it runs."""
+        if self.stream is not None:
+            self.stream.stop()
+            self.stream = None
+
     def reboot(self) -> None:
         """The autopilot starts anew: silent for BOOT_US, then with a clock from zero and default rates.
 
@@ -245,9 +250,7 @@ class EmbeddedVehicle:
         self.log.close()
         if self.state.flight.tipped and not self.state.flight.armed:
             self.state.flight.pick_up()
-        if self.stream is not None:
-            self.stream[0].stop()
-            self.stream = None
+        self.stop_stream()
         self.echoes.clear()
         self.state.reboot()
         self._channels = [MavlinkChannel(wire, self, self._link_mode) for wire in self.wires]

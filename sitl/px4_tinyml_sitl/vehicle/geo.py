@@ -1,4 +1,4 @@
-"""Where the local frame lies on the globe."""
+"""Position of the local frame on the globe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from px4_tinyml_sitl.flight import SlowRow
 
 REFERENCE_LAT_DEG, REFERENCE_LON_DEG = 47.0, 8.0
+"""Origin of the local frame."""
 _M_PER_DEG = math.pi / 180.0 * 6_371_000.0
 """PX4's sphere (lib/geo)."""
 _EAST_M_PER_DEG = _M_PER_DEG * math.cos(math.radians(REFERENCE_LAT_DEG))
@@ -21,7 +22,7 @@ class Home:
         self.yaw = 0.0
 
     def set(self, row: SlowRow) -> None:
-        """Home is where the vehicle is."""
+        """Set home to the vehicle's position and heading."""
         self.position = (row.est_x, row.est_y, row.est_z)
         self.yaw = row.yaw
 

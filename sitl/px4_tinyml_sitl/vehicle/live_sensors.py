@@ -1,4 +1,4 @@
-"""Sensors of a flight that has no end: sensors.py's models sample by sample, their noise from long periodic series."""
+"""sensors.py's models sample by sample, for a flight without end: their noise is periodic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from px4_tinyml.flight_log import F64
-from px4_tinyml_sitl.sensors import SensorSuite, lowpass_noise, rising_noise
+from px4_tinyml_sitl.sensors import ImuErrors, SensorSuite, lowpass_noise
 
 _NOISE_SAMPLES = 1 << 15
 _KEPT = 8
@@ -17,29 +17,17 @@ FIELD_NED_GAUSS = (0.215, 0.012, 0.43)
 
 
 class LiveImu:
-    """`measure_imu` as it happens. After update(), samples holds (time in µs, accel[3], gyro[3]) not yet taken away."""
+    """`measure_imu` sample by sample. update() appends (time in µs, accel[3], gyro[3]) to samples."""
 
     def __init__(self, suite: SensorSuite, hover_rad_s: float, rate_hz: float, rng: np.random.Generator) -> None:
-        self._suite, self._hover, self._rate_hz, self._rng = suite, hover_rad_s, rate_hz, rng
+        self._suite, self._rate_hz, self._rng = suite, rate_hz, rng
         self.samples: list[tuple[int, F64, F64]] = []
         # Running integral of truth (6) and rotor speeds (4) at the end of each step.
         self._integral = np.zeros((_KEPT, 10))
         self._steps = 0
         self._period_us = suite.imu_interval_us * (1.0 + float(rng.normal(0.0, 3e-4)))
         self._count = 0
-        self._shift = rng.uniform(0.0, 2.0 * np.pi, (4, 2, 6))
-        self._line = np.concatenate([suite.line_m_s2, suite.line_rad_s], axis=2)
-        self._broad = np.concatenate([suite.broad_m_s2, suite.broad_rad_s])
-        dt = suite.imu_interval_us * 1e-6
-        self._noise = np.stack(
-            [
-                rising_noise(rng, _NOISE_SAMPLES, 1.0 / dt, suite.broad_corner_hz * (1.0 if axis < 3 else 0.4))
-                for axis in range(6)
-            ],
-            axis=1,
-        )
-        self._white = np.repeat([suite.accel_noise_m_s2, suite.gyro_noise_rad_s], 3)
-        self._bias = np.concatenate([suite.accel_bias_m_s2, suite.gyro_bias_rad_s])
+        self._errors = ImuErrors(suite, hover_rad_s, suite.imu_interval_us * 1e-6, _NOISE_SAMPLES, rng)
         self._due_us = self._next_due_us()
 
     def _next_due_us(self) -> float:
@@ -68,22 +56,14 @@ class LiveImu:
         end = time_us * 1e-6
         dt = self._suite.imu_interval_us * 1e-6
         mean = (self._at(end) - self._at(end - dt)) / dt
-        out, speed = mean[:6], mean[6:]
-        ratio2 = (speed / self._hover) ** 2
-        if speed.max() > 1.0:
-            harmonic = np.array([1.0, 2.0])
-            averaged = ratio2[:, None] * np.sinc(speed[:, None] * harmonic * (dt / (2.0 * np.pi)))
-            angle = self._at(end - 0.5 * dt)[6:, None] * harmonic
-            out = out + np.sum(self._line * averaged[:, :, None] * np.sin(angle[:, :, None] + self._shift), axis=(0, 1))
-            out += self._broad * float(ratio2.mean()) * self._noise[self._count % _NOISE_SAMPLES]
-        mounting = self._suite.mounting
-        accel, gyro = mounting @ out[:3] + self._bias[:3], mounting @ out[3:] + self._bias[3:]
-        white = self._white * self._rng.standard_normal(6)
-        self.samples.append((time_us, accel + white[:3], gyro + white[3:]))
+        angle = self._at(end - 0.5 * dt)[6:]
+        white = self._rng.standard_normal(6)
+        values = self._errors.add(self._count, mean[:6], mean[6:], angle, white)
+        self.samples.append((time_us, values[:3], values[3:]))
 
 
 class LiveBaro:
-    """`measure_baro` as it happens: after update(), samples holds (time in µs, altitude over the start in m)."""
+    """`measure_baro` sample by sample. update() appends (time in µs, altitude above the start in m) to samples."""
 
     def __init__(self, suite: SensorSuite, span_m: float, rate_hz: float, rng: np.random.Generator) -> None:
         self._suite, self._span_m, self._rng, self._dt = suite, span_m, rng, 1.0 / rate_hz

@@ -1,7 +1,7 @@
 """Logs over MAVLink: the list and download protocol, and log streaming.
 
-LOG_REQUEST_… as in PX4 v1.17's mavlink_log_handler.cpp (but an empty list is told), LOGGING_DATA and
-LOGGING_DATA_ACKED as in mavlink_ulog.cpp and log_writer_mavlink.cpp.
+LOG_REQUEST_… as in PX4 v1.17's mavlink_log_handler.cpp (but an empty list is answered with an empty LOG_ENTRY),
+LOGGING_DATA and LOGGING_DATA_ACKED as in mavlink_ulog.cpp and log_writer_mavlink.cpp.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
 
-Send = Callable[[Any], Any]
+if TYPE_CHECKING:
+    from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
 
 LOG_DATA_SIZE = 90
 LOGGING_DATA_SIZE = 249
 NO_MESSAGE_STARTS = 255
-"""first_message_offset of a packet in which no ULog message begins."""
+"""first_message_offset of a packet in which no ULog message starts."""
 ACK_TIMEOUT_S, ACK_MAX_TRIES = 0.05, 50
 _ENTRIES_PER_TICK = 5
 _PACKETS_PER_TICK = 6
@@ -31,10 +32,10 @@ _ALL = 0xFFFF
 class LogServer:
     """Answers LOG_… requests on one link, a few packets at a time."""
 
-    def __init__(self, log: OnboardLog, send: Send, busy: Callable[[], bool]) -> None:
+    def __init__(self, log: OnboardLog, send: Callable[[Any], Any], busy: Callable[[], bool]) -> None:
         self._log, self._send, self._busy = log, send, busy
         self._listed: list[tuple[Path, int, int]] = []
-        """Path, size and time (s since 1970) of the logs, as they were listed."""
+        """Path, size and time (s since 1970) of the logs in the list last sent."""
         self._entries: deque[int] = deque()
         self._sending: tuple[int, int, int] | None = None
 
@@ -49,9 +50,8 @@ class LogServer:
             if not self._listed:
                 self._send(mavlink.MAVLink_log_entry_message(0, 0, 0, 0, 0))
         elif name == "LOG_REQUEST_DATA":
-            known = message.id < len(self._listed) and message.ofs < self._listed[message.id][1]
             self._sending = None
-            if known:
+            if message.id < len(self._listed) and message.ofs < self._listed[message.id][1]:
                 end = min(message.ofs + message.count, self._listed[message.id][1])
                 self._sending = (message.id, message.ofs, end)
         elif name == "LOG_REQUEST_END":
@@ -65,7 +65,7 @@ class LogServer:
             self._entries.clear()
 
     def update(self) -> None:
-        """One tick: some packets of what was asked for."""
+        """One tick: send some of the requested packets."""
         if self._busy():
             return
         for _ in range(min(_ENTRIES_PER_TICK, len(self._entries))):
@@ -97,12 +97,13 @@ class LogServer:
 
 
 class LogStream:
-    """Streams a log to one component: the definitions acknowledged packet by packet, then the data as it comes."""
+    """Streams a log to one component: the definitions acknowledged packet by packet, then the data unacknowledged."""
 
-    def __init__(self, log: OnboardLog, send: Send, system: int, component: int) -> None:
+    def __init__(self, log: OnboardLog, channel: MavlinkChannel, system: int, component: int) -> None:
+        self.channel = channel
         self.lost = False
-        """Nobody acknowledged: the stream has ended."""
-        self._log, self._send, self._target = log, send, (system, component)
+        """Stopped for lack of acknowledgements."""
+        self._log, self._target = log, (system, component)
         self._sequence = 0
         self._buffer = bytearray()
         self._first = 0
@@ -132,7 +133,7 @@ class LogStream:
         self._first = NO_MESSAGE_STARTS
 
     def _listen(self, data: bytes) -> None:
-        """Data messages of a tick; they are lost while the definitions are on their way, as in PX4."""
+        """Data messages of a tick; dropped until all definitions are acknowledged, as in PX4."""
         if self._reliable:
             return
         at = 0
@@ -142,7 +143,7 @@ class LogStream:
             at += size
 
     def update(self) -> None:
-        """Send what may be sent."""
+        """Send the queue, or repeat the packet that is not acknowledged."""
         if self._reliable:
             if time.monotonic() - self._sent_s < ACK_TIMEOUT_S:
                 return
@@ -152,18 +153,18 @@ class LogStream:
                 self.lost = True
                 return
             self._sent_s = time.monotonic()
-            self._send(self._packet(mavlink.MAVLink_logging_data_acked_message, *self._reliable[0]))
+            self._send(mavlink.MAVLink_logging_data_acked_message, *self._reliable[0])
             return
         while self._queue:
-            self._send(self._packet(mavlink.MAVLink_logging_data_message, *self._queue.popleft()))
+            self._send(mavlink.MAVLink_logging_data_message, *self._queue.popleft())
             self._sequence = (self._sequence + 1) & 0xFFFF
 
-    def _packet(self, kind: Any, data: bytes, first: int) -> Any:
+    def _send(self, kind: Any, data: bytes, first: int) -> None:
         padded = list(data.ljust(LOGGING_DATA_SIZE, b"\0"))
-        return kind(*self._target, self._sequence, len(data), first, padded)
+        self.channel.send(kind(*self._target, self._sequence, len(data), first, padded))
 
     def acknowledge(self, sequence: int) -> None:
-        """LOGGING_ACK: the next packet may go."""
+        """LOGGING_ACK: send the next packet."""
         if self._reliable and sequence == self._sequence:
             self._reliable.popleft()
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -171,6 +172,6 @@ class LogStream:
             self.update()
 
     def stop(self) -> None:
-        """No more."""
+        """Stop streaming."""
         if self._listen in self._log.listeners:
             self._log.listeners.remove(self._listen)

@@ -1,6 +1,6 @@
-"""Parameters under PX4's names, and ours (SIM_…) for the air: what PARAM_REQUEST_LIST, _READ and _SET act on.
+"""Parameters of a vehicle: some with PX4's names, SIM_TURB_… and SIM_WIND_… for the air.
 
-Integers travel in the float field byte by byte, as PX4 does it (MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE).
+Integers are sent byte by byte in the float field, as in PX4 (MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-TYPE_UINT32, TYPE_INT32, TYPE_REAL32 = 5, 6, 9
-"""MAV_PARAM_TYPE."""
-HASH_NAME = "_HASH_CHECK"
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
+
+_INT32: int = mavlink.MAV_PARAM_TYPE_INT32
+_REAL32: int = mavlink.MAV_PARAM_TYPE_REAL32
 
 
 @dataclass
@@ -28,7 +29,8 @@ class VehicleParameter:
 
     @property
     def type(self) -> int:
-        return TYPE_INT32 if isinstance(self.value, int) else TYPE_REAL32
+        """MAV_PARAM_TYPE."""
+        return _INT32 if isinstance(self.value, int) else _REAL32
 
     @property
     def on_wire(self) -> float:
@@ -52,13 +54,14 @@ class Parameters:
     """All parameters of one vehicle, in the order of their names."""
 
     def __init__(self, system_id: int, airframe_number: int, edr: float, wind_m_s: float) -> None:
+        quadrotor: int = mavlink.MAV_TYPE_QUADROTOR
         table: tuple[tuple[str, int | float, float, float], ...] = (
             ("BAT1_N_CELLS", 4, 1, 16),
             ("COM_DISARM_LAND", 2.0, -1.0, 120.0),
             ("COM_DISARM_PRFLT", 10.0, -1.0, 600.0),
             ("MAV_COMP_ID", 1, 1, 1),
             ("MAV_SYS_ID", system_id, system_id, system_id),
-            ("MAV_TYPE", 2, 2, 2),
+            ("MAV_TYPE", quadrotor, quadrotor, quadrotor),
             ("MIS_TAKEOFF_ALT", 2.5, 0.5, 100.0),
             ("MPC_TKO_SPEED", 1.5, 0.5, 5.0),
             ("MPC_XY_CRUISE", 5.0, 1.0, 20.0),
@@ -93,21 +96,25 @@ class Parameters:
         return list(self._table.values())[index] if 0 <= index < len(self._table) else None
 
     def set(self, name: str, on_wire: float, wire_type: int) -> str:
-        """Take a value as PARAM_SET brings it. Returns why not, or ""."""
+        """Set a value from PARAM_SET. Returns why it is rejected, or ""."""
         parameter = self._table.get(name)
         if parameter is None:
             return f"Unknown parameter {name}"
         if wire_type != parameter.type:
             return f"{name}: parameter types mismatch"
-        value = float_as_int(on_wire) if wire_type == TYPE_INT32 else on_wire
+        value = float_as_int(on_wire) if wire_type == _INT32 else on_wire
         if not (math.isfinite(value) and parameter.low <= value <= parameter.high):
             allowed = f"{parameter.low:g} to {parameter.high:g}" if parameter.low < parameter.high else "fixed"
             return f"{name} = {value:g} refused: {allowed}"
         parameter.value = value
         return ""
 
+    def set_real(self, name: str, value: float) -> str:
+        """Set a real-valued parameter. Returns why it is rejected, or ""."""
+        return self.set(name, value, _REAL32)
+
     def hash(self) -> int:
-        """CRC-32 of names and values, so that a ground station can tell whether its copy is good."""
+        """CRC-32 of names and values: a ground station can compare it with its cached copy."""
         state = 0
         for parameter in self._table.values():
             code = "<i" if isinstance(parameter.value, int) else "<f"

@@ -1,4 +1,4 @@
-"""The simulated flight, one step after the other and without end, under an outside commander."""
+"""A simulated flight without end, step by step, under a commander."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ STEP_US = 1_000_000 // RATE_HZ
 _EVERY = RATE_HZ // OUTER_HZ
 _SPIN_UP_S = 1.2
 _WIND_M_S2 = 1.0
-"""How fast the mean wind follows what is wanted."""
+"""Rate at which the mean wind follows its target."""
 _WIND_HEIGHT_M = 10.0
 _UPRIGHT_RAD = 0.6
 
 
 class CommandedWeather:
-    """Turbulence (EDR, m^⅔/s) and mean wind (m/s at 20 ft) as commanded, in air that is steady otherwise.
+    """Turbulence (EDR, m^⅔/s) and mean wind (m/s at 20 ft) as commanded.
 
-    EDR goes to a new value in a straight line within ramp_s. The mean wind is at least the W20 of the turbulence, as
-    MIL-F-8785C has it, but takes its time and stays below what the airframe flies in.
+    EDR ramps linearly to a new value within ramp_s. The mean wind is at least the W20 of the turbulence, as in
+    MIL-F-8785C, but follows slowly and stays below the airframe's limit.
     """
 
     def __init__(self, direction_rad: float, limit_m_s: float, edr: float, wind_m_s: float) -> None:
@@ -35,13 +35,13 @@ class CommandedWeather:
         self.ramp_s = 1.0
         self._limit_m_s = limit_m_s
         self._edr_now, self._slope = edr, 0.0
-        self._wind_now = self._wind_wanted()
+        self._wind_now = self._wind_target()
 
-    def _wind_wanted(self) -> float:
+    def _wind_target(self) -> float:
         return max(self.wind_m_s, w20_from_edr(self.edr, _WIND_HEIGHT_M))
 
     def command(self, edr: float, wind_m_s: float, ramp_s: float) -> None:
-        """New values from now on."""
+        """Set new targets."""
         if edr != self.edr:
             self._slope = abs(edr - self._edr_now) / max(ramp_s, 1.0 / OUTER_HZ)
         self.edr, self.wind_m_s = edr, wind_m_s
@@ -49,7 +49,7 @@ class CommandedWeather:
     def follow(self) -> None:
         """One period of OUTER_HZ."""
         self._edr_now += _clip(self.edr - self._edr_now, self._slope / OUTER_HZ)
-        self._wind_now += _clip(self._wind_wanted() - self._wind_now, _WIND_M_S2 / OUTER_HZ)
+        self._wind_now += _clip(self._wind_target() - self._wind_now, _WIND_M_S2 / OUTER_HZ)
 
     def w20_at(self, seconds: float, height_m: float) -> float:
         """W20 in m/s at a height, now."""
@@ -65,10 +65,10 @@ def _clip(value: float, limit: float) -> float:
 
 
 class LiveFlight(Simulator):
-    """One vehicle, on the ground at the start, that flies as long as somebody steps it.
+    """One vehicle, on the ground at the start, stepped by advance().
 
-    armed and wants_flight command it, guide() says where; row, angles, imu and baro tell what it does. steps counts
-    from the start of the simulation, which is time zero of all its sensors.
+    arm(), disarm(), wants_flight and guide() command it; row, angles, imu and baro are its state. steps counts from
+    the start of the simulation, which is time zero of all its sensors.
     """
 
     def __init__(self, plan: FlightPlan, edr: float, wind_m_s: float) -> None:
@@ -79,7 +79,7 @@ class LiveFlight(Simulator):
         self.commanded = CommandedGuidance(plan.heading_rad)
         self._guidance: Guidance = self.commanded
         rng = plan.rng.spawn(1)[0]
-        # On board the barometer is read faster than a log has it, and only falls silent when told to.
+        # On board the barometer is read faster than it is logged, and fails on command only.
         period = min(plan.sensors.baro_interval_us, 50_000)
         sensors = dataclasses.replace(plan.sensors, baro_interval_us=period, baro_silence_s=None)
         self.imu = LiveImu(sensors, plan.vehicle.rotor.hover_rad_s, float(RATE_HZ), rng)
@@ -118,18 +118,24 @@ class LiveFlight(Simulator):
 
     @property
     def guidance(self) -> Guidance:
-        """Whose setpoints are followed."""
+        """The active source of setpoints."""
         return self._guidance
 
     @property
     def landing(self) -> bool:
-        """Whether the guidance in charge goes for the ground."""
+        """Whether the active guidance is landing."""
         return self._guidance.landing
 
     @property
     def edr(self) -> float:
-        """The truth: EDR at the vehicle, m^⅔/s."""
+        """True EDR at the vehicle, m^⅔/s."""
         return edr_from_w20(self.row.w20, self.row.height)
+
+    @property
+    def mean_wind(self) -> tuple[float, float]:
+        """Mean wind at the vehicle, north and east, m/s."""
+        direction = self.weather.direction_rad
+        return self.row.wind * math.cos(direction), self.row.wind * math.sin(direction)
 
     @property
     def motor_share(self) -> list[float]:
@@ -144,26 +150,26 @@ class LiveFlight(Simulator):
         return math.hypot(self.angles[3], self.angles[4]) > _UPRIGHT_RAD
 
     def pick_up(self) -> None:
-        """Somebody puts it back on its feet."""
+        """Stand the vehicle upright on the ground, at rest."""
         self._world.stand()
 
     def arm(self) -> None:
-        """Motors on, at idle until flight is wanted."""
+        """Start the motors, at idle until wants_flight."""
         self._armed, self._armed_s = True, 0.0
         self.wants_flight = False
         self.take_command()
 
     def disarm(self) -> None:
-        """Motors off, wherever it is."""
+        """Stop the motors, in flight too."""
         self._armed = self.wants_flight = False
 
     def guide(self, guidance: Guidance) -> None:
-        """Follow other setpoints, from where the present ones are."""
+        """Follow other setpoints, starting at the current ones."""
         guidance.position, guidance.velocity = list(self._guidance.position), list(self._guidance.velocity)
         self._guidance = guidance
 
     def take_command(self) -> CommandedGuidance:
-        """Let `commanded` be in charge, from where the vehicle (on the ground) or its setpoint (in flight) is."""
+        """Make `commanded` active, starting at the vehicle (on the ground) or at its setpoint (in flight)."""
         row, before = self.row, self._guidance
         if not self.wants_flight:
             self.commanded.start([row.est_x, row.est_y, row.est_z], [0.0, 0.0, 0.0], row.yaw)
@@ -173,7 +179,7 @@ class LiveFlight(Simulator):
         return self.commanded
 
     def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
-        """What the motors do: stopped, idle, or (−1) what the loops say. Arming and flight are the commander's."""
+        """Motor commands: stopped, idle, or −1 for the control loops. Arming and take-off are the commander's."""
         if self._armed and tilt_rad > TIPPED_RAD:
             self.disarm()  # PX4's failure detector
         if not self._armed:

@@ -1,9 +1,10 @@
-"""What the autopilot knows at an instant: the samples, estimates and clocks its messages are made of."""
+"""State of the autopilot: the mode, samples, estimates and clocks its messages are built from."""
 
 from __future__ import annotations
 
 import math
 import time
+from enum import IntEnum
 
 import numpy as np
 
@@ -14,14 +15,32 @@ from px4_tinyml_sitl.vehicle.parameters import Parameters
 from px4_tinyml_sitl.vehicle.simulation import STEP_US, LiveFlight
 
 BOOT_US = 2_000_000
-"""The boot clock when the autopilot begins to speak."""
+"""The boot clock when the first messages are sent."""
 _GPS_PERIOD_US = 200_000
+_MAIN_MODE_AUTO = 4
+_AUTO_SUB_MODES = {"TAKEOFF": 2, "HOLD": 3, "MISSION": 4, "RETURN": 5, "LAND": 6}
+"""PX4_CUSTOM_MAIN_MODE and PX4_CUSTOM_SUB_MODE_AUTO (px4_custom_mode.h)."""
+
+
+class Mode(IntEnum):
+    """vehicle_status.nav_state."""
+
+    MISSION = 3
+    HOLD = 4
+    RETURN = 5
+    TAKEOFF = 17
+    LAND = 18
+
+    @property
+    def px4_mode(self) -> tuple[int, int]:
+        """Main and sub mode of HEARTBEAT.custom_mode."""
+        return _MAIN_MODE_AUTO, _AUTO_SUB_MODES[self.name]
 
 
 class VehicleState:
-    """One autopilot on one vehicle. imu: (boot µs, accel[3], gyro[3]); baro: (boot µs, m above sea); both the newest.
+    """One autopilot on one vehicle. imu: (boot µs, accel[3], gyro[3]), baro: (boot µs, m above sea): newest samples.
 
-    broken: sensors that have fallen silent ("imu", "baro", "gps"). new_imu, new_baro: this tick's, for the log.
+    broken: sensors that have failed ("imu", "baro", "gps"). new_imu, new_baro: samples of this tick, for the log.
     """
 
     def __init__(self, plan: FlightPlan, system_id: int, edr: float, wind_m_s: float) -> None:
@@ -29,6 +48,7 @@ class VehicleState:
         self.parameters = Parameters(system_id, 4001, edr, wind_m_s)
         self.flight = LiveFlight(plan, edr, wind_m_s)
         self.home = Home(plan.elevation_m)
+        self.mode = Mode.HOLD
         self.broken: set[str] = set()
         self.imu: tuple[int, F64, F64] | None = None
         self.baro: tuple[int, float] | None = None
@@ -48,21 +68,21 @@ class VehicleState:
 
     @property
     def unix_us(self) -> int:
-        """The time of day, as GPS has it; it follows the simulation's pace."""
+        """GPS time, µs since 1970; advances with the simulation."""
         return self._epoch_us + self.flight.time_us
 
     def reboot(self) -> None:
-        """The boot clock starts anew."""
+        """Restart the boot clock at zero."""
         self._offset_us = -self.flight.time_us
         self.imu = self.baro = self.gps = None
         self.armed_us = self.takeoff_us = 0
 
     def advance(self, steps: int) -> None:
-        """Let the world go on, and read the sensors."""
+        """Step the world, then read the sensors."""
         flight = self.flight
         for _ in range(steps):
             flight.advance()
-        # A sample taken just before a reboot belongs to nobody.
+        # A sample from before a reboot has a negative time: dropped.
         offset, elevation = self._offset_us, self.home.elevation_m
         self.new_imu = [(t + offset, accel, gyro) for t, accel, gyro in flight.imu.samples if t + offset >= 0]
         self.new_baro = [(t + offset, altitude + elevation) for t, altitude in flight.baro.samples if t + offset >= 0]
@@ -102,7 +122,7 @@ class VehicleState:
 
     @property
     def battery(self) -> tuple[float, float, float]:
-        """(share left, V, A)."""
+        """(remaining share, V, A)."""
         left = 1.0 - self.battery_used
         cells = self.parameters["BAT1_N_CELLS"]
         current = 0.5 + 15.0 * math.sqrt(max(self.flight.row.thrust_ratio, 0.0)) ** 3 * self.flight.row.armed

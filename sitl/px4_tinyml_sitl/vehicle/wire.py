@@ -53,6 +53,11 @@ class Wire:
         return self.address.kind == "tcp" and isinstance(error, ConnectionError)
 
     @property
+    def baud(self) -> int | None:
+        """Baud rate of a serial wire."""
+        return self.address.baud if self.address.kind == "serial" else None
+
+    @property
     def datagrams(self) -> bool:
         return self.address.kind in ("udpin", "udpout")
 

@@ -17,8 +17,9 @@ from px4_tinyml.errors import LinkError, LogError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
-from px4_tinyml_sitl.flight import Simulator, SlowRow, body_to_ned, plan_flight
-from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa, quaternion
+from px4_tinyml_sitl.attitude import body_to_ned, quaternion
+from px4_tinyml_sitl.flight import Simulator, SlowRow, plan_flight
+from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
 from px4_tinyml_sitl.px4.player import StreamSource, playable
 from px4_tinyml_sitl.px4.px4_process import SIMULATOR_PORT, Px4, Px4Build, claim_instance
 from px4_tinyml_sitl.px4.truth import add_truth
