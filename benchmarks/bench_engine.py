@@ -8,10 +8,9 @@ from pathlib import Path
 
 from px4_tinyml.bench.cost_table import table
 from px4_tinyml.bench.document import row
-from px4_tinyml.bench.measure import subject
-from px4_tinyml.cli.bench import costs_of
+from px4_tinyml.bench.measure import measure_all, read_subject
 from px4_tinyml.emit.toolchain import run_tool
-from px4_tinyml.targets.cortex_m.generate import COMPILER, CPUS, tool
+from px4_tinyml.targets.cortex_m.build import COMPILER, CPUS, tool
 from px4_tinyml.targets.cortex_m.run import EMULATOR
 
 HERE = Path(__file__).resolve().parent
@@ -19,7 +18,8 @@ MODELS = ("dense", "conv")
 
 
 def main() -> int:
-    costs = [cost for name in MODELS for cost in costs_of(subject(HERE / "models" / f"{name}.tflite"), list(CPUS))]
+    subjects = [read_subject(HERE / "models" / f"{name}.tflite") for name in MODELS]
+    costs = [cost for subject in subjects for cost in measure_all(subject, list(CPUS))]
     tools = {name: run_tool([tool(name), "--version"]).splitlines()[0] for name in (COMPILER, EMULATOR)}
     results = HERE / "results" / "engine.json"
     results.parent.mkdir(exist_ok=True)

@@ -12,10 +12,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from px4_tinyml.bench.measure import measure, subject
+from px4_tinyml.bench.measure import measure, read_subject
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
-from px4_tinyml.targets.px4.generate import generate_px4
+from px4_tinyml.targets.registry import generate
 
 CPU = "cortex-m4"
 PER_FLIGHT = ("by_flight", "flights")
@@ -34,7 +34,7 @@ def main() -> None:
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{args.name}: spec {bundle.spec.short_hash}, {size // 1024} KiB")
     if args.name == PRETRAINED:
-        written = generate_px4(bundle, target_root("px4_module"))
+        written = generate(bundle, "px4", target_root("px4_module")).written
         print(f"{len(written)} files of px4_module written")
 
 
@@ -55,7 +55,7 @@ def without(data: Any, names: tuple[str, ...]) -> Any:
 
 def cost(folder: Path) -> dict[str, Any]:
     """Flash, RAM and instructions of the compiled engine with the signal path around it."""
-    found = measure(subject(folder), CPU)
+    found = measure(read_subject(folder), CPU)
     return {
         "target": CPU,
         "engine": found.engine,

@@ -30,9 +30,10 @@ from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock
 from px4_tinyml.logs import read_log
 from px4_tinyml.signal.slots import feed
+from px4_tinyml.targets.arduino.build import build_node
 from px4_tinyml.targets.arduino.emulator.emulator import PTY_NOTICED_S, EmulatedNode
-from px4_tinyml.targets.arduino.emulator.records import Records, sample_records
-from px4_tinyml.targets.arduino.run import NODE_COMPONENT, build_node, clock_shift_us
+from px4_tinyml.targets.arduino.emulator.sample_records import Records, sample_records
+from px4_tinyml.targets.arduino.run import NODE_COMPONENT, clock_shift_us
 
 BAUD = 57600
 

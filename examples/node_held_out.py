@@ -21,7 +21,8 @@ from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import read_log
 from px4_tinyml.signal.slots import Feed, feed
-from px4_tinyml.targets.arduino.run import build_node, run_node
+from px4_tinyml.targets.arduino.build import build_node
+from px4_tinyml.targets.arduino.run import run_node
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.units import US_PER_S
 

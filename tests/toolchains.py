@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from px4_tinyml.targets.cortex_m.generate import COMPILER, PACKAGES
+from px4_tinyml.targets.cortex_m.build import COMPILER, PACKAGES
 from px4_tinyml.targets.cortex_m.run import EMULATOR
 
 PACKAGE_OF = {

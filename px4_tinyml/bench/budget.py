@@ -1,38 +1,45 @@
-"""Does a classifier fit its device? Measured before it is generated, not after it was flashed."""
+"""Budgets of flash, RAM and instructions, checked before a classifier is generated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from px4_tinyml.bench.cost import Cost
 from px4_tinyml.bench.cost_table import layer_table
-from px4_tinyml.bench.measure import Subject, measure
+from px4_tinyml.bench.measure import measure
 from px4_tinyml.errors import ParityError
+from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.targets.base import Cost, Subject
+from px4_tinyml.targets.boards import Board
 
 KIB = 1024
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Most that is allowed; None: anything. Flash and RAM of the whole classifier, instructions of one inference."""
+    """Upper limits; None: no limit. Flash and RAM (KiB) of the whole classifier, instructions of one inference."""
 
     flash_kb: float | None = None
     ram_kb: float | None = None
     instructions: int | None = None
 
-    def over(self, cost: Cost) -> list[str]:
-        """What does not fit, in words."""
+    @classmethod
+    def of_board(cls, board: Board, spec: PipelineSpec) -> Budget:
+        """Limits of a board for a spec's rate of inferences."""
+        instructions = board.max_instructions(spec.hop / spec.rate_hz)
+        return cls(board.budget_flash_kb, board.budget_ram_kb, instructions)
+
+    def exceeded(self, cost: Cost) -> list[str]:
+        """Limits that a cost exceeds, in words."""
         flash = cost.classifier_flash_bytes
         ram = None if cost.classifier_ram_bytes is None else cost.classifier_ram_bytes + (cost.stack_bytes or 0)
-        found = (
+        limits = (
             ("flash (code and weights)", _kib(flash), self.flash_kb, "KiB"),
             ("RAM (variables and stack)", _kib(ram), self.ram_kb, "KiB"),
             ("instructions of one inference", cost.instructions, self.instructions, ""),
         )
         return [
             f"{what}: {value:,} {unit}".rstrip() + f", allowed {allowed:,}"
-            for what, value, allowed, unit in found
+            for what, value, allowed, unit in limits
             if value is not None and allowed is not None and value > allowed
         ]
 
@@ -41,15 +48,10 @@ def _kib(size: int | None) -> float | None:
     return None if size is None else round(size / KIB, 1)
 
 
-def check_budget(
-    tested: Subject, target: str, budget: Budget, measures: Callable[[Subject, str], Cost] = measure
-) -> Cost:
-    """The cost on a target; raises ParityError with the table by layer when it is over the budget.
-
-    measures: measure, or measure_tflm.
-    """
-    cost = measures(tested, target)
-    over = budget.over(cost)
-    if over:
-        raise ParityError(f"{tested.name} does not fit ({target}): {'; '.join(over)}\n\n{layer_table(cost)}")
+def check_budget(subject: Subject, target: str, budget: Budget, engine: str = "compiled") -> Cost:
+    """The cost on a target; raises ParityError with the table by layer when it exceeds the budget."""
+    cost = measure(subject, target, engine)
+    exceeded = budget.exceeded(cost)
+    if exceeded:
+        raise ParityError(f"{subject.name} does not fit ({target}): {'; '.join(exceeded)}\n\n{layer_table(cost)}")
     return cost

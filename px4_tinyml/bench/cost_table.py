@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from px4_tinyml.bench.cost import Cost
+from px4_tinyml.targets.base import Cost
 
 
 def columns(rows: Sequence[Sequence[object]], left: int = 1) -> str:

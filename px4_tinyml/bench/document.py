@@ -1,4 +1,4 @@
-"""Costs as plain data: the JSON of `px4-tinyml bench` and the rows of benchmarks/results (docs/bench.md)."""
+"""Costs as JSON: the document of `px4-tinyml bench` and the rows of benchmarks/results (docs/bench.md)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from px4_tinyml.bench.cost import Cost
-from px4_tinyml.bench.measure import Subject
+from px4_tinyml.targets.base import Cost, Subject
 
 ROW = ("model", "engine", "target", "instructions", "macs", "flash_bytes", "weights_bytes", "ram_bytes")
 ALSO = ("cycles", "arena_bytes", "stack_bytes", "recorded")
 
 
-def document(tested: Subject, costs: Sequence[Cost]) -> dict[str, Any]:
+def document(subject: Subject, costs: Sequence[Cost]) -> dict[str, Any]:
     """One model: `targets` → target → engine → everything known."""
     targets: dict[str, dict[str, Any]] = {}
     for cost in costs:
@@ -21,11 +20,11 @@ def document(tested: Subject, costs: Sequence[Cost]) -> dict[str, Any]:
         target, engine, _ = data.pop("target"), data.pop("engine"), data.pop("model")
         targets.setdefault(target, {})[engine] = data
     return {
-        "model": tested.name,
-        "model_sha256": tested.sha256,
-        "spec_hash": tested.spec.hash if tested.spec else None,
-        "macs": tested.graph.macs,
-        "inputs": len(tested.x),
+        "model": subject.name,
+        "model_sha256": subject.sha256,
+        "spec_hash": subject.spec.hash if subject.spec else None,
+        "macs": subject.graph.macs,
+        "inputs": len(subject.x),
         "targets": targets,
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from px4_tinyml.bench.cost import Cost
+from px4_tinyml.targets.base import Cost
 
 _DENSE = Cost("dense", "", "cortex-m4", 36_480, 36_748, None, None, None, recorded=True)
 _CONV = Cost("conv", "", "cortex-m4", 33_504, 1_056, None, None, None, recorded=True)

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-from collections.abc import Sequence
 from typing import Any
 
-from px4_tinyml.bench.cost import Cost
 from px4_tinyml.bench.cost_table import layer_table, path_table, table
 from px4_tinyml.bench.document import document
-from px4_tinyml.bench.measure import COMPILED, TARGETS, Subject, measure, subject
-from px4_tinyml.bench.recorded import RECORDED
+from px4_tinyml.bench.measure import ENGINES, TARGETS, measure_all, read_subject
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.names import target_names
-from px4_tinyml.targets.tflm.bench import measure_tflm
-from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, LIB_VARIABLE
-
-log = logging.getLogger(__name__)
+from px4_tinyml.targets.tflm.build import DIR_VARIABLE, LIB_VARIABLE
 
 
 def add_parser(subparsers: Any) -> None:
@@ -42,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--engine",
-        choices=("compiled", "tflm"),
+        choices=ENGINES,
         default="compiled",
         help="tflm: TFLite Micro beside the compiled engine, measured where the environment names one (docs/tflm.md), "
         "else as recorded; an error where nothing is known of it",
@@ -53,15 +45,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    tested = subject(args.bundle)
-    costs = costs_of(tested, args.targets, args.engine)
+    subject = read_subject(args.bundle)
+    costs = measure_all(subject, args.targets, args.engine)
     if not any(cost.engine.startswith(args.engine) for cost in costs):
         raise ToolchainError(
             f"{args.bundle}: no figures of TFLite Micro for this model on these targets; recorded are those of "
             f"benchmarks/models on cortex-m4; to measure it, set {DIR_VARIABLE} and {LIB_VARIABLE} (docs/tflm.md)"
         )
     if args.json:
-        print(json.dumps(document(tested, costs), indent=2))
+        print(json.dumps(document(subject, costs), indent=2))
         return 0
     print(table(costs))
     for cost in costs:
@@ -69,26 +61,3 @@ def run(args: argparse.Namespace) -> int:
             if text:
                 print(f"\n{text}")
     return 0
-
-
-def costs_of(tested: Subject, targets: Sequence[str] | None = None, engine: str = COMPILED) -> list[Cost]:
-    """Every target measured, and what is recorded of other engines for it. None: all targets that can run here.
-
-    engine: "tflm" measures TFLite Micro as well, where the environment names one.
-    """
-    costs: list[Cost] = []
-    measures = [measure, measure_tflm] if engine != COMPILED and os.environ.get(DIR_VARIABLE) else [measure]
-    for target in dict.fromkeys(targets or TARGETS):
-        try:
-            measured = [each(tested, target) for each in measures]
-        except ToolchainError as error:
-            if targets is not None:
-                raise
-            log.warning("target %s is left out: %s", target, error)
-            continue
-        known = {cost.engine for cost in measured}
-        costs += measured
-        costs += [c for c in RECORDED.get(tested.sha256, ()) if c.target == target and c.engine not in known]
-    if not costs:
-        raise ToolchainError("no target can run here: nothing was measured")
-    return costs

@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.replay.run_all import Replay
     from px4_tinyml.report import write_report
     from px4_tinyml.signal.spec import PRESETS
-    from px4_tinyml.targets.host.generate import generate_host
-    from px4_tinyml.targets.px4.generate import generate_px4
+    from px4_tinyml.targets.registry import generate
     from px4_tinyml.training.fit import TrainOptions
     from px4_tinyml.training.workflow import print_metrics, train_bundle
     from px4_tinyml_sitl.simulate import fly
@@ -61,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     print_metrics(bundle.manifest["metrics"])
 
     heading(4, "C++: for this computer, and a module for PX4")
-    generate_host(bundle, out / "host")
-    generate_px4(bundle, out / "px4")
+    for target in ("host", "px4"):
+        generate(bundle, target, out / target)
     print(f"CMake project: {out / 'host'}\nPX4 module:    {out / 'px4'} (its README says how to build it)")
 
     heading(5, "the test flights replayed through Python, TFLite Micro, C++ and the PX4 module")

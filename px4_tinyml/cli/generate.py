@@ -10,16 +10,12 @@ from typing import Any
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.emit.shipped import bundle_argument
-from px4_tinyml.errors import SpecError
-from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, generate_arduino
+from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, node_board
 from px4_tinyml.targets.boards import BOARDS, Board, board
-from px4_tinyml.targets.cortex_m.generate import generate_cortex_m
-from px4_tinyml.targets.host.generate import generate_host
-from px4_tinyml.targets.px4.generate import generate_px4
-from px4_tinyml.targets.tflm.generate import Arena, TflmTree
+from px4_tinyml.targets.names import target_name
+from px4_tinyml.targets.registry import generate
 
-GENERATORS = {"host": generate_host, "cortex-m": generate_cortex_m}
-TARGETS = ("arduino", "cortex-m", "host", "px4")
+TARGETS = ("arduino", "cortex-m4", "cortex-m7", "host", "px4")
 ENGINES = ("auto", "compiled", "tflm")
 
 
@@ -34,9 +30,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "target",
+        type=target_name,
         choices=TARGETS,
         help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a "
-        "CMake project for this computer; cortex-m: for QEMU",
+        "CMake project for this computer; cortex-m4, cortex-m7: for QEMU, one project for both",
     )
     parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
@@ -62,55 +59,28 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files and say how many changed."""
     bundle = ModelBundle.load(args.bundle)
-    node_board = _node_board(args.board) if args.target == "arduino" else None
-    device = board(args.board) if args.board and not node_board else None
+    sketch_for = (args.board or DEFAULT_BOARD) if args.target == "arduino" else DEFAULT_BOARD
+    node_board(sketch_for)
+    device = board(args.board) if args.board and args.target != "arduino" else None
     if device or any(v is not None for v in (args.max_flash_kb, args.max_ram_kb, args.max_instructions)):
         print(_fits(args, bundle, device))
-    if args.target == "px4":
-        written = generate_px4(bundle, args.out, args.engine)
-    else:
-        arena = _arena(bundle, args.target) if args.engine == "tflm" else None
-        if arena:
-            print(f"arena: {arena.size} bytes ({arena.origin})")
-        if node_board:
-            written = generate_arduino(bundle, args.out, arena, node_board)
-        else:
-            written = GENERATORS[args.target](bundle, args.out, arena)
-    print(f"{args.out}: {len(written)} files written (spec {bundle.spec.short_hash}); README.md says how to build")
+    generated = generate(bundle, args.target, args.out, args.engine, sketch_for)
+    if generated.arena:
+        print(f"arena: {generated.arena.size} bytes ({generated.arena.origin})")
+    count = len(generated.written)
+    print(f"{args.out}: {count} files written (spec {bundle.spec.short_hash}); README.md says how to build")
     return 0
 
 
-def _node_board(name: str | None) -> str:
-    if name is not None and name not in NODE_BOARDS:
-        raise SpecError(f"--board {name}: a sketch is for one of {', '.join(NODE_BOARDS)}")
-    return name or DEFAULT_BOARD
-
-
-def _arena(bundle: ModelBundle, target: str) -> Arena:
-    """Measured where TFLite Micro is at hand for the target, else estimated from what `train` measured here."""
-    from px4_tinyml.targets.tflm.bench import measured_arena
-
-    # Both emulated processors have the same pointers and kernels.
-    built_for = "cortex-m4" if target in ("cortex-m", "arduino") else target
-    tree = TflmTree.find(built_for)
-    if tree:
-        return measured_arena(bundle.model, bundle.graph, tree, built_for)
-    return Arena.estimated(bundle.tflm_arena_bytes())
-
-
 def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -> str:
-    """One line about what it takes; raises ParityError when that is too much. A limit given outdoes the board's."""
+    """One line with the cost; raises ParityError above the budget. Explicit limits override the board's."""
     from px4_tinyml.bench.budget import Budget, check_budget
-    from px4_tinyml.bench.measure import measure, subject
-    from px4_tinyml.targets.tflm.bench import measure_tflm
+    from px4_tinyml.bench.measure import read_subject
 
-    budget = Budget()
-    if device:
-        per_window_s = bundle.spec.hop / bundle.spec.rate_hz
-        budget = Budget(device.budget_flash_kb, device.budget_ram_kb, device.max_instructions(per_window_s))
+    budget = Budget.of_board(device, bundle.spec) if device else Budget()
     given = {"flash_kb": args.max_flash_kb, "ram_kb": args.max_ram_kb, "instructions": args.max_instructions}
     budget = replace(budget, **{name: value for name, value in given.items() if value is not None})
-    measures = measure_tflm if args.engine == "tflm" else measure
-    cost = check_budget(subject(args.bundle), device.cpu if device else "cortex-m4", budget, measures)
+    engine = "tflm" if args.engine == "tflm" else "compiled"
+    cost = check_budget(read_subject(args.bundle), device.cpu if device else "cortex-m4", budget, engine)
     size = f"{cost.classifier_flash_bytes} bytes of flash, {cost.classifier_ram_bytes} of RAM"
     return f"fits {args.board or 'the limits'}: {size}, {cost.stack_bytes} of stack, {cost.instructions} instructions"

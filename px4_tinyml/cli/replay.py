@@ -15,9 +15,9 @@ from px4_tinyml.cli import BUNDLE_HELP
 from px4_tinyml.emit.shipped import bundle_argument
 from px4_tinyml.errors import LogError
 from px4_tinyml.progress import progress
-from px4_tinyml.replay.run_all import Replay, Replayed
-from px4_tinyml.replay.runners import BY_NAME_ONLY, TARGETS
+from px4_tinyml.replay.run_all import NOT_BY_DEFAULT, Replay, Replayed
 from px4_tinyml.targets.names import REPLAY_JSON, target_names
+from px4_tinyml.targets.registry import RUNNERS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
         "--targets",
         type=target_names,
         metavar="A,B",
-        help=f"which ones of {','.join(TARGETS)} (default: all that can run here, without {','.join(BY_NAME_ONLY)})",
+        help=f"some of {','.join(RUNNERS)},px4 (default: all that can run here, without {','.join(NOT_BY_DEFAULT)})",
     )
     parser.add_argument(
         "--ulog-out",

@@ -80,6 +80,12 @@ def module_sources(*folders: str) -> dict[str, str]:
     }
 
 
+def text_files(folder: Path) -> dict[str, str]:
+    """Files right in a folder by name, templates left out."""
+    paths = (path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix != ".j2")
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
 def write_tree(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Write files (by relative path) where their content differs; returns what was written.
 

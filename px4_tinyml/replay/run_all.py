@@ -1,4 +1,4 @@
-"""A bundle's golden vectors and any number of logs through several targets."""
+"""Runs a bundle's golden vectors and logs through several targets and compares them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ from pathlib import Path
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog
-from px4_tinyml.replay.runners import BY_NAME_ONLY, PX4, TARGETS, Runner
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.slots import Feed, feed
+from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.run_sitl import PAIR, Px4Target
 from px4_tinyml.targets.px4.ulog_feed import play_ulog, write_ulog
+from px4_tinyml.targets.registry import RUNNERS
 
 log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
+PX4 = "px4"
+NOT_BY_DEFAULT = frozenset({"arduino"})
+"""Targets that run only by name: one byte at a time, a long log takes minutes."""
+
 
 @dataclass(frozen=True)
 class Replayed:
-    """One feed: windows classified, sparse windows and resets as the first target counted them, every pair."""
+    """One feed: classified windows, counts of the first target, and the comparison of every pair."""
 
     name: str
     windows: int
@@ -44,30 +49,29 @@ class Replay:
     """Targets built once for a bundle; use golden() and run()."""
 
     def __init__(self, bundle: ModelBundle, targets: Sequence[str] | None = None, px4: Path | None = None) -> None:
-        """targets: names of TARGETS. None: all that can run here, at least two; others are skipped with a warning.
+        """targets: names of RUNNERS or px4. None: all that can run here, at least two; a warning for each other.
 
-        px4: a PX4 SITL build folder, for the target "px4", which is one of the targets then.
-
-        Raises ToolchainError when a named target cannot run here, SpecError for a name that is not known.
+        px4: a PX4 SITL build folder; it adds the target px4. Raises ToolchainError when a named target cannot run
+        here, SpecError for an unknown name.
         """
         self.bundle = bundle
         self._px4_host: Px4Host | None = None
         self._px4 = None if px4 is None else Px4Target(bundle, px4)
         self.runners: dict[str, Runner] = {}
-        wanted = targets or [name for name in TARGETS if name not in BY_NAME_ONLY]
+        wanted = targets or [name for name in RUNNERS if name not in NOT_BY_DEFAULT]
         for name in dict.fromkeys(map(target_name, wanted)):
             if name == PX4 and self._px4 is not None:
                 continue
             if name == PX4:
                 raise SpecError("target px4: expected --px4 BUILD_DIR with it, a PX4 SITL build folder")
-            if name not in TARGETS:
-                raise SpecError(f"target {name!r} is not known; expected some of {', '.join((*TARGETS, PX4))}")
+            if name not in RUNNERS:
+                raise SpecError(f"target {name!r} is not known; expected some of {', '.join((*RUNNERS, PX4))}")
             try:
-                self.runners[name] = TARGETS[name](bundle)
+                self.runners[name] = RUNNERS[name](bundle)
             except ToolchainError as error:
                 if targets is not None:
                     raise
-                log.warning("target %s is left out: %s", name, error)
+                log.warning("target %s is skipped: %s", name, error)
         if targets is None and len(self.runners) < 2:
             raise ToolchainError("fewer than two targets can run here: there is nothing to compare")
 
@@ -83,13 +87,13 @@ class Replay:
         return Replayed("golden vectors", len(expected), expected.counts, pairs)
 
     def run(self, flight: FlightLog) -> Replayed:
-        """One log through every target, each compared with each."""
+        """One log through every target; every pair is compared."""
         return self.run_feed(flight.source, feed(flight, self.bundle.spec))
 
     def write_ulog(self, path: Path, out: Path) -> Replayed:
-        """A ULog's messages, as they were published, through the PX4 module; it writes the ULog with its topics.
+        """Play a ULog's messages through the PX4 module, write the ULog with the module's topics, compare with numpy.
 
-        Compared with Python on the same samples. Raises LogError when the log has none or cannot be written.
+        Raises LogError when the log has no samples or the copy cannot be written.
         """
         if self._px4_host is None:
             self._px4_host = Px4Host(self.bundle)
@@ -102,17 +106,18 @@ class Replay:
 
     def run_feed(self, name: str, events: Feed) -> Replayed:
         """One feed through every target."""
-        done = {target: runner(events) for target, runner in self.runners.items()}
+        results = {target: runner(events) for target, runner in self.runners.items()}
         pairs = {
-            (a, b): compare((a, b), done[a], done[b], self.bundle.spec) for a, b in itertools.combinations(done, 2)
+            (a, b): compare((a, b), results[a], results[b], self.bundle.spec)
+            for a, b in itertools.combinations(results, 2)
         }
         if self._px4 is not None:
             pairs[PAIR] = self._px4.run_feed(name, events)
-        reference = next(iter(done.values()), None)
+        reference = next(iter(results.values()), None)
         windows = pairs[PAIR].windows if reference is None else len(reference)
         return Replayed(name, windows, {} if reference is None else reference.counts, pairs)
 
     @property
     def targets(self) -> list[str]:
-        """Names of all that is compared."""
+        """Names of the targets."""
         return [*self.runners, *([PX4] if self._px4 is not None else [])]

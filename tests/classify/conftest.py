@@ -13,8 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # live_samples
 from live_samples import small_bundle
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.emit.toolchain import LIBRARY
-from px4_tinyml.targets.host.generate import build_host
+from px4_tinyml.targets.host.build import LIBRARY, build_host
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from px4_tinyml.compiler.cpp_model import compile_model
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.emit.shipped import target_root
-from px4_tinyml.targets.cortex_m import generate as cortex_m
+from px4_tinyml.targets.cortex_m import build as cortex_m
 from px4_tinyml.targets.cortex_m.run import run_image
 
 MODULE = target_root("px4_module") / "src" / "modules" / "motion_classifier"
@@ -78,5 +78,5 @@ def _cortex_m(source: str, folder: Path, target: str) -> Callable[[bytes], bytes
     files = {**cortex_m.frame_files(), "models.cpp": source}
     program = cortex_m.Program(("startup.cpp", "models.cpp"), (f"-I{MODULE}", f"-I{HERE}", *CORTEX_M[target]))
     cpu = target.split()[0]
-    image = cortex_m.build_programs(files, cpu, {"models": program}, folder) / "models"
+    image = cortex_m.build_images(files, cpu, {"models": program}, folder) / "models"
     return lambda data: run_image(image, cpu, {"in": data}, ["out"])["out"]

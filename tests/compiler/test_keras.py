@@ -14,7 +14,7 @@ from px4_tinyml.compiler.interpreter import Int8Interpreter
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.errors import ConversionError
-from px4_tinyml.targets.cortex_m.generate import CPUS
+from px4_tinyml.targets.cortex_m.build import CPUS
 
 from .cpp import Program
 from .models import random_inputs

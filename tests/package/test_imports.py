@@ -23,9 +23,6 @@ STILL = {
     ("mavlink/framer.py", "logs"),
     ("mavlink/samples.py", "logs"),
     ("targets/arduino/run.py", "classify"),
-    ("targets/cortex_m/path_cost.py", "bench"),
-    ("targets/px4/run_sitl.py", "replay"),
-    ("targets/tflm/bench.py", "bench"),
     ("training/workflow.py", "report"),
 }
 """Imports that run up and have to go."""

@@ -15,13 +15,15 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog, ImuSeries
-from px4_tinyml.replay import runners as targets
 from px4_tinyml.replay.run_all import Replay
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.golden import check_golden, make_golden, read_golden
+from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.cortex_m.generate import CPUS
-from px4_tinyml.targets.host.generate import build_host, generate_host, host_files
+from px4_tinyml.targets.cortex_m.build import CPUS
+from px4_tinyml.targets.host.build import build_host
+from px4_tinyml.targets.host.generate import generate_host, host_files
+from px4_tinyml.targets.registry import RUNNERS
 
 ALL = ["numpy", "tflm", "host"]
 
@@ -59,7 +61,7 @@ def change_tree(monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) 
         assert files[file].count(old) == 1
         return {**files, file: files[file].replace(old, new)}
 
-    monkeypatch.setattr("px4_tinyml.targets.host.generate.host_files", tampered)
+    monkeypatch.setattr("px4_tinyml.targets.host.build.host_files", tampered)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +131,15 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
     with pytest.raises(SpecError, match="'cray' is not known"):
         Replay(bundle, ["numpy", "cray"])
 
-    def missing(bundle: ModelBundle) -> targets.Runner:
+    def missing(bundle: ModelBundle) -> Runner:
         raise ToolchainError("no compiler")
 
     for name in ("host", "px4-host", *CPUS):
-        monkeypatch.setitem(targets.TARGETS, name, missing)
+        monkeypatch.setitem(RUNNERS, name, missing)
     with pytest.raises(ToolchainError, match="no compiler"):
         Replay(bundle, ["numpy", "host"])
-    monkeypatch.setitem(targets.TARGETS, "tflm", lambda bundle: bundle.classifier().run)
-    assert list(Replay(bundle).runners) == ["numpy", "tflm"] and "host is left out" in caplog.text
+    monkeypatch.setitem(RUNNERS, "tflm", lambda bundle: bundle.classifier().run)
+    assert list(Replay(bundle).runners) == ["numpy", "tflm"] and "host is skipped" in caplog.text
 
 
 def test_a_model_that_does_not_fit_the_spec_is_refused(bundles, tmp_path) -> None:

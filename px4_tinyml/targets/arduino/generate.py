@@ -10,7 +10,7 @@ from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import SOURCE_SUFFIXES, render, write_tree
 from px4_tinyml.errors import SpecError
 from px4_tinyml.targets.arduino.mavlink_headers import mavlink_headers
-from px4_tinyml.targets.host.generate import classifier_files
+from px4_tinyml.targets.sources import classifier_files
 from px4_tinyml.targets.tflm.generate import Arena
 
 SKETCH = "motion_node"
@@ -49,12 +49,19 @@ DEFAULT_BOARD = "nano33ble-rev1"
 TFLM_LIBRARY = "Chirale_TensorFLowLite (2.0.0)"
 
 
+def node_board(name: str) -> NodeBoard:
+    """By name; raises SpecError that lists the known ones."""
+    if name not in NODE_BOARDS:
+        raise SpecError(f"--board {name}: a sketch is for one of {', '.join(NODE_BOARDS)}")
+    return NODE_BOARDS[name]
+
+
 def arduino_files(bundle: ModelBundle, board: str = DEFAULT_BOARD, tflm: Arena | None = None) -> dict[str, str]:
     """Every file by relative path. board: a key of NODE_BOARDS. tflm: for TensorFlow Lite Micro, with this arena.
 
-    Raises SpecError when the board's IMU is slower than the bundle's slots.
+    Raises SpecError for an unknown board, or one with an IMU slower than the bundle's slots.
     """
-    device = NODE_BOARDS[board]
+    device = node_board(board)
     if bundle.spec.rate_hz > device.imu_hz:
         raise SpecError(
             f"--board {board}: its IMU gives {device.imu_hz} samples a second, the bundle's slots need "

@@ -18,28 +18,15 @@ from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decision import DECISION, ONE_Q16
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import MAX_LABELS, PipelineSpec
+from px4_tinyml.targets.arduino.build import build_node
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.records import sample_records
-from px4_tinyml.targets.arduino.emulator.sources import BOARD, DEFINES, node_sources
-from px4_tinyml.targets.arduino.generate import arduino_files
-from px4_tinyml.targets.cortex_m.generate import Program, build_programs, frame_files
+from px4_tinyml.targets.arduino.emulator.sample_records import sample_records
+from px4_tinyml.targets.base import Runner
+from px4_tinyml.targets.cortex_m.run import emulator
 from px4_tinyml.units import US_PER_S
 
-CPU = "cortex-m4"
 NODE_SYSTEM, NODE_COMPONENT = 1, 25
 ANSWER_S = 60.0
-_STARTUP = ("startup.cpp", "semihosting.hpp")
-
-
-def build_node(bundle: ModelBundle, cache_dir: Path | None = None) -> Path:
-    """The image of an emulated node for a bundle, from the sources `generate arduino` writes. Built once and kept.
-
-    Raises ToolchainError with the packages to install or the compiler's words.
-    """
-    frame = frame_files()
-    files = {**node_sources(arduino_files(bundle, BOARD)), **{name: frame[name] for name in _STARTUP}}
-    sources = sorted(name for name in files if name.endswith(".cpp"))
-    return build_programs(files, CPU, {"node": Program(sources, DEFINES)}, cache_dir) / "node"
 
 
 class Listener(threading.Thread):
@@ -82,6 +69,13 @@ def status_request() -> bytes:
         *(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 0, 0, 0, 0, 0, 0),
     )
     return bytes(command.pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190)))
+
+
+def arduino_runner(bundle: ModelBundle) -> Runner:
+    """Build the emulated node for a bundle; returns what runs a feed through it. Raises ToolchainError."""
+    emulator()
+    image = build_node(bundle)
+    return lambda events: run_node(image, events, bundle.spec)
 
 
 def run_node(image: Path, events: Feed, spec: PipelineSpec) -> Classification:

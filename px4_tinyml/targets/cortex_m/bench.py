@@ -1,69 +1,52 @@
-"""The programs that measure: built from generate/templates/bench and a model's generated code."""
+"""An engine on an emulated Cortex-M: instructions, by layer too, flash, RAM, stack, cycles, and the signal path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from px4_tinyml.compiler.cpp_model import compile_model
-from px4_tinyml.compiler.graph import Graph
-from px4_tinyml.emit.write import module_sources
-from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.targets.cortex_m.generate import Program, build_programs, frame_files
-from px4_tinyml.targets.host.generate import engine_header
-from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
-from px4_tinyml.targets.tflm.generate import Arena, TflmTree, tflm_model
+from px4_tinyml.compiler.operator import Operator
+from px4_tinyml.compiler.tensor import Tensor
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.targets.base import Code, Cost, Layer, Subject, footprint
+from px4_tinyml.targets.cortex_m.build import RUN, bench_files, build_images, tool
+from px4_tinyml.targets.cortex_m.counting import infer
+from px4_tinyml.targets.cortex_m.cycles import estimate
+from px4_tinyml.targets.cortex_m.path_cost import path_cost, rates
 
-RUN = ("startup.cpp", "probe.S")
-ROOT = ("-Wl,--entry=motion_footprint",)
-
-
-@dataclass(frozen=True, eq=False)
-class Code:
-    """A model and its engine, to be built into programs. layer_header: what times the layers, included first."""
-
-    graph: Graph
-    spec: PipelineSpec | None
-    model: Mapping[str, str]
-    layer_header: str
-    flags: Sequence[str] = ()
-    libraries: Sequence[Path] = ()
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The model's .cpp files, relative to the tree."""
-        return tuple(f"model/{name}" for name in self.model if name.endswith(".cpp"))
-
-    @property
-    def files(self) -> dict[str, str]:
-        """core, engine, model and the bench programs, by relative path; without a spec, no signal path."""
-        files = {
-            **module_sources("core", "engine"),
-            **engine_header(),
-            **{f"model/{name}": text for name, text in self.model.items()},
-            **frame_files(),
-            **frame_files("bench"),
-        }
-        if self.spec:
-            files[SPEC_HEADER] = spec_header(self.spec, self.graph.input.scale, self.graph.input.zero_point)
-        return files
-
-    def program(self, *sources: str, flags: Sequence[str] = (), link_flags: Sequence[str] = ()) -> Program:
-        """An image of these sources with the model and its engine."""
-        return Program((*sources, *self.sources), (*self.flags, *flags), link_flags, self.libraries)
+_ROOT = ("-Wl,--entry=motion_footprint",)
+_SIZE = "arm-none-eabi-size"
+_TIMED = "cortex-m4"
+"""The processor whose manual gives timings."""
 
 
-def compiled_code(graph: Graph, spec: PipelineSpec | None) -> Code:
-    """For the compiled engine."""
-    return Code(graph, spec, compile_model(graph, spec.hash if spec else ""), "layers.hpp")
-
-
-def tflm_code(model: bytes, graph: Graph, spec: PipelineSpec | None, tree: TflmTree, arena: Arena, target: str) -> Code:
-    """For TensorFlow Lite Micro."""
-    files = tflm_model(model, graph, spec.hash if spec else "", arena)
-    flags = tree.flags("nm" if target == "host" else "arm-none-eabi-nm")
-    return Code(graph, spec, files, "tflm_layers.hpp", flags, (tree.library,))
+def measure_cortex_m(subject: Subject, code: Code, cost: Cost) -> Cost:
+    """The cost with all there is to measure. Raises ParityError when the outputs are wrong, or ToolchainError."""
+    spec, cpu = subject.spec, cost.target
+    images = build_bench(code, cpu)
+    run = infer(images / "infer", subject.graph, subject.x, cpu)
+    subject.check(run.outputs)
+    worst = int(run.instructions.argmax())
+    size = footprint(images / "footprint", tool(_SIZE))
+    cost = replace(
+        cost,
+        instructions=int(run.instructions[worst]),
+        fewest_instructions=int(run.instructions.min()),
+        stack_bytes=run.stack_bytes,
+        flash_bytes=size.flash_bytes - cost.weights_bytes,
+        ram_bytes=size.ram_bytes,
+        **_by_layer(subject, images, cost, worst, int(run.instructions[worst])),
+    )
+    if spec is None:
+        return cost
+    whole = footprint(images / "path_footprint", tool(_SIZE))
+    return replace(
+        cost,
+        classifier_flash_bytes=whole.flash_bytes,
+        classifier_ram_bytes=whole.ram_bytes,
+        signal_path=tuple(path_cost(images / "path", spec, cpu, rate) for rate in rates(spec)),
+    )
 
 
 def build_bench(code: Code, cpu: str) -> Path:
@@ -72,15 +55,38 @@ def build_bench(code: Code, cpu: str) -> Path:
     programs = {
         "infer": code.program(*RUN, "infer.cpp"),
         "layers": code.program(*RUN, "infer.cpp", flags=hook),
-        "footprint": code.program("footprint.cpp", "abort.cpp", link_flags=ROOT),
+        "footprint": code.program("footprint.cpp", "abort.cpp", link_flags=_ROOT),
     }
     if code.spec:
         programs["path"] = code.program(*RUN, "path.cpp")
-        programs["path_footprint"] = code.program("path_footprint.cpp", "abort.cpp", link_flags=ROOT)
-    return build_programs(code.files, cpu, programs)
+        programs["path_footprint"] = code.program("path_footprint.cpp", "abort.cpp", link_flags=_ROOT)
+    return build_images({**code.files, **bench_files()}, cpu, programs)
 
 
-def build_calibration(cpu: str) -> Path:
-    """The image that runs loops of known length."""
-    files: Mapping[str, str] = {**frame_files(), **frame_files("bench")}
-    return build_programs(files, cpu, {"calibrate": Program((*RUN, "calibrate.cpp"))}) / "calibrate"
+def _by_layer(subject: Subject, images: Path, cost: Cost, row: int, instructions: int) -> dict[str, Any]:
+    """Fields of a Cost: layers, and cycles by the manual of the Cortex-M4 (by layer: of compiled code only)."""
+    graph, x, cpu, compiled = subject.graph, subject.x[row : row + 1], cost.target, cost.engine == "compiled"
+    counted = infer(images / "layers", graph, x, cpu, called=not compiled).layers[0]
+    cycles: list[int | None] = [None] * len(counted)
+    total = None
+    if cpu == _TIMED:
+        (traced, total), *_ = estimate(images / "infer", cpu, x)
+        if traced != instructions:
+            raise ToolchainError(f"{traced} instructions traced, {instructions} counted: another QEMU?")
+        with_code = [i for i, count in enumerate(counted) if count and compiled]
+        for i, (_, spent) in zip(with_code, estimate(images / "layers", cpu, x), strict=False):
+            cycles[i] = spent
+    layers = tuple(
+        Layer(i, o.name, f"{_dimensions(o.input)} to {_dimensions(o.output)}", o.macs, _weights(o), int(n), spent)
+        for i, (o, n, spent) in enumerate(zip(graph.operators, counted, cycles, strict=True))
+    )
+    return {"layers": layers, "cycles": total}
+
+
+def _weights(operator: Operator) -> int:
+    return sum(tensor.data.nbytes for tensor in operator.weights if tensor.data is not None)
+
+
+def _dimensions(tensor: Tensor) -> str:
+    """Without the batch."""
+    return "x".join(map(str, tensor.shape[1:])) or "1"

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
-from px4_tinyml.targets.cortex_m.bench import build_calibration
+from px4_tinyml.targets.cortex_m.build import RUN, bench_files, build_images
 from px4_tinyml.targets.cortex_m.run import COUNTING, run_image
+from px4_tinyml.targets.programs import Program
 
 I64 = NDArray[np.int64]
 
@@ -59,6 +60,11 @@ def calibrate(known: NDArray[np.integer], ticks: NDArray[np.integer]) -> Clock:
             "this QEMU does not count 64 ns an instruction; QEMU 7.2 does"
         )
     return exact[0]
+
+
+def build_calibration(cpu: str) -> Path:
+    """The image that runs loops of known length."""
+    return build_images(bench_files(), cpu, {"calibrate": Program((*RUN, "calibrate.cpp"))}) / "calibrate"
 
 
 @functools.cache

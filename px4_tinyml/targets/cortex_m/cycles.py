@@ -18,7 +18,7 @@ from pathlib import Path
 from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
-from px4_tinyml.targets.cortex_m.generate import tool
+from px4_tinyml.targets.cortex_m.build import tool
 from px4_tinyml.targets.cortex_m.run import emulator_command
 
 REFILL, DIVISION = 2, 7

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.bench.cost import PathCost
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.targets.base import PathCost
 from px4_tinyml.targets.cortex_m.counting import I64, clock
 from px4_tinyml.targets.cortex_m.run import COUNTING, run_image
 from px4_tinyml.targets.host.run import encode_feed

@@ -1,4 +1,4 @@
-"""Runs programs of generate/cortex_m.py in QEMU: files in, files out."""
+"""Runs programs in QEMU: files in, files out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.slots import Feed
-from px4_tinyml.targets.cortex_m.generate import CPUS, tool
+from px4_tinyml.targets.base import Runner
+from px4_tinyml.targets.cortex_m.build import CPUS, build_cortex_m, tool
 from px4_tinyml.targets.host.run import decode_dump, encode_feed
 
 EMULATOR = "qemu-system-arm"
@@ -51,6 +53,13 @@ def run_image(
             message = (done.stdout + done.stderr).decode(errors="replace").strip()
             raise ToolchainError(f"{image.name} on {cpu} ended with {done.returncode} in {EMULATOR}: {message}")
         return {file: (folder / file).read_bytes() for file in outputs}
+
+
+def cortex_m_runner(bundle: ModelBundle, cpu: str) -> Runner:
+    """Build the image for a bundle; returns what runs a feed through it. Raises ToolchainError."""
+    emulator()
+    image = build_cortex_m(bundle, cpu)
+    return lambda events: run_cortex_m(image, cpu, events)
 
 
 def run_cortex_m(image: Path, cpu: str, events: Feed) -> Classification:

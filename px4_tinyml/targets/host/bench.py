@@ -7,44 +7,49 @@ import re
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from px4_tinyml.compiler.graph import Graph
-from px4_tinyml.emit.toolchain import build_once, compiler, file_digest, run_tool
-from px4_tinyml.emit.write import write_tree
+from px4_tinyml.emit.write import text_files
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
-from px4_tinyml.targets.cortex_m.bench import Code
+from px4_tinyml.targets.base import Code, Cost, Subject, footprint
+from px4_tinyml.targets.host.build import build_host_programs
+from px4_tinyml.targets.host.generate import TEMPLATES
 
 log = logging.getLogger(__name__)
 
-FLAGS = ("-std=c++14", "-O2", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti")
-SECTIONS = ("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-nostartfiles", "-static")
+# A C library that is linked in needs a _start.
+_FOOTPRINT = (
+    "-Wl,--gc-sections", "-nostartfiles", "-static", "-Wl,--entry=motion_footprint",
+    "-Wl,--defsym=_start=motion_footprint",
+)  # fmt: skip
+
+
+def measure_host(subject: Subject, code: Code, cost: Cost) -> Cost:
+    """The cost with instructions, flash and RAM. Raises ParityError when the outputs are wrong, or ToolchainError."""
+    built = build_host_bench(replace(code, spec=None))
+    subject.check(infer_on_host(built / "infer", subject.graph, subject.x))
+    size = footprint(built / "footprint", "size")
+    return replace(
+        cost,
+        instructions=count_on_host(built / "infer", subject.x[:1]),
+        flash_bytes=size.flash_bytes - cost.weights_bytes,
+        ram_bytes=size.ram_bytes,
+    )
 
 
 def build_host_bench(code: Code) -> Path:
     """Folder with the command infer and the image footprint."""
-    files = code.files
-    command = [*compiler(), *FLAGS, *code.flags]
-    version = run_tool([*compiler(), "--version"])
-
-    def make(work: Path) -> Path:
-        write_tree(work / "src", files)
-        product = work / "product"
-        product.mkdir()
-        sources = [str(work / "src" / name) for name in ("footprint.cpp", *code.sources)]
-        sources += [str(library) for library in code.libraries]
-        main, include = str(work / "src" / "host_infer.cpp"), ("-I", str(work / "src"))
-        run_tool([*command, *include, main, *sources, "-o", str(product / "infer")])
-        # A C library that is needed wants a _start.
-        root = ("-Wl,--entry=motion_footprint", "-Wl,--defsym=_start=motion_footprint")
-        run_tool([*command, *include, *SECTIONS, *root, *sources, "-o", str(product / "footprint")])
-        return product
-
-    digests = [file_digest(library) for library in code.libraries]
-    return build_once("host-bench", (command, SECTIONS, version, sorted(files.items()), digests), make)
+    sections = ("-ffunction-sections", "-fdata-sections")
+    programs = {
+        "infer": code.program("infer.cpp", "footprint.cpp"),
+        "footprint": code.program("footprint.cpp", flags=sections, link_flags=_FOOTPRINT),
+    }
+    return build_host_programs({**code.files, **text_files(TEMPLATES / "bench")}, programs)
 
 
 def infer_on_host(command: Path, graph: Graph, x: I8) -> I8:
@@ -56,7 +61,7 @@ def infer_on_host(command: Path, graph: Graph, x: I8) -> I8:
 
 
 def count_on_host(command: Path, row: I8) -> int | None:
-    """Instructions of one inference; None (and a note) where Valgrind is not installed."""
+    """Instructions of one inference; None, with a warning, where Valgrind is not installed."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         log.warning("instructions on this computer are not counted: install valgrind")
@@ -67,7 +72,7 @@ def count_on_host(command: Path, row: I8) -> int | None:
             [valgrind, *options, str(command)], input=row.tobytes(), cwd=folder, capture_output=True, check=False
         )
         counts = Path(folder) / "counts"
-        found = re.search(r"^summary: (\d+)", counts.read_text(), re.MULTILINE) if counts.is_file() else None
-        if done.returncode != 0 or found is None:
+        summary = re.search(r"^summary: (\d+)", counts.read_text(), re.MULTILINE) if counts.is_file() else None
+        if done.returncode != 0 or summary is None:
             raise ToolchainError(f"valgrind failed: {done.stderr.decode(errors='replace').strip()}")
-        return int(found.group(1))
+        return int(summary.group(1))

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.emit.toolchain import LIBRARY
 from px4_tinyml.errors import ParityError, ToolchainError
 from px4_tinyml.signal.classifier import COUNTERS
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
-from px4_tinyml.targets.host.generate import build_host
+from px4_tinyml.targets.host.build import LIBRARY, build_host
 
 ABI_VERSION = 1
 """MOTION_ABI_VERSION of motion.h."""

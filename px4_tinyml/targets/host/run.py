@@ -1,6 +1,6 @@
-"""Runs a feed through the host C++ command and reads back all it computed.
+"""Runs a feed through the host C++ command and reads its results.
 
-The binary forms are described in the README.md of a generated host project.
+The README.md of a generated host project describes the binary formats.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import COUNTERS, Classification
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.slots import Feed
+from px4_tinyml.targets.base import Runner
+from px4_tinyml.targets.host.build import build_host
 
 FEED_RECORD = np.dtype([("time_us", "<u8"), ("kind", "<u4"), ("values", "<f4", (6,)), ("zero", "<u4")])
 FEED_HEAD = b"MOTNFEED" + struct.pack("<II", 1, FEED_RECORD.itemsize)
@@ -25,7 +28,7 @@ DUMP_TAIL = struct.Struct(f"<8s{len(COUNTERS)}I")
 
 
 def encode_feed(events: Feed) -> bytes:
-    """A feed in the command's binary form: barometer and IMU samples in the order of delivery."""
+    """A feed in the command's binary format: barometer and IMU samples in the order of delivery."""
     imu_count, delivered = len(events.imu_time_us), int(events.baro_before[-1]) if len(events.imu) else 0
     records = np.zeros(imu_count + delivered, FEED_RECORD)
     imu_at = np.arange(imu_count) + events.baro_before
@@ -40,9 +43,9 @@ def encode_feed(events: Feed) -> bytes:
 
 
 def decode_dump(data: bytes) -> Classification:
-    """What `--dump` wrote. Raises ToolchainError when it is not whole."""
+    """Decode the output of `--dump`. Raises ToolchainError for a truncated one or another version."""
     if len(data) < DUMP_HEAD.size + DUMP_TAIL.size:
-        raise ToolchainError(f"motion_classify wrote {len(data)} bytes: cut short")
+        raise ToolchainError(f"motion_classify wrote {len(data)} bytes: truncated")
     magic, version, decision_size, inputs, outputs = DUMP_HEAD.unpack_from(data)
     end, *counters = DUMP_TAIL.unpack_from(data, len(data) - DUMP_TAIL.size)
     if (magic, version, decision_size, end) != (b"MOTNDUMP", 1, DECISION.itemsize, b"MOTN_END"):
@@ -57,8 +60,14 @@ def decode_dump(data: bytes) -> Classification:
     )
 
 
+def host_runner(bundle: ModelBundle) -> Runner:
+    """Build the command for a bundle; returns what runs a feed through it. Raises ToolchainError."""
+    command = build_host(bundle)
+    return lambda events: run_host(command, events)
+
+
 def run_host(command: Path, events: Feed) -> Classification:
-    """Feed samples to a built `motion_classify`; raises ToolchainError with its message when it fails."""
+    """A feed through a built `motion_classify`; raises ToolchainError with its message when it fails."""
     with tempfile.TemporaryDirectory(prefix="px4-tinyml-") as folder:
         dump = Path(folder) / "dump"
         done = subprocess.run(

@@ -12,11 +12,11 @@ from pathlib import Path
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.compiler.cpp_model import compile_model
 from px4_tinyml.emit.shipped import target_root
-from px4_tinyml.emit.write import MODULE, module_sources, render, write_tree
+from px4_tinyml.emit.write import MODULE, render, text_files, write_tree
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.targets.px4.golden_vectors import golden_vectors
-from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
+from px4_tinyml.targets.sources import model_files
 from px4_tinyml.targets.tflm.generate import ALIGNMENT, Arena, tflm_model
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -58,9 +58,7 @@ def px4_files(bundle: ModelBundle, engine: str = "auto") -> dict[str, str]:
     if engine != "compiled":
         model |= tflm_model(bundle.model, graph, spec.hash, px4_arena(bundle.tflm_arena_bytes()))
     module = {
-        **module_sources("core", "engine"),
-        **{f"model/{name}": text for name, text in model.items()},
-        SPEC_HEADER: spec_header(spec, graph.input.scale, graph.input.zero_point),
+        **model_files(model, graph, spec),
         **golden_vectors(bundle),
     }
     return {
@@ -69,8 +67,7 @@ def px4_files(bundle: ModelBundle, engine: str = "auto") -> dict[str, str]:
         "msg/MotionClassification.msg": render(
             "targets/px4/templates/MotionClassification.msg.j2", classes=message_classes(spec)
         ),
-        "etc/logger_topics.txt": (TEMPLATES / "logger_topics.txt").read_text(encoding="utf-8"),
-        "etc/extras.txt": (TEMPLATES / "extras.txt").read_text(encoding="utf-8"),
+        **{f"etc/{name}": text for name, text in text_files(TEMPLATES).items()},
         "README.md": render("targets/px4/templates/README.md.j2", spec=spec, bundle=bundle, engine=engine),
     }
 

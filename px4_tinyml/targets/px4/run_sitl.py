@@ -14,12 +14,11 @@ import numpy as np
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs.ulog.read_ulog import flight_log
-from px4_tinyml.logs.ulog.ulog_file import Topic
 from px4_tinyml.signal.classifier import Classification, Classifier
-from px4_tinyml.signal.decision import DECISION, ONE_Q16
 from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.targets.compare import Comparison, compare
+from px4_tinyml.targets.px4.run import published_decisions
 from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.play_log import DECISIONS, DEFAULT_SPEED, Played, Px4Session, play
 from px4_tinyml_sitl.px4.player import Stream, StreamSource, playable
@@ -99,16 +98,3 @@ def within(played: Played, reference: Classifier, spec: PipelineSpec) -> tuple[C
         nothing = np.zeros((int(inside.sum()), 0), np.int8)
         both.append(Classification(nothing, nothing, decisions[inside], {}))
     return both[0], both[1]
-
-
-def published_decisions(topic: Topic, spec: PipelineSpec) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    """Logged motion_classification as decisions (dtype DECISION): exact, for they are multiples of powers of two."""
-    decisions = np.zeros(len(topic), DECISION)
-    ends = [spec.slot_of(int(end)) for end in topic["timestamp_sample"].tolist()]
-    decisions["start_us"] = [spec.slot_start_us(slot - spec.window) for slot in ends]
-    decisions["end_us"] = topic["timestamp_sample"]
-    decisions["confidence_q16"] = topic["confidence"] * ONE_Q16
-    decisions["probability"] = topic["probabilities"] * 256
-    for name in ("class_index", "flags", "label_count"):
-        decisions[name] = topic[name]
-    return decisions

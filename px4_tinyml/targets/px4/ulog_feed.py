@@ -50,19 +50,19 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     vectors = ("gyro_rad", "accelerometer_m_s2")
     if imu is None or not all(imu.has(name) and imu[name].shape[1:] == (3,) for name in vectors):
         raise LogError(f"{path}: no sensor_combined to play: log with PX4's default profile (SDLOG_PROFILE bit 0)")
-    made = host.made
-    air = _air_data(log, imu, made)
+    harness = host.harness
+    air = _air_data(log, imu, harness)
     clock_us = imu["timestamp"].astype(np.uint64)
     before = delivered_before(clock_us, air["timestamp"].astype(np.uint64))
     delivered = np.arange(int(before[-1]))
     after = np.searchsorted(before, delivered, side="right")
     air_clock_us = arrival_us(air["timestamp"][delivered].astype(np.uint64), clock_us, after)
-    script = Script(made)
+    script = Script(harness)
     script.command(int(clock_us[0]), "start")
     blocks = (
         (script.messages("vehicle_air_data", air_clock_us, {k: v[delivered] for k, v in air.items()}), after),
         (
-            script.messages("sensor_combined", clock_us, _message_fields(imu, made.topic("sensor_combined")[1])),
+            script.messages("sensor_combined", clock_us, _message_fields(imu, harness.topic("sensor_combined")[1])),
             np.arange(len(imu)),
         ),
     )
@@ -87,12 +87,12 @@ def _message_fields(topic: Topic, message: Message) -> dict[str, NDArray[Any]]:
     }
 
 
-def _air_data(log: UlogFile, imu: Topic, made: Harness) -> dict[str, NDArray[np.generic]]:
+def _air_data(log: UlogFile, imu: Topic, harness: Harness) -> dict[str, NDArray[np.generic]]:
     """Fields of vehicle_air_data; of the sensor_combined of 2016 where the log is so old."""
     topic = log.topic("vehicle_air_data")
     if topic is not None and topic.has("baro_alt_meter"):
         # Until PX4 v1.12 it had no timestamp_sample.
-        return {"timestamp_sample": topic["timestamp"], **_message_fields(topic, made.topic("vehicle_air_data")[1])}
+        return {"timestamp_sample": topic["timestamp"], **_message_fields(topic, harness.topic("vehicle_air_data")[1])}
     time_us, altitude = np.zeros(0, np.uint64), np.zeros(0, np.float32)
     if imu.has("baro_alt_meter") and imu.has("baro_timestamp_relative"):
         relative = imu["baro_timestamp_relative"].astype(np.int64)
@@ -126,7 +126,7 @@ def write_ulog(host: Px4Host, played: PlayedUlog, path: Path) -> None:
     for name in (DECISIONS, *PX4_PUBLISHED):
         published = played.record.topics[name]
         if len(published) or name == DECISIONS:
-            added.append(AddedTopic(host.made.topic(name)[1], published.rows, played.offset[published.event]))
+            added.append(AddedTopic(host.harness.topic(name)[1], published.rows, played.offset[published.event]))
     text = f"px4-tinyml replay, not the vehicle: spec {host.spec.hash[:16]}"
     data = add_topics(played.log, added, {INFORMATION: text}, int(played.offset[0]))
     try:

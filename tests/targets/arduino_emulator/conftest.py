@@ -12,7 +12,7 @@ from toolchains import need_cortex_m
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.shipped import pretrained_bundle
-from px4_tinyml.targets.arduino.run import build_node
+from px4_tinyml.targets.arduino.build import build_node
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))

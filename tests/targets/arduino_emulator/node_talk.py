@@ -15,7 +15,7 @@ from pymavlink.dialects.v20 import common as mavlink
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.records import Records, sample_records
+from px4_tinyml.targets.arduino.emulator.sample_records import Records, sample_records
 
 NODE = 25
 Build = Callable[[ModelBundle], Path]

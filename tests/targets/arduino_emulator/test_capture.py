@@ -19,7 +19,7 @@ from px4_tinyml.flight_log import F32, U64
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.csv.arduino_csv import ROWS
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.records import sample_records
+from px4_tinyml.targets.arduino.emulator.sample_records import sample_records
 
 
 def shaken_twice() -> tuple[U64, F32]:

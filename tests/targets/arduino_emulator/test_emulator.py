@@ -15,8 +15,8 @@ from node_talk import motion, records_of
 
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.records import BARO, IMU, pressure_pa, sample_records, time_record
-from px4_tinyml.targets.arduino.emulator.sources import node_sources
+from px4_tinyml.targets.arduino.emulator.node_sources import node_sources
+from px4_tinyml.targets.arduino.emulator.sample_records import BARO, IMU, pressure_pa, sample_records, time_record
 
 
 def test_records_are_in_the_order_of_delivery() -> None:

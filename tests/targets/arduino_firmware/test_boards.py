@@ -15,9 +15,9 @@ from toolchains import need
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec
-from px4_tinyml.targets.arduino.emulator.sources import DOUBLE
+from px4_tinyml.targets.arduino.emulator.node_sources import DOUBLE
 from px4_tinyml.targets.arduino.generate import SKETCH, arduino_files
-from px4_tinyml.targets.cortex_m.generate import COMPILER, CPUS
+from px4_tinyml.targets.cortex_m.build import COMPILER, CPUS
 
 HERE = Path(__file__).resolve().parent
 HARDWARE = Path("/usr/share/arduino/hardware")

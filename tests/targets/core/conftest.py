@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from px4_tinyml.emit.toolchain import build_tree
 from px4_tinyml.emit.write import module_sources
 from px4_tinyml.signal.classifier import Classification, Classifier, Model
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
+from px4_tinyml.targets.host.build import build_tree
 from px4_tinyml.targets.host.generate import host_frame
 from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
 

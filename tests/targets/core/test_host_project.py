@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from toolchains import need
 
-from px4_tinyml.emit.toolchain import build_tree
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.targets.host.build import build_tree
 from px4_tinyml.targets.host.run import encode_feed, run_host
 
 HEADER = "timestamp_us,ax,ay,az,gx,gy,gz,altitude_m"

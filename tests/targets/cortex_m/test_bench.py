@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from reference_models import MODELS
 
-from px4_tinyml.bench.measure import subject
+from px4_tinyml.bench.measure import read_subject
 from px4_tinyml.bench.recorded import RECORDED
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
 from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.targets.base import compiled_code
 from px4_tinyml.targets.boards import BOARDS, board
-from px4_tinyml.targets.cortex_m.bench import build_bench, compiled_code
-from px4_tinyml.targets.cortex_m.generate import CPUS
+from px4_tinyml.targets.cortex_m.bench import build_bench
+from px4_tinyml.targets.cortex_m.build import CPUS
 from px4_tinyml.targets.cortex_m.path_cost import path_cost, rates
 
 
@@ -54,7 +55,7 @@ def test_a_tflite_file_on_every_target(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_recorded_figures_belong_to_the_reference_models() -> None:
     for name in ("dense", "conv"):
-        tested = subject(MODELS / f"{name}.tflite")
+        tested = read_subject(MODELS / f"{name}.tflite")
         for cost in RECORDED[tested.sha256]:
             assert (cost.model, cost.macs, cost.weights_bytes) == (name, tested.graph.macs, tested.graph.weights_bytes)
 
@@ -64,7 +65,7 @@ def test_the_signal_path_adds_up(conv: ModelBundle) -> None:
     seven = dataclasses.replace(PRESETS["default"], window=32, hop=16, offset=(0.0,) * 7, inv_scale=(1.0,) * 7)
     spec = dataclasses.replace(seven, channels=("ax", "ay", "az", "gx", "gy", "alt"), window=128, hop=32,
                                offset=(0.0,) * 6, inv_scale=(1.0,) * 6)  # fmt: skip
-    tested = dataclasses.replace(subject(MODELS / "conv.tflite"), spec=spec)
+    tested = dataclasses.replace(read_subject(MODELS / "conv.tflite"), spec=spec)
     images = build_bench(compiled_code(tested.graph, spec), "cortex-m4")
     assert rates(spec) == [50, 200, 250]
     slow, fast = (path_cost(images / "path", spec, "cortex-m4", rate) for rate in (50, 200))
@@ -78,7 +79,7 @@ def test_the_signal_path_adds_up(conv: ModelBundle) -> None:
 
 def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConversionError, match="neither a bundle nor a"):
-        subject(tmp_path / "none")
+        read_subject(tmp_path / "none")
     assert main(["bench", str(MODELS / "dense.tflite"), "--targets", "cray"]) == 2
     assert "'cray' is not known; expected some of host, cortex-m4, cortex-m7" in capsys.readouterr().err
     assert main(["bench", str(MODELS / "dense.tflite"), "--targets", "cortex-m7", "--engine", "tflm"]) == 1

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from reference_models import MODELS
 
-from px4_tinyml.bench.measure import subject
+from px4_tinyml.bench.measure import read_subject
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.targets.cortex_m.bench import build_bench, build_calibration, compiled_code
-from px4_tinyml.targets.cortex_m.counting import LOOPS, calibrate, clock, infer
+from px4_tinyml.targets.base import compiled_code
+from px4_tinyml.targets.cortex_m.bench import build_bench
+from px4_tinyml.targets.cortex_m.build import CPUS, bench_files, build_images
+from px4_tinyml.targets.cortex_m.counting import LOOPS, build_calibration, calibrate, clock, infer
 from px4_tinyml.targets.cortex_m.cycles import Instruction, cycles, estimate
-from px4_tinyml.targets.cortex_m.generate import CPUS, Program, build_programs, frame_files
 from px4_tinyml.targets.cortex_m.run import COUNTING, run_image
+from px4_tinyml.targets.programs import Program
 
 
 @pytest.mark.parametrize("cpu", CPUS)
@@ -41,7 +43,7 @@ def test_a_clock_that_is_not_exact_is_refused() -> None:
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("name", ["dense", "conv"])
 def test_counts_agree_with_a_trace_and_by_layer(name: str, cpu: str) -> None:
-    tested = subject(MODELS / f"{name}.tflite")
+    tested = read_subject(MODELS / f"{name}.tflite")
     images = build_bench(compiled_code(tested.graph, None), cpu)
     first, again = (infer(images / "infer", tested.graph, tested.x, cpu) for _ in range(2))
     assert np.array_equal(first.instructions, again.instructions) and first.stack_bytes == again.stack_bytes
@@ -75,8 +77,8 @@ int main()
 @pytest.mark.parametrize("cpu", CPUS)
 def test_painted_stack_is_found_to_the_word(cpu: str) -> None:
     """A function that writes one word at a known distance below the stack pointer."""
-    files = {**frame_files(), **frame_files("bench"), "stack.cpp": STACK}
-    image = build_programs(files, cpu, {"stack": Program(("startup.cpp", "probe.S", "stack.cpp"))}) / "stack"
+    files = {**bench_files(), "stack.cpp": STACK}
+    image = build_images(files, cpu, {"stack": Program(("startup.cpp", "probe.S", "stack.cpp"))}) / "stack"
     depths = np.array([4, 8, 100, 4, 20_000, 12], "<u4")
     found = run_image(image, cpu, {"depths": depths.tobytes()}, ["found"])["found"]
     assert np.array_equal(np.frombuffer(found, "<u4"), depths)

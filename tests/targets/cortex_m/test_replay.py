@@ -14,17 +14,12 @@ from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.replay.run_all import Replay
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.cortex_m.generate import (
-    CPUS,
-    Program,
-    build_cortex_m,
-    build_programs,
-    frame_files,
-    generate_cortex_m,
-)
+from px4_tinyml.targets.cortex_m.build import CPUS, build_cortex_m, build_images, frame_files
+from px4_tinyml.targets.cortex_m.generate import generate_cortex_m
 from px4_tinyml.targets.cortex_m.run import run_cortex_m, run_image
-from px4_tinyml.targets.host.generate import classifier_files
 from px4_tinyml.targets.host.run import decode_dump, encode_feed
+from px4_tinyml.targets.programs import Program
+from px4_tinyml.targets.sources import classifier_files
 
 
 def test_a_hostile_feed_and_the_golden_vectors(conv: ModelBundle, feed: Feed) -> None:
@@ -53,14 +48,14 @@ def test_a_tampered_image_is_found(conv: ModelBundle, feed: Feed, monkeypatch: p
         changed = files["model/MotionSpec.hpp"].replace("smoothing_q8 = 128;", "smoothing_q8 = 127;")
         return {**files, "model/MotionSpec.hpp": changed}
 
-    monkeypatch.setattr("px4_tinyml.targets.cortex_m.generate.classifier_files", tampered)
+    monkeypatch.setattr("px4_tinyml.targets.cortex_m.build.classifier_files", tampered)
     pair = Replay(conv, ["numpy", "cortex-m7"]).run_feed("made", feed).pairs["numpy", "cortex-m7"]
     assert pair.mismatches == pair.decisions > 0 and "the decision is not" in pair.first
 
 
 def test_a_fault_ends_the_program() -> None:
     files = {**frame_files(), "crash.cpp": "int main() { __builtin_trap(); }"}
-    image = build_programs(files, "cortex-m4", {"crash": Program(("startup.cpp", "crash.cpp"))}) / "crash"
+    image = build_images(files, "cortex-m4", {"crash": Program(("startup.cpp", "crash.cpp"))}) / "crash"
     with pytest.raises(ToolchainError, match="crash on cortex-m4 ended with 1 in qemu-system-arm: fault"):
         run_image(image, "cortex-m4", {}, [])
 

@@ -45,7 +45,7 @@ class Flight:
     """script: more actions can be put into it; now_us: of the last sample."""
 
     def __init__(self, host: Px4Host, start_us: int = 20_000_000) -> None:
-        self.host, self.script, self.now_us = host, Script(host.made), start_us
+        self.host, self.script, self.now_us = host, Script(host.harness), start_us
         self.script.command(start_us, "start")
         self._parts: list[Feed] = []
 

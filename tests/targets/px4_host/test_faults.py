@@ -16,7 +16,8 @@ from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.slots import Feed, delivered_before
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.run import Px4Host, add_feed, px4_tree, status_counts
+from px4_tinyml.targets.px4.build import px4_tree
+from px4_tinyml.targets.px4.run import Px4Host, add_feed, status_counts
 from px4_tinyml.targets.px4.stand_in.script import Script
 
 CPP = "src/modules/motion_classifier/MotionClassifier.cpp"
@@ -49,12 +50,12 @@ def test_clock_jumps(host: Px4Host, python: Classifier, by_s: float, cause: str 
 
 def test_the_clock_reaches_its_end(host: Px4Host) -> None:
     """As damaged logs have it."""
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(2**63, "start")
     for clock_us in (2**64 - 1_000_000, 2**64 - 1):
         script.wait(clock_us)
     script.command(2**64 - 1, "stop")
-    assert [result.code for result in host.do(script).results] == [0, 0]
+    assert [result.code for result in host.play(script).results] == [0, 0]
 
 
 def test_sensor_stops_and_comes_back(host: Px4Host, python: Classifier) -> None:
@@ -130,7 +131,7 @@ def test_barometer_lost_and_found(host: Px4Host, python: Classifier) -> None:
 def test_barometer_that_does_not_know_its_time(host: Px4Host, python: Classifier, sample_us: int) -> None:
     """timestamp_sample is not filled in, long ago, or in the future: the message's own time is taken."""
     events = hover(20.0)
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(int(events.imu_time_us[0]), "start")
     add_feed(script, events, {"timestamp_sample": sample_us})
     result, _ = host.finish(script, int(events.imu_time_us[-1]))
@@ -185,7 +186,7 @@ def test_work_item_runs_late(host: Px4Host, python: Classifier, bundle: ModelBun
 def test_start_and_stop_a_thousand_times(host: Px4Host) -> None:
     """Built with the leak sanitizer, which ends the program with an error when anything is left."""
     events = hover(4.0)
-    script = Script(host.made)
+    script = Script(host.harness)
     for i in range(1000):
         start_us = 10_000_000 * (i + 1)
         script.command(start_us, "start")
@@ -195,7 +196,7 @@ def test_start_and_stop_a_thousand_times(host: Px4Host) -> None:
             flight.feed(shifted(events, 1, start_us + 1000 - int(events.imu_time_us[1])))
         script.command(start_us + 5_000_000, "status")
         script.command(start_us + 6_000_000, "stop")
-    record = host.do(script)
+    record = host.play(script)
     assert len(record.results) == 3000 and {result.code for result in record.results} == {0}
     assert {result.blocks for result in record.results[2::3]} == {0}
     assert min(result.blocks for result in record.results[1::3]) > 1  # running, it has some
@@ -207,11 +208,11 @@ def test_a_leak_is_found(bundle: ModelBundle, cxx: list[str]) -> None:
     assert tree[CPP].count("\tperf_free(_reset_gap_perf);\n") == 1
     leaking = {**tree, CPP: tree[CPP].replace("\tperf_free(_reset_gap_perf);\n", "")}
     host = Px4Host(bundle, options=("-O0", "-g0"), tree=leaking)
-    script = Script(host.made)
+    script = Script(host.harness)
     for i in range(10):
         script.command(1_000_000 * i, "start")
         script.command(1_000_000 * i + 10, "stop")
-    blocks = [result.blocks for result in host.do(script).results[1::2]]
+    blocks = [result.blocks for result in host.play(script).results[1::2]]
     assert np.diff(blocks).tolist() == [1] * 9
 
 
@@ -223,21 +224,21 @@ def test_nothing_is_allocated_in_flight(host: Px4Host) -> None:
 
 def test_stop_without_a_work_queue_is_forced(host: Px4Host) -> None:
     """As PX4 does after five seconds."""
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(0, "start")
     script.hold(0)
     script.command(0, "stop")
     script.command(10_000_000, "status")
-    record = host.do(script)
+    record = host.play(script)
     assert [result.code for result in record.results] == [0, -1, -1]
     assert "timeout, forcing stop" in record.printed() and "not running" in record.printed()
 
 
 def test_a_second_start_and_unknown_commands_are_refused(host: Px4Host) -> None:
-    script = Script(host.made)
+    script = Script(host.harness)
     for words in ("start", "start", "dance", "stop", "stop", "status"):
         script.command(1_000_000, words)
-    record = host.do(script)
+    record = host.play(script)
     assert [result.code for result in record.results][:2] == [0, -1] and record.results[-1].code == -1
     printed = record.printed()
     assert "already running" in printed and "unknown command" in printed and "selftest" in printed
@@ -247,8 +248,8 @@ def test_a_second_start_and_unknown_commands_are_refused(host: Px4Host) -> None:
     ("damage", "words"), [(b"\0" * 9, "cut short"), (b"\0" * 8 + b"\77" + b"\0" * 7, "of an unknown kind")]
 )
 def test_a_script_that_makes_no_sense_is_refused(host: Px4Host, damage: bytes, words: str) -> None:
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(0, "start")
     script._parts.append(damage)
     with pytest.raises(ToolchainError, match=f"ended with 1: px4-host: record 1 of the script: {words}"):
-        host.do(script)
+        host.play(script)

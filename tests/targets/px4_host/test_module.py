@@ -19,7 +19,8 @@ from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.spec import DecisionSpec
 from px4_tinyml.signal.streaming import Decided
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.run import Px4Host, px4_tree, status_counts
+from px4_tinyml.targets.px4.build import px4_tree
+from px4_tinyml.targets.px4.run import Px4Host, status_counts
 from px4_tinyml.targets.px4.stand_in.script import Script
 
 NAMES = ("python", "px4-host")
@@ -76,7 +77,7 @@ def test_debug_vect_repeats_the_last_decision(host: Px4Host, rate_hz: int) -> No
 def _imu_actions(flight: Flight) -> list[int]:
     """Numbers of the actions that published sensor_combined, by reading the script itself."""
     data, place, found, number = flight.script.encode(), 8, [], 0
-    topic = flight.host.made.topic("sensor_combined")[0]
+    topic = flight.host.harness.topic("sensor_combined")[0]
     while place < len(data):
         action, of, size = np.frombuffer(data, "<u2,<u2,<u4", 1, place + 8)[0].tolist()
         if (action, of) == (0, topic):
@@ -200,7 +201,7 @@ def test_disabled_and_enabled_in_flight(host: Px4Host, python: Classifier) -> No
 
 def test_disabled_from_the_start(host: Px4Host) -> None:
     flight = Flight(host)
-    flight.script = Script(host.made)
+    flight.script = Script(host.harness)
     flight.script.parameter(0, "MCLS_EN", 0)
     flight.script.command(20_000_000, "start")
     flight.feed(hover(10.0))
@@ -228,12 +229,12 @@ def test_selftest(host: Px4Host, python: Classifier) -> None:
     result, record = flight.end()
     assert compare(NAMES, python.run(flight.events), result, host.spec).first == ""
     assert re.search(r"selftest ok: \d+ model vectors and \d+ decisions", record.printed(tested))
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(0, "selftest")
-    alone = host.do(script)
+    alone = host.play(script)
     assert alone.results[0].code == 0 and len(alone.decisions) == 0
     script.command(1, "selftest")
-    assert {result.blocks for result in host.do(script).results} == {0}  # its memory is given back
+    assert {result.blocks for result in host.play(script).results} == {0}  # its memory is given back
 
 
 ERASED = (MODEL, r"(kWeights1\[\] = \{\n)(.*)", lambda numbers: re.sub(r"-?\d+", "-1", numbers))
@@ -250,8 +251,8 @@ def test_selftest_finds_damage(
     damaged, count = re.subn(pattern, lambda m: f"{m[1]}{change(m[2])}", tree[name], count=1)
     assert count == 1
     host = Px4Host(bundle, options=("-O0", "-g0"), tree={**tree, name: damaged})
-    script = Script(host.made)
+    script = Script(host.harness)
     script.command(0, "selftest")
-    record = host.do(script)
+    record = host.play(script)
     assert record.results[0].code != 0
     assert re.search(r"selftest failed: .* is -?\d+, expected -?\d+", record.printed())

@@ -14,7 +14,8 @@ from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.run import Px4Host, px4_tree
+from px4_tinyml.targets.px4.build import px4_tree
+from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.ulog_feed import play_ulog
 
 NAMES = ("python", "px4-host")

@@ -19,9 +19,10 @@ from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.uorb_message import Field, of_checkout, of_topic, parse_msg
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.run import PX4_OPTIONS, Px4Host, module_options, px4_tree
+from px4_tinyml.targets.px4.build import PX4_OPTIONS, module_options, px4_tree
+from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.stand_in.px4_parameters import Parameter, read_parameters
-from px4_tinyml.targets.px4.stand_in.shim import MODULE_FORMS, PX4_PUBLISHED, SUBSCRIBED, Harness, harness
+from px4_tinyml.targets.px4.stand_in.shim import MODULE_FORMS, PX4_PUBLISHED, SUBSCRIBED, Harness, make_harness
 
 WARNINGS = (
     "-Werror", "-Wdouble-promotion", "-Wfloat-conversion", "-Warray-bounds", "-Wcast-align", "-Wdisabled-optimization",
@@ -52,19 +53,19 @@ def tree(bundle: ModelBundle) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def made(tree: dict[str, str]) -> Harness:
-    return harness(tree)
+def harness(tree: dict[str, str]) -> Harness:
+    return make_harness(tree)
 
 
 @pytest.mark.parametrize("form", MODULE_FORMS)
 @pytest.mark.parametrize("compiler", OF_COMPILER)
 def test_compiles_without_a_warning(
-    tree: dict[str, str], made: Harness, form: str, compiler: str, tmp_path: Path
+    tree: dict[str, str], harness: Harness, form: str, compiler: str, tmp_path: Path
 ) -> None:
     need(compiler)
-    write_tree(tmp_path, made.files)
-    sources = [name for name in made.sources(form) if not name.startswith("module/model/")]
-    flags = [*PX4_OPTIONS, *module_options(tree), *made.options(form), *WARNINGS, *OF_COMPILER[compiler]]
+    write_tree(tmp_path, harness.files)
+    sources = [name for name in harness.sources(form) if not name.startswith("module/model/")]
+    flags = [*PX4_OPTIONS, *module_options(tree), *harness.options(form), *WARNINGS, *OF_COMPILER[compiler]]
     assert "module/MotionClassifier.cpp" in sources
     done = subprocess.run([compiler, *flags, *sources], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -72,11 +73,18 @@ def test_compiles_without_a_warning(
 
 def test_behaves_as_uorb_does(tree: dict[str, str], cxx: list[str], tmp_path: Path) -> None:
     name = "src/modules/motion_classifier/module.yaml"
-    made = harness({**tree, name: TEST_YAML})
+    harness = make_harness({**tree, name: TEST_YAML})
     source = Path(__file__).with_name("semantics.cpp").read_text(encoding="utf-8")
-    write_tree(tmp_path, {**made.files, "semantics.cpp": source})
+    write_tree(tmp_path, {**harness.files, "semantics.cpp": source})
     parts = [f"shim/src/{part}.cpp" for part in ("uorb", "work_queue", "platform", "memory")]
-    flags = [*PX4_OPTIONS, *made.options("crtp"), "-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
+    flags = [
+        *PX4_OPTIONS,
+        *harness.options("crtp"),
+        "-O1",
+        "-g1",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover",
+    ]
     wrap = [f"-Wl,--wrap={symbol}" for symbol in ("malloc", "calloc", "realloc", "free")]
     command = ["g++", *flags, "semantics.cpp", *parts, "generated/topics.cpp", "generated/parameters.cpp", *wrap]
     built = subprocess.run([*command, "-o", "semantics"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
@@ -85,8 +93,8 @@ def test_behaves_as_uorb_does(tree: dict[str, str], cxx: list[str], tmp_path: Pa
     assert (done.returncode, done.stdout) == (0, "0 failures\n"), done.stdout + done.stderr
 
 
-def test_own_message(made: Harness) -> None:
-    message = made.topic("motion_classification")[1]
+def test_own_message(harness: Harness) -> None:
+    message = harness.topic("motion_classification")[1]
     names = [field.name for field in message.fields]
     assert names[:3] == ["timestamp", "timestamp_sample", "spec_hash"] and message.queue == 1
     assert message.fields[4] == Field("float", "probabilities", 8)
@@ -138,7 +146,7 @@ def test_parameters_are_read() -> None:
 def test_a_tree_without_the_module_is_refused(tree: dict[str, str]) -> None:
     without = {name: text for name, text in tree.items() if not name.endswith(".msg")}
     with pytest.raises(ToolchainError, match=r"no msg/MotionClassification.msg"):
-        harness(without)
+        make_harness(without)
 
 
 def test_messages_of_a_checkout(bundle: ModelBundle, python: Classifier, cxx: list[str]) -> None:
@@ -157,4 +165,4 @@ def test_messages_of_a_checkout(bundle: ModelBundle, python: Classifier, cxx: li
 
 def test_a_checkout_that_is_none_is_refused(tree: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"no msg/SensorCombined.msg .* is it a PX4 checkout"):
-        harness(tree, tmp_path)
+        make_harness(tree, tmp_path)

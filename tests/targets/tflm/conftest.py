@@ -13,7 +13,7 @@ from toolchains import missing, need, need_cortex_m
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.slots import Feed
-from px4_tinyml.targets.tflm.generate import DIR_VARIABLE, TflmTree
+from px4_tinyml.targets.tflm.build import DIR_VARIABLE, TflmTree
 
 
 @pytest.fixture(autouse=True)

@@ -15,14 +15,8 @@ from px4_tinyml.compiler.ops import OPERATORS
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.write import module_sources, write_tree
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.targets.tflm.generate import (
-    DIR_VARIABLE,
-    INTERPRETER,
-    LIB_VARIABLE,
-    Arena,
-    TflmTree,
-    tflm_model,
-)
+from px4_tinyml.targets.tflm.build import DIR_VARIABLE, INTERPRETER, LIB_VARIABLE, TflmTree
+from px4_tinyml.targets.tflm.generate import Arena, tflm_model
 
 HERE = Path(__file__).resolve().parent
 STRICT = (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reference_models import MODELS
 
-from px4_tinyml.bench.measure import subject
+from px4_tinyml.bench.measure import read_subject
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
 from px4_tinyml.compiler.oracle import TflmInterpreter
@@ -19,24 +19,24 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.cortex_m.bench import RUN, tflm_code
+from px4_tinyml.targets.cortex_m.build import RUN, build_images
 from px4_tinyml.targets.cortex_m.counting import infer
-from px4_tinyml.targets.cortex_m.generate import build_programs
 from px4_tinyml.targets.host.bench import build_host_bench, infer_on_host
 from px4_tinyml.targets.host.run import decode_dump, encode_feed, run_host
-from px4_tinyml.targets.tflm.bench import measured_arena
-from px4_tinyml.targets.tflm.generate import Arena, TflmTree
+from px4_tinyml.targets.tflm.bench import measured_arena, tflm_code
+from px4_tinyml.targets.tflm.build import TflmTree
+from px4_tinyml.targets.tflm.generate import Arena
 
 RANDOM = 2000
 
 
 def outputs(name: str, x: I8, tree: TflmTree, target: str, arena: Arena | None = None) -> I8:
-    tested = subject(MODELS / f"{name}.tflite")
+    tested = read_subject(MODELS / f"{name}.tflite")
     arena = arena or measured_arena(tested.model, tested.graph, tree, target)
     code = tflm_code(tested.model, tested.graph, None, tree, arena, target)
     if target == "host":
         return infer_on_host(build_host_bench(code) / "infer", tested.graph, x)
-    images = build_programs(code.files, target, {"infer": code.program(*RUN, "infer.cpp")})
+    images = build_images(code.files, target, {"infer": code.program(*RUN, "infer.cpp")})
     return infer(images / "infer", tested.graph, x, target).outputs
 
 
@@ -56,7 +56,7 @@ def test_same_outputs_as_the_wheel(name: str, target: str, tree: Callable[[str],
 def test_an_arena_too_small_is_named(target: str, tree: Callable[[str], TflmTree]) -> None:
     """The measured size is the smallest one: 16 bytes less do not start."""
     found = tree(target)
-    tested = subject(MODELS / "conv.tflite")
+    tested = read_subject(MODELS / "conv.tflite")
     arena = measured_arena(tested.model, tested.graph, found, target)
     with pytest.raises(ToolchainError, match="the arena is too small"):
         outputs("conv", tested.x[:1], found, target, Arena(arena.size - 16, "too small"))

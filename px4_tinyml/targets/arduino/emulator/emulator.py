@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.targets.arduino.emulator.records import Records
+from px4_tinyml.targets.arduino.emulator.sample_records import Records
 from px4_tinyml_sitl.child_group import ChildGroup
 
 EMULATOR, PACKAGE, MACHINE = "qemu-system-arm", "qemu-system-arm", "mps2-an386"

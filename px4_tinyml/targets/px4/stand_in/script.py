@@ -33,8 +33,8 @@ class _Kind(IntEnum):
 class Script:
     """Actions in the order they happen. Times are of the simulated clock, µs; it may run backwards."""
 
-    def __init__(self, made: Harness) -> None:
-        self._harness = made
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
         self._parts: list[bytes] = [_SCRIPT_MAGIC]
         self.count = 0
         """Actions so far: the index that the next one gets in the record."""
@@ -165,11 +165,11 @@ class Record:
         return "".join(text.text for text in self.texts if event in (None, text.event))
 
 
-def decode_record(data: bytes, made: Harness) -> Record:
+def decode_record(data: bytes, harness: Harness) -> Record:
     """Read a record. Raises ToolchainError when it is not whole."""
     if not data.startswith(_RECORD_MAGIC):
         raise ToolchainError("px4-host wrote another format: it belongs to another version of px4-tinyml")
-    found: dict[int, list[tuple[int, int, bytes]]] = {i: [] for i in range(len(made.topics))}
+    found: dict[int, list[tuple[int, int, bytes]]] = {i: [] for i in range(len(harness.topics))}
     windows: list[bytes] = []
     texts: list[Text] = []
     results: list[Result] = []
@@ -191,7 +191,7 @@ def decode_record(data: bytes, made: Harness) -> Record:
             end = _END.unpack(payload)
     if end is None or place != len(data):
         raise ToolchainError(f"px4-host wrote {len(data)} bytes that do not end as they should: cut short")
-    topics = {message.name: _publications(found[i], message.dtype(False)) for i, message in enumerate(made.topics)}
+    topics = {message.name: _publications(found[i], message.dtype(False)) for i, message in enumerate(harness.topics)}
     joined = np.frombuffer(b"".join(windows), np.int8)
     shaped = joined.reshape(len(windows), -1) if windows else joined.reshape(0, 0)
     return Record(topics, shaped, texts, results, *end)

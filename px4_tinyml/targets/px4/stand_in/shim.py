@@ -69,7 +69,7 @@ LINK_OPTIONS = tuple(
 """Sends what the module allocates, and its calls of the model, past the recorder (shim/src/{memory,record}.cpp)."""
 
 
-def harness(tree: Mapping[str, str], px4: Path | None = None) -> Harness:
+def make_harness(tree: Mapping[str, str], px4: Path | None = None) -> Harness:
     """Everything that is compiled, for a module tree (px4_module as `generate px4` writes it, text by path).
 
     px4: a PX4 checkout to take the message definitions from; else they are those of PX4 v1.17 (logs/ulog/topics.py).
