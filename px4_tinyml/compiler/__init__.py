@@ -1,1 +1,1 @@
-"""The model compiler: an int8 .tflite file to NumPy and C++ that compute what TensorFlow Lite Micro computes."""
+"""The model compiler: int8 .tflite files to NumPy and C++, bit for bit as in TensorFlow Lite Micro."""

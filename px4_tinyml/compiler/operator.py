@@ -1,4 +1,4 @@
-"""What every operator provides; ops/ has one file each.
+"""The interface of an operator; ops/ has one file each.
 
 An Operator is read from the file. It is lowered to a Step: the same operator with its numbers worked out as TFLite
 Micro's Prepare does. NumPy and C++ both compute from the Step, so a number is worked out once.
@@ -32,7 +32,7 @@ class Operator(ABC):
 
     @classmethod
     def read(cls, raw: FileOperator) -> Operator:
-        """From the file; here for one input and no options. ConversionError for what is not supported."""
+        """From the file; here for one input and no options. ConversionError for unsupported options."""
         return cls(raw.name, (raw.tensor(0),), raw.output)
 
     @abstractmethod

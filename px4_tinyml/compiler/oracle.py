@@ -1,4 +1,4 @@
-"""The real TensorFlow Lite Micro interpreter (`tflite-micro` wheel): the oracle for every other engine."""
+"""TensorFlow Lite Micro itself (`tflite-micro` wheel): the reference for every other engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TflmInterpreter:
         try:
             self._interpreter: Any = runtime.Interpreter.from_bytes(model, arena_size=_arena_limit(model))
         except RuntimeError as error:
-            raise ConversionError(f"TensorFlow Lite Micro refuses this model: {error}") from error
+            raise ConversionError(f"TensorFlow Lite Micro rejects this model: {error}") from error
         details = self._interpreter.get_input_details(0)
         self._shape = tuple(int(n) for n in details["shape"])
         if details["dtype"] is not np.int8:
@@ -41,7 +41,7 @@ class TflmInterpreter:
         rows = as_rows(x, int(np.prod(self._shape)))
         outputs = np.empty((len(rows), self._output_size), np.int8)
         for row, output in zip(rows, outputs, strict=True):
-            # Filled anew each time: the memory planner reuses the input's bytes.
+            # Set every time: the memory planner reuses the input's bytes.
             self._interpreter.set_input(row.reshape(self._shape), 0)
             self._interpreter.invoke()
             output[:] = self._interpreter.get_output(0).ravel()
@@ -53,7 +53,7 @@ class TflmInterpreter:
         report = _stderr_of(self._interpreter.print_allocations)
         found = re.search(r"Arena allocation total (\d+) bytes", report)
         if found is None:
-            raise ToolchainError("the tflite-micro wheel does not report its arena any more")
+            raise ToolchainError("the tflite-micro wheel no longer reports its arena")
         return int(found.group(1))
 
 
@@ -63,7 +63,7 @@ def _arena_limit(model: bytes) -> int:
 
 
 def _stderr_of(function: Any) -> str:
-    """What a C++ function writes to file descriptor 2."""
+    """The text a C++ function writes to file descriptor 2."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as file:

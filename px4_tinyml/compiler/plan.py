@@ -1,8 +1,8 @@
-"""Where each activation lives in the arena: decided when the code is generated, not on the vehicle.
+"""The address of each activation in the arena, worked out when the code is generated.
 
-A reshaped tensor shares its source's bytes, element-wise operators write over an input that nothing else needs, and
-a convolution or pool may write over the part of its input that it has gone through. The model's input lives in the
-arena too and `invoke` may overwrite it.
+A reshaped tensor shares its source's bytes, element-wise operators overwrite an input that no other operator reads, and
+a convolution or pool may overwrite the part of its input that it no longer needs. The model's input lives in the
+arena, too, and `invoke` may overwrite it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Plan:
 class _Buffer:
     """Bytes shared by one or more tensors, and the steps [first, last] during which they matter.
 
-    successor: the buffer that may overwrite this one as step `last` goes through it, starting `lead` bytes before.
+    successor: the buffer that may overwrite this one during step `last`, starting `lead` bytes before it.
     """
 
     size: int
@@ -57,7 +57,7 @@ def plan_memory(graph: Graph) -> Plan:
     """Greedy: one buffer after the other, each at the lowest offset that is free while it lives.
 
     The largest first; or first those that overwrite one another, from the last to the first, so that the data moves
-    towards the start as it goes through the layers: whichever needs less.
+    towards the start from layer to layer. The order that needs less memory is used.
     """
     buffers = _buffers(graph)
     unique = list({id(buffer): buffer for buffer in buffers.values()}.values())
@@ -65,19 +65,21 @@ def plan_memory(graph: Graph) -> Plan:
     pairs = [(b, b.successor) for b in unique if b.successor is not None and b.lead < b.successor.size]
     moving = sorted({b for pair in pairs for b in pair}, key=lambda b: -b.first)
     orders = by_size, moving + [b for b in by_size if b not in moving]
-    plans = []
-    for order in orders:
-        placed: list[_Buffer] = []
-        for buffer in order:
-            buffer.offset = _lowest_free_offset(buffer, placed)
-            placed.append(buffer)
-        offsets = {index: buffer.offset for index, buffer in buffers.items()}
-        ends = [buffer.offset + buffer.size for buffer in placed]
-        for step in graph.steps:
-            read = [tensor for tensor in step.operator.inputs if tensor.data is None]
-            ends += [offsets[tensor.index] + tensor.size + step.over_read for tensor in read]
-        plans.append(Plan(offsets, _align(max(ends))))
-    return min(plans, key=lambda plan: plan.arena_bytes)
+    return min((_place(order, buffers, graph) for order in orders), key=lambda plan: plan.arena_bytes)
+
+
+def _place(order: list[_Buffer], buffers: Mapping[int, _Buffer], graph: Graph) -> Plan:
+    """The plan with the buffers placed in this order."""
+    placed: list[_Buffer] = []
+    for buffer in order:
+        buffer.offset = _lowest_free_offset(buffer, placed)
+        placed.append(buffer)
+    offsets = {index: buffer.offset for index, buffer in buffers.items()}
+    ends = [buffer.offset + buffer.size for buffer in placed]
+    for step in graph.steps:
+        read = [tensor for tensor in step.operator.inputs if tensor.data is None]
+        ends += [offsets[tensor.index] + tensor.size + step.over_read for tensor in read]
+    return Plan(offsets, _align(max(ends)))
 
 
 def _buffers(graph: Graph) -> dict[int, _Buffer]:
@@ -101,7 +103,7 @@ def _buffers(graph: Graph) -> dict[int, _Buffer]:
 
 
 def _shared_buffer(step: Step, position: int, buffers: dict[int, _Buffer]) -> _Buffer | None:
-    """The input buffer a step's output may use: always for a reshape, when it dies here for in-place work."""
+    """The input buffer a step's output may use: always for a reshape, after its last use for in-place work."""
     operator = step.operator
     for tensor in operator.inputs:
         if tensor.data is None and tensor.size == operator.output.size:
@@ -121,7 +123,7 @@ def _lowest_free_offset(buffer: _Buffer, placed: list[_Buffer]) -> int:
 
 
 def _blocked(buffer: _Buffer, other: _Buffer) -> tuple[int, int]:
-    """No offset between these two (exclusive) will do for a buffer that lives when another does."""
+    """Offsets between these two (exclusive) are not free for a buffer while another one is in use."""
     low, high = other.offset - buffer.size, other.offset + other.size
     if buffer.successor is other:
         high = other.offset + buffer.lead

@@ -50,9 +50,9 @@ def read_model(data: bytes) -> Graph:
         raise ConversionError(f"damaged TensorFlow Lite model: {type(error).__name__}: {error}") from error
 
 
-def _bounded(length: int, what: str) -> int:
+def _bounded(length: int, items: str) -> int:
     if not 0 <= length <= MAX_TABLE:
-        raise ConversionError(f"damaged TensorFlow Lite model: it claims {length} {what}")
+        raise ConversionError(f"damaged TensorFlow Lite model: it declares {length} {items}")
     return length
 
 
@@ -79,22 +79,22 @@ class _Reader:
         operators = tuple(self._operator(position) for position in range(count))
         result = self._end("output", self.subgraph.OutputsAsNumpy())
         if result.index not in self.known:
-            raise ConversionError(f"the model's output {result.name!r} is computed by no operator")
+            raise ConversionError(f"the model's output {result.name!r} is not computed by any operator")
         return Graph(source, result, operators)
 
-    def _end(self, what: str, indices: Any) -> Tensor:
+    def _end(self, end: str, indices: Any) -> Tensor:
         """The model's one input or output, checked to be int8 with batch 1."""
         if isinstance(indices, int) or len(indices) != 1:
             count = 0 if isinstance(indices, int) else len(indices)
-            raise ConversionError(f"the model has {count} {what}s: expected 1")
+            raise ConversionError(f"the model has {count} {end}s: expected 1")
         tensor = tensor_at(self.tensors, int(indices[0]))
         if tensor.dtype != "INT8" or tensor.data is not None:
             raise ConversionError(
-                f"the model's {what} is {tensor.dtype}, expected INT8: convert with full integer "
-                f"quantization and inference_{what}_type = tf.int8"
+                f"the model's {end} is {tensor.dtype}, expected INT8: convert with full integer "
+                f"quantization and inference_{end}_type = tf.int8"
             )
         if tensor.shape[:1] != (1,):
-            raise ConversionError(f"the model's {what} has shape {list(tensor.shape)}: expected batch 1 first")
+            raise ConversionError(f"the model's {end} has shape {list(tensor.shape)}: expected batch 1 first")
         self._check_activation(tensor)
         return tensor
 
@@ -105,7 +105,7 @@ class _Reader:
         name = (raw.Name() or b"").decode("utf-8", errors="replace")
         shape = tuple(int(n) for n in raw.ShapeAsNumpy()) if raw.ShapeLength() else ()
         if any(n < 1 for n in shape) or len(shape) > 8 or math.prod(shape) > MAX_ELEMENTS:
-            raise ConversionError(f"tensor {name!r}: shape {list(shape)} is not one a controller can hold")
+            raise ConversionError(f"tensor {name!r}: shape {list(shape)} does not fit a microcontroller")
         dtype = _DTYPES.get(raw.Type(), f"type {raw.Type()}")
         scales: tuple[float, ...] = ()
         zero_points: tuple[int, ...] = ()
@@ -168,7 +168,7 @@ class _Reader:
         operator = entry.operator.read(FileOperator(raw, name, self.tensors, entry.inputs, entry.options))
         constants = sum(tensor.data is not None for tensor in operator.inputs)
         if constants > operator.constant_operand:
-            raise ConversionError(f"{name} works on constants only: expected the converter to have folded it")
+            raise ConversionError(f"{name} has constant inputs only: the converter should have folded it")
         for tensor in operator.inputs:
             self._check_activation(tensor)
             if tensor.data is None and tensor.index not in self.known:

@@ -278,12 +278,12 @@ def _reshape(b: Builder, rng: Rng, now: int, name: str) -> int:
     shape = b.shape(now)
     if name == "EXPAND_DIMS":
         axis = int(rng.integers(1, len(shape) + 1))
-        wanted: tuple[int, ...] = (*shape[:axis], 1, *shape[axis:])
+        target: tuple[int, ...] = (*shape[:axis], 1, *shape[axis:])
         parameter = np.array(axis, np.int32)
     else:
-        wanted = (1, int(np.prod(shape))) if rng.random() < 0.5 else (1, int(np.prod(shape[:-1])), shape[-1])
-        parameter = np.array(wanted, np.int32)
-    output = b.tensor(wanted, *b.quantization(now))
+        target = (1, int(np.prod(shape))) if rng.random() < 0.5 else (1, int(np.prod(shape[:-1])), shape[-1])
+        parameter = np.array(target, np.int32)
+    output = b.tensor(target, *b.quantization(now))
     return b.operator(name, [now, b.constant(parameter)], output)
 
 
@@ -305,4 +305,4 @@ OPERATORS: dict[str, Callable[[Builder, Rng, int, str], int]] = {
     "EXPAND_DIMS": _reshape, "RELU": _unary, "RELU6": _unary, "LOGISTIC": _unary, "QUANTIZE": _unary,
     "SOFTMAX": _unary,
 }  # fmt: skip
-"""What appends a random instance of each operator to tensor `now`, and returns its output."""
+"""Functions that append a random instance of an operator to tensor `now`, and return its output."""

@@ -25,7 +25,7 @@ RUNS = ("image", "series", "mean")
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Converted once: TensorFlow is slow to start."""
-    need_wheel("tensorflow", "the models are made with Keras")
+    need_wheel("tensorflow", "the models are built with Keras")
     folder = tmp_path_factory.mktemp("keras")
     script = Path(__file__).with_name("keras_models.py")
     subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True, timeout=300)

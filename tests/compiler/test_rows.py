@@ -1,4 +1,4 @@
-"""Packed weights and rescalings: what the kernels' arithmetic relies on."""
+"""Packed weights and rescalings: the properties that the kernels rely on."""
 
 from __future__ import annotations
 

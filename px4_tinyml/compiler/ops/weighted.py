@@ -1,4 +1,4 @@
-"""What operators with a filter have in common."""
+"""Common base of the operators with a filter."""
 
 from __future__ import annotations
 

@@ -39,12 +39,12 @@
 #include "engine/kernels/mean.hpp"
 #include "engine/kernels/softmax.hpp"
 
-// What `px4-tinyml bench` measures a layer with; nothing in a firmware.
+// `px4-tinyml bench` defines this to measure a layer. It is empty in firmware.
 #ifndef MOTION_LAYER
 #define MOTION_LAYER(position)
 #endif
 
-// A layer has its whole shape here; what its kernel does not need of it, clang++ calls unused.
+// A Shape holds all constants of a layer: clang++ warns about those that its kernel does not use.
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wunused-const-variable"
 #endif
