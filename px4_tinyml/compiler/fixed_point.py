@@ -84,14 +84,25 @@ def _exp_between_minus_quarter_and_zero(a: I64) -> I64:
 
 
 def one_over_one_plus(a: I64) -> I64:
-    """1 / (1 + a) for 0 ≤ a < 1, Q0.31 in and out: three Newton steps in Q2.29."""
+    """1 / (1 + a) for 0 ≤ a < 1, Q0.31 in and out."""
+    doubled: I64 = np.minimum(_two_over_one_plus(a) << 1, ONE_Q0)
+    return doubled
+
+
+def one_minus_over_one_plus(a: I64) -> I64:
+    """(1 − a) / (1 + a) for 0 ≤ a < 1, Q0.31 in and out."""
+    quadrupled: I64 = np.minimum((_two_over_one_plus(a) - (1 << 29)) << 2, ONE_Q0)
+    return quadrupled
+
+
+def _two_over_one_plus(a: I64) -> I64:
+    """2 / (1 + a) in Q2.29, by three Newton steps."""
     half_denominator = (a + (1 << 31)) >> 1
     x = 1515870810 + high_mul(half_denominator, -1010580540)
     for _ in range(3):
         error = (1 << 29) - high_mul(half_denominator, x)
         x = x + (high_mul(x, error) << 2)
-    doubled: I64 = np.minimum(x << 1, ONE_Q0)
-    return doubled
+    return x
 
 
 def input_radius(integer_bits: int, left_shift: int) -> int:

@@ -291,6 +291,8 @@ def _unary(b: Builder, rng: Rng, now: int, name: str) -> int:
     scale, zero_point = b.quantization(now)
     if name in ("LOGISTIC", "SOFTMAX"):
         scale, zero_point = 1.0 / 256.0, -128
+    elif name == "TANH":
+        scale, zero_point = 1.0 / 128.0, 0
     elif name != "RELU6":  # a RELU6 does not rescale
         scale, zero_point = scale * float(rng.uniform(0.3, 2.0)), int(rng.integers(-128, 128))
     output = b.tensor(b.shape(now), scale, zero_point)
@@ -303,6 +305,6 @@ OPERATORS: dict[str, Callable[[Builder, Rng, int, str], int]] = {
     "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _conv, "MAX_POOL_2D": _pool, "AVERAGE_POOL_2D": _pool, "MEAN": _mean,
     "ADD": _add, "ADD_CONSTANT": _add, "FULLY_CONNECTED": _fully_connected, "RESHAPE": _reshape,
     "EXPAND_DIMS": _reshape, "RELU": _unary, "RELU6": _unary, "LOGISTIC": _unary, "QUANTIZE": _unary,
-    "SOFTMAX": _unary,
+    "SOFTMAX": _unary, "TANH": _unary,
 }  # fmt: skip
 """Functions that append a random instance of an operator to tensor `now`, and return its output."""

@@ -1,20 +1,21 @@
-"""RELU, RELU6, LOGISTIC and QUANTIZE: functions of one byte, as a table of 256."""
+"""RELU, RELU6, LOGISTIC, TANH and QUANTIZE: functions of one byte, as a table of 256."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from px4_tinyml.compiler import fixed_point as fp
 from px4_tinyml.compiler.operator import ConstantArray, KernelCall, Operator, OperatorEntry, Step
 from px4_tinyml.compiler.requantize import Clamp, checked_multiplier
-from px4_tinyml.errors import ConversionError
 from px4_tinyml.flight_log import I8
 
-LOGISTIC_INTEGER_BITS = 4
+INTEGER_BITS = 4
+"""Of the inputs of LOGISTIC and TANH in fixed point."""
 
 
 class ByteFunction(Operator):
@@ -55,34 +56,49 @@ class Relu6(ByteFunction):
         return np.clip(x, clamp.minimum, clamp.maximum)
 
 
-class Logistic(ByteFunction):
-    """The sigmoid; the output's scale is 1/256."""
+class Saturating(ByteFunction):
+    """A function computed in fixed point; it saturates where the input reaches ±2^INTEGER_BITS."""
+
+    output_zero_point: ClassVar[int]
+
+    @abstractmethod
+    def value(self, scaled: fp.I64) -> fp.I64:
+        """The outputs for inputs in Q(INTEGER_BITS)."""
 
     def table(self, x: fp.I64) -> fp.I64:
-        zero_point = self.output.zero_point
-        self.require(zero_point == -128, f"output zero point {zero_point} found, -128 expected")
-        return logistic(x, self.input.zero_point, *preprocess_logistic(self.input.scale))
+        found, expected = self.output.zero_point, self.output_zero_point
+        self.require(found == expected, f"output zero point {found} found, {expected} expected")
+        real = self.input.scale * float(1 << (31 - INTEGER_BITS))
+        self.require(0.5 <= real < 2.0**31, f"input scale {self.input.scale:g} is out of range")
+        multiplier, shift = fp.quantize_multiplier(real)
+        centred = x - self.input.zero_point
+        inside = np.abs(centred) < fp.input_radius(INTEGER_BITS, shift)
+        output = self.value(fp.multiply(np.where(inside, centred, 0), multiplier, shift))
+        limits = np.where(centred > 0, fp.INT8_MAX, fp.INT8_MIN)
+        return np.where(inside, np.clip(output, fp.INT8_MIN, fp.INT8_MAX), limits)
 
 
-def preprocess_logistic(input_scale: float) -> tuple[int, int, int]:
-    """Multiplier, left shift and input radius beyond which the sigmoid saturates."""
-    real = input_scale * float(1 << (31 - LOGISTIC_INTEGER_BITS))
-    if not 0.5 <= real < 2.0**31:
-        raise ConversionError(f"logistic: input scale {input_scale:g} is out of range")
-    multiplier, shift = fp.quantize_multiplier(real)
-    return multiplier, shift, fp.input_radius(LOGISTIC_INTEGER_BITS, shift)
+class Logistic(Saturating):
+    """The sigmoid; the output's scale is 1/256."""
+
+    output_zero_point = -128
+
+    def value(self, scaled: fp.I64) -> fp.I64:
+        positive = fp.one_over_one_plus(fp.exp_on_negative_values(-np.abs(scaled), INTEGER_BITS))
+        value = np.where(scaled > 0, positive, fp.ONE_Q0 - positive)
+        value = np.where(scaled == 0, 1 << 30, value)
+        return fp.rounding_shift_right(value, 31 - 8) + fp.INT8_MIN
 
 
-def logistic(x: fp.I64, zero_point: int, multiplier: int, left_shift: int, radius: int) -> fp.I64:
-    """int8 sigmoid, element by element; the output's scale is 1/256, its zero point −128."""
-    centred = x - zero_point
-    inside = np.abs(centred) < radius
-    scaled = fp.multiply(np.where(inside, centred, 0), multiplier, left_shift)
-    positive = fp.one_over_one_plus(fp.exp_on_negative_values(-np.abs(scaled), LOGISTIC_INTEGER_BITS))
-    value = np.where(scaled > 0, positive, fp.ONE_Q0 - positive)
-    value = np.where(scaled == 0, 1 << 30, value)
-    output = np.clip(fp.rounding_shift_right(value, 31 - 8) + fp.INT8_MIN, fp.INT8_MIN, fp.INT8_MAX)
-    return np.where(inside, output, np.where(centred > 0, fp.INT8_MAX, fp.INT8_MIN))
+class Tanh(Saturating):
+    """The hyperbolic tangent; the output's scale is 1/128."""
+
+    output_zero_point = 0
+
+    def value(self, scaled: fp.I64) -> fp.I64:
+        # tanh(a) = (1 − e) / (1 + e) with e = exp(−2a): the same bits, with one more integer bit.
+        positive = fp.one_minus_over_one_plus(fp.exp_on_negative_values(-np.abs(scaled), INTEGER_BITS + 1))
+        return fp.rounding_shift_right(np.sign(scaled) * positive, 31 - 7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,5 +123,6 @@ ENTRIES = (
     OperatorEntry("RELU", Relu, "AddRelu"),
     OperatorEntry("RELU6", Relu6, "AddRelu6"),
     OperatorEntry("LOGISTIC", Logistic, "AddLogistic"),
+    OperatorEntry("TANH", Tanh, "AddTanh"),
     OperatorEntry("QUANTIZE", Quantize, "AddQuantize"),
 )

@@ -38,7 +38,7 @@ namespace motion
 namespace engine
 {
 
-/** RELU, RELU6, LOGISTIC, QUANTIZE: one of 256 outputs for each byte, worked out when the code was generated. */
+/** RELU, RELU6, LOGISTIC, TANH, QUANTIZE: one of 256 outputs for each byte, worked out when the code was generated. */
 template <class Shape>
 inline void lookup(const int8_t *input, const int8_t *table, int8_t *output)
 {
