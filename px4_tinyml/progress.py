@@ -21,6 +21,20 @@ def progress(items: Iterable[T], what: str, total: int | None = None, unit: str 
 
 
 @contextlib.contextmanager
+def progress_of(total: float, what: str, unit: str) -> Iterator[Callable[[float], None]]:
+    """A bar with an estimate of the time left; the yielded function is given how much of the total is done."""
+    shape = "{desc}: {percentage:3.0f} %|{bar}| {n:.0f} of {total:.0f} {unit}, {elapsed} gone, {remaining} left"
+    with tqdm(
+        total=total, desc=what, unit=unit, file=sys.stderr, disable=None, leave=False, bar_format=shape
+    ) as bar:  # fmt: skip
+
+        def show(done: float) -> None:
+            bar.update(min(max(done, bar.n), total) - bar.n)
+
+        yield show
+
+
+@contextlib.contextmanager
 def interrupt_between_steps() -> Iterator[Callable[[], None]]:
     """Note Ctrl-C and raise it where the yielded function is called next; pressed twice, it is raised at once.
 
