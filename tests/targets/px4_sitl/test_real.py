@@ -239,6 +239,9 @@ def start_flying(build: Px4Build, out: Path) -> subprocess.Popen[bytes]:
     until = time.monotonic() + 60.0
     while px4_processes(build) <= before and time.monotonic() < until:
         time.sleep(0.2)
+    if px4_processes(build) <= before:
+        process.kill()
+        pytest.fail(f"no PX4 was started: {process.communicate()[1]!r}")
     return process
 
 
