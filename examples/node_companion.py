@@ -20,8 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import ARRAY_ID
 from px4_tinyml.emit.shipped import pretrained_bundle
@@ -108,8 +106,7 @@ def with_px4(build: Path, node: EmulatedNode, records: Records, bundle: ModelBun
     from px4_tinyml_sitl.px4.player import Stream, StreamSource
     from px4_tinyml_sitl.px4.px4_process import GCS_PORT, Px4Build
 
-    rest = Stream(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
-    with Px4Session(Px4Build.open(build), StreamSource(rest, 0), 1, 1.0) as session:
+    with Px4Session(Px4Build.open(build), StreamSource(Stream.rest(), 0), 1.0) as session:
         session.px4.require("param", "set", "MCLS_EN", "0")
         session.px4.require(
             *("mavlink", "start", "-d", node.telemetry_path, "-b", str(BAUD), "-m", "minimal", "-f")

@@ -19,7 +19,6 @@ from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.targets.compare import Comparison, compare
 from px4_tinyml.targets.px4.run import published_decisions
-from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.play_log import DECISIONS, DEFAULT_SPEED, Played, Px4Session, play
 from px4_tinyml_sitl.px4.player import Stream, StreamSource, playable
 from px4_tinyml_sitl.px4.px4_process import Px4Build
@@ -42,8 +41,7 @@ class Px4Target:
 
     def _check(self) -> Comparison:
         """The module's model is the bundle's; then its self-test, which runs the bundle's golden vectors in PX4."""
-        rest = Stream(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
-        with Px4Session(self._build, StreamSource(rest, 0), 0, DEFAULT_SPEED) as session:
+        with Px4Session(self._build, StreamSource(Stream.rest(), 0), DEFAULT_SPEED) as session:
             found, expected = session.model(), (self._bundle.spec.hash[:16], self._bundle.sha256[:16])
             if found != expected:
                 raise ToolchainError(
@@ -62,8 +60,7 @@ class Px4Target:
         spec = self._bundle.spec
         if not len(self._reference.run(events)):
             return Comparison(0, 0, 0, 0, 0, "")  # no complete window: nothing would be decided
-        hop_us = US_PER_S * spec.hop // spec.rate_hz
-        stream, left_out = playable(events.imu_time_us, events.imu, events.baro_time_us, events.baro_altitude_m, hop_us)
+        stream, left_out = playable(events.imu_time_us, events.imu, events.baro_time_us, events.baro_altitude_m, spec)
         if left_out:
             log.warning("%s: %d samples are not finite or beyond what PX4's simulated IMU can have", name, left_out)
         played = self._play(name, stream)
@@ -74,7 +71,10 @@ class Px4Target:
         """Play; slower, when the computer was too slow for PX4's logger or for the module."""
         speed = DEFAULT_SPEED
         for attempt in range(_ATTEMPTS):
-            played = play(stream, self._build, speed)
+            what = Path(name).name if attempt == 0 else f"{Path(name).name}, {speed:g} times real time"
+            played = play(stream, self._build, what, speed)
+            if played.late:
+                log.warning("%s: PX4 did not answer in time %d times: the computer is too busy", name, played.late)
             if not played.lost and not played.unlogged:
                 return played
             what = f"the module missed samples {played.lost} times, the logger {played.unlogged} messages"

@@ -11,9 +11,11 @@ import numpy as np
 
 from px4_tinyml.errors import Px4TinymlError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
+from px4_tinyml.progress import progress_of
+from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.hil_link import HilLink
 from px4_tinyml_sitl.px4.hil_loop import HilLoop
-from px4_tinyml_sitl.px4.player import Stream, StreamSource
+from px4_tinyml_sitl.px4.player import LAG, Stream, StreamSource
 from px4_tinyml_sitl.px4.px4_process import MODULE, Px4, Px4Build, claim_instance
 from px4_tinyml_sitl.px4.tuning import ALWAYS
 
@@ -32,7 +34,8 @@ _LOST = re.compile(r"reset, samples lost: (\d+) events")
 class Played:
     """log: what PX4 logged, between first_us and last_us of it the recording.
 
-    lost: restarts of the module because uORB samples passed it by. unlogged: messages that PX4's logger missed.
+    lost: restarts of the module because uORB samples passed it by. unlogged: messages that PX4's logger missed. late:
+    steps that PX4 left without an answer for so long that the clock was moved on without one.
     """
 
     log: UlogFile
@@ -40,19 +43,20 @@ class Played:
     last_us: int
     lost: int
     unlogged: int
+    late: int
 
 
 class Px4Session:
     """PX4, started, with its clock running and the module in it. Use as a context manager."""
 
-    def __init__(self, build: Px4Build, source: StreamSource, lag: int, speed: float) -> None:
+    def __init__(self, build: Px4Build, source: StreamSource, speed: float) -> None:
         build.require_module()
         self._folder = tempfile.TemporaryDirectory(prefix="px4-tinyml-px4-")
         self._instance = claim_instance()
-        link = HilLink(self._instance.listener, lag)
+        self._link = HilLink(self._instance.listener, LAG)
         self.source = source
         self.px4 = Px4(build, self._instance, Path(self._folder.name), {**ALWAYS, "SDLOG_PROFILE": 0}, _TOPICS)
-        self.loop = HilLoop(source, link, self.px4.check, speed)
+        self.loop = HilLoop(source, self._link, self.px4.check, speed)
 
     def __enter__(self) -> Px4Session:
         try:
@@ -96,24 +100,32 @@ class Px4Session:
         code, text = self.px4.command(MODULE, "selftest")
         return code, text.strip()
 
-    def play(self) -> Played:
-        """Play the stream and read PX4's log."""
+    def play(self, what: str) -> Played:
+        """Play the stream and read PX4's log. what: it is, for whoever waits for it."""
         source, loop, px4 = self.source, self.loop, self.px4
         # Until the estimator runs, PX4's logger and the lockstep are not regular, and topics are found once a second.
         loop.wait(lambda: False, _SETTLE_S)
+        lost, late = self._lost(), self._link.late
         source.play = True
-        while not source.done:
-            loop.wait(lambda: source.done, 1.0)
-        loop.wait(lambda: False, _GAP_US / 1e6 + 1.5)
+        with progress_of(source.seconds, what, "s of flight") as show:
+            while not source.done:
+                loop.wait(lambda: source.done, 1.0)
+                show((loop.time_us - source.first_us) / US_PER_S)
+        loop.wait(lambda: False, _GAP_US / US_PER_S + 1.5)
         loop.raise_error()
-        lost = _LOST.search(px4.require(MODULE, "status"))
+        lost, late = self._lost() - lost, self._link.late - late
         px4.require("logger", "stop")
         logs = px4.logs()
         if not logs:
             raise ToolchainError("PX4 has written no log")
         ulog = UlogFile.read(logs[0].read_bytes(), str(logs[0]))
         unlogged = _unlogged(ulog.topic("logger_status"), source.first_us) + len(ulog.dropouts)
-        return Played(ulog, source.first_us, source.last_us, int(lost[1]) if lost else 0, unlogged)
+        return Played(ulog, source.first_us, source.last_us, lost, unlogged, late)
+
+    def _lost(self) -> int:
+        """How often the module has started again, since its start, because a sample passed it by."""
+        lost = _LOST.search(self.px4.require(MODULE, "status"))
+        return int(lost[1]) if lost else 0
 
 
 def _unlogged(status: Topic | None, from_us: int) -> int:
@@ -124,7 +136,7 @@ def _unlogged(status: Topic | None, from_us: int) -> int:
     return int(status["message_gaps"][-1]) - int(status["message_gaps"][before])
 
 
-def play(stream: Stream, build: Px4Build, speed: float = DEFAULT_SPEED) -> Played:
-    """Play a stream into PX4."""
-    with Px4Session(build, StreamSource(stream, _GAP_US), stream.lag, speed) as session:
-        return session.play()
+def play(stream: Stream, build: Px4Build, what: str, speed: float = DEFAULT_SPEED) -> Played:
+    """Play a stream into PX4. what: it is, for whoever waits for it."""
+    with Px4Session(build, StreamSource(stream, _GAP_US), speed) as session:
+        return session.play(what)

@@ -9,18 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.flight_log import F32, F64, U64
+from px4_tinyml.flight_log import F32, F64, I64, U64
+from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml.units import US_PER_S
 from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
 from px4_tinyml_sitl.px4.hil_sensors import pressure_hpa
+from px4_tinyml_sitl.px4.tuning import INTEGRATION_HZ
 from px4_tinyml_sitl.vehicle.geo import REFERENCE_LAT_DEG, REFERENCE_LON_DEG
 from px4_tinyml_sitl.vehicle.live_sensors import FIELD_NED_GAUSS
 
 START_US = 1_000_000
+STEP_US = 2000
+"""Between two steps, at every rate of a recording: half of what PX4 makes a sample of its own of."""
+LAG = US_PER_S // INTEGRATION_HZ // STEP_US - 1
+"""By how many steps PX4's answers may be late (see HilLink): it answers where a sample of its own is complete."""
 _REST_ALTITUDE_M = 100.0
-_STILL_US = 2000
-"""Period of what comes before and after the recording: a vehicle that stands still."""
 _MAG_PERIOD_US, _BARO_PERIOD_US, _GPS_PERIOD_US = 20_000, 20_000, 100_000
 _MAX_ACCEL_M_S2, _MAX_RATE_RAD_S = 16.0 * G, 34.9
 """What the simulated drivers can represent."""
@@ -28,8 +32,8 @@ _MAX_ACCEL_M_S2, _MAX_RATE_RAD_S = 16.0 * G, 34.9
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Samples to play. time_us[N]: from zero, strictly increasing; imu[N, 6]: accelerometer m/s² and gyro rad/s, FRD;
-    altitude_m[N]: of the barometer where it has a new sample, else NaN. alignment_us: the recording starts at a
+    """Steps to play. time_us[N]: from zero, STEP_US apart but for gaps; imu[N, 6]: accelerometer m/s² and gyro rad/s,
+    FRD; altitude_m[N]: of the barometer where it has a new sample, else NaN. alignment_us: the recording starts at a
     multiple of it on PX4's clock."""
 
     time_us: U64
@@ -37,15 +41,19 @@ class Stream:
     altitude_m: F64
     alignment_us: int
 
+    @classmethod
+    def rest(cls) -> Stream:
+        """For a PX4 that only stands still."""
+        return cls(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
+
     @property
-    def lag(self) -> int:
-        """By how many steps PX4's answers may be late (see HilLink): it makes samples of 250 Hz of faster ones."""
-        step = float(np.median(np.diff(self.time_us.astype(np.int64)))) if len(self.time_us) > 1 else 4000.0
-        return max(1, round(4000.0 / max(step, 1.0))) - 1
+    def seconds(self) -> float:
+        """From the first step to the last."""
+        return float(self.time_us[-1] - self.time_us[0]) / US_PER_S if len(self.time_us) else 0.0
 
 
 class StreamSource:
-    """Stands still until `play` is set, then plays the stream after a silence of gap_us, then stands still again.
+    """Stands still until `play` is set, plays the stream after a silence of gap_us, and stands still again at once.
 
     first_us, last_us: PX4's time of the first and last sample of the stream, once they are played.
     """
@@ -61,6 +69,11 @@ class StreamSource:
         self._now = next(self._samples)
 
     @property
+    def seconds(self) -> float:
+        """How long the stream is."""
+        return self._stream.seconds
+
+    @property
     def time_us(self) -> int:
         """PX4's time of the next step."""
         return self._now[0]
@@ -70,7 +83,7 @@ class StreamSource:
         time_us = START_US
         while not self.play:
             yield time_us, None, None
-            time_us += _STILL_US
+            time_us += STEP_US
         stream = self._stream
         offset = -(-(time_us + self._gap_us) // stream.alignment_us) * stream.alignment_us
         self.first_us = offset + int(stream.time_us[0])
@@ -78,7 +91,7 @@ class StreamSource:
         yield from zip((stream.time_us + np.uint64(offset)).tolist(), stream.imu.tolist(), altitude, strict=True)
         self.last_us = offset + int(stream.time_us[-1])
         self.done = True
-        for after_us in itertools.count(self.last_us + self._gap_us, _STILL_US):
+        for after_us in itertools.count(self.last_us + STEP_US, STEP_US):
             yield after_us, None, None
 
     def _is_due(self, what: str, period_us: int) -> bool:
@@ -109,31 +122,43 @@ class StreamSource:
         self._now = next(self._samples)
 
 
-def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, hop_us: int) -> tuple[Stream, int]:
+def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, spec: PipelineSpec) -> tuple[Stream, int]:
     """(what of a recording PX4 can be given, how many IMU samples it cannot: not finite, or beyond its drivers).
 
-    A time that runs backwards or stands, or a long gap, becomes a gap of a second. The start keeps its place in the
-    hop, so that PX4's windows are those of the recording. Each barometer sample comes with the IMU sample after it.
-
-    Each IMU sample is given twice, half an interval apart, and PX4 makes one of the two again. That is for PX4's
-    logger, which is then waited for before the next one (see HilLink), and so misses none. After a gap once is enough:
-    PX4 takes a sample that closes a long interval for a whole one.
+    PX4's clock is HIL_SENSOR, and its logger is waited for only while those are regular and fast. So there is one every
+    STEP_US: the mean of the samples since the one before, or the last sample again. A silence in which the spec's
+    windows start again stays one. A time that runs backwards or stands, or a silence of over a second, becomes one of a
+    second. The start keeps its place in the hop, so that PX4's windows are those of the recording. Each barometer
+    sample is given with the IMU sample after it.
     """
     with np.errstate(invalid="ignore"):
         good = (np.abs(imu[:, :3]) < _MAX_ACCEL_M_S2).all(axis=1) & (np.abs(imu[:, 3:]) < _MAX_RATE_RAD_S).all(axis=1)
-    time, kept = time_us[good].astype(np.int64), imu[good]
-    altitude = np.full(len(time), np.nan)
+    time, kept = time_us[good].astype(np.int64), imu[good].astype(np.float64)
+    hop_us = US_PER_S * spec.hop // spec.rate_hz
+    if not len(time):
+        return Stream(np.zeros(0, np.uint64), np.zeros((0, 6), np.float32), np.zeros(0), hop_us), len(imu)
     sound = np.isfinite(altitude_m) & (np.abs(altitude_m) < 10_000.0)
     at = np.searchsorted(np.maximum.accumulate(time), baro_time_us[sound].astype(np.int64))
-    altitude[at[at < len(time)]] = altitude_m[sound][at < len(time)]
+    tick, first, of = np.unique(-(-_steady(time, hop_us) // STEP_US), return_index=True, return_inverse=True)
+    mean = np.add.reduceat(kept, first) / np.diff(first, append=len(time))[:, None]
+    altitude = np.full(len(tick), np.nan)
+    altitude[of[at[at < len(time)]]] = altitude_m[sound][at < len(time)]
+    repeats = _repeats(tick, spec)
+    again = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    played = (np.repeat(tick, repeats) + again) * STEP_US
+    fresh = np.where(again == 0, np.repeat(altitude, repeats), np.nan)
+    stream = Stream(played.astype(np.uint64), np.repeat(mean, repeats, axis=0).astype(np.float32), fresh, hop_us)
+    return stream, int((~good).sum())
+
+
+def _steady(time: I64, hop_us: int) -> I64:
+    """Times that only increase, by a second at most, from the first one's place in its hop."""
     step = np.diff(time)
     step = np.where((step <= 0) | (step > US_PER_S), US_PER_S, step)
-    start = int(time[0]) % hop_us + hop_us if len(time) else 0
-    moved = start + np.concatenate([[0], np.cumsum(step)])[: len(time)]
-    before = np.concatenate([[US_PER_S], step])[: len(time)]
-    regular = before <= 1.4 * (np.median(before) if len(time) else 0.0)
-    keep = np.stack([regular, np.ones(len(time), np.bool_)], axis=1).ravel()
-    twice = np.stack([moved - before // 2, moved], axis=1).ravel().astype(np.uint64)
-    only_second = np.stack([np.full(len(time), np.nan), altitude], axis=1).ravel()
-    stream = Stream(twice[keep], np.repeat(kept, 2, axis=0)[keep], only_second[keep], hop_us)
-    return stream, int((~good).sum())
+    return np.asarray(int(time[0]) % hop_us + hop_us + np.concatenate([[0], np.cumsum(step)]))
+
+
+def _repeats(tick: I64, spec: PipelineSpec) -> I64:
+    """How many steps each sample is given for: until the next one, or one before a gap that starts the window again."""
+    slot = tick * STEP_US * spec.rate_hz // US_PER_S
+    return np.append(np.where(np.diff(slot) - 1 > spec.max_gap_slots, 1, np.diff(tick)), 1)

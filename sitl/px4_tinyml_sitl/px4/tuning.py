@@ -13,7 +13,11 @@ from px4_tinyml_sitl.airframes import VehicleModel
 
 Parameters = dict[str, int | float]
 
+INTEGRATION_HZ = 250
+"""Rate of the IMU samples that PX4 makes of its simulated IMU's; what PX4's scripts set for simulators, too."""
+
 ALWAYS: Parameters = {
+    "IMU_INTEG_RATE": INTEGRATION_HZ,
     # From boot to the end, so that every sample the module sees is in the log.
     "SDLOG_MODE": 2,
     # GPS comes without delay.

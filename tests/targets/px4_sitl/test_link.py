@@ -5,13 +5,18 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from px4_double import Px4Double
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml_sitl.px4 import hil_link
 from px4_tinyml_sitl.px4.hil_link import ACCEL, BARO, GYRO, MAG, Controls, Fix, HilLink
 from px4_tinyml_sitl.px4.hil_loop import HilLoop
+from px4_tinyml_sitl.px4.player import LAG, StreamSource, playable
 
 Connect = Callable[..., tuple[HilLink, Px4Double]]
 ACCEL_SAMPLE, GYRO_SAMPLE = (0.1, -0.2, -9.8), (0.01, 0.02, -0.03)
@@ -123,6 +128,59 @@ def test_waiting_ends_with_px4(connect: Connect) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(LinkError, match="ended with 255"):
         HilLink(listener, 0).accept(check)
+
+
+SPEC = PRESETS["default"]
+
+
+def times_of(rate_hz: int | None, seconds: float = 4.0) -> np.ndarray:
+    """IMU samples of a recording; None: of every interval from 2.5 to 32 ms."""
+    step = np.full(int(seconds * (rate_hz or 100)), 1_000_000 // (rate_hz or 100))
+    if rate_hz is None:
+        step = np.random.default_rng(1).integers(2_500, 32_000, len(step))
+    return 5_000_000 + np.cumsum(step)
+
+
+def steps_without_answer(link: HilLink, source: StreamSource) -> list[int]:
+    """Play a stream, and a second at rest before and after it: the steps that have used up their patience."""
+    times: list[int] = []
+    waited = []
+    while not source.done or times[-1] < source.last_us + 1_000_000:
+        times.append(source.time_us)
+        source.send(link)
+        controls = link.exchange(times[-1])
+        if controls is None or controls.time_us < times[-1 - min(LAG, len(times) - 1)]:
+            waited.append(len(times) - 1)
+        source.advance(controls)
+        source.play = len(times) >= 500
+    return waited
+
+
+def played(rate_hz: int | None, spec: PipelineSpec) -> StreamSource:
+    time_us = times_of(rate_hz).astype(np.uint64)
+    imu = np.random.default_rng(2).normal(0.0, 1.0, (len(time_us), 6)).astype(np.float32)
+    stream, _ = playable(time_us, imu, time_us[:0], imu[:0, 0], spec)
+    return StreamSource(stream, 1_000_000)
+
+
+@pytest.mark.parametrize("slots_hz", [50, 10])
+@pytest.mark.parametrize("rate_hz", [10, 25, 43, 50, 100, 250, 400, 1000, None])
+def test_no_step_of_a_replay_waits_in_vain(connect: Connect, rate_hz: int | None, slots_hz: int) -> None:
+    """At every rate of a recording, where its samples are held and where they are gaps."""
+    link, double = connect(lag=LAG, integrates=True)
+    waited = steps_without_answer(link, played(rate_hz, replace(SPEC, rate_hz=slots_hz)))
+    assert [step for step in waited if step > 20] == []  # PX4 knows no interval before
+    assert link.late == 0
+    assert len(double.sensors) > 1000
+
+
+def test_a_step_that_px4_does_not_answer_is_waited_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why the lag must be PX4's: the double tells when it is not."""
+    monkeypatch.setattr(hil_link, "_PATIENCE_S", 0.02)
+    link, _ = connect(lag=0, integrates=True)
+    for number in range(1, 100):
+        step(link, number)
+    assert link.late > 30
 
 
 class Clock:

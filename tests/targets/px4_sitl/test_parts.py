@@ -15,12 +15,13 @@ import pytest
 
 from px4_tinyml.errors import LinkError, LogError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
+from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion
 from px4_tinyml_sitl.flight import Simulator, SlowRow, plan_flight
 from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
-from px4_tinyml_sitl.px4.player import StreamSource, playable
+from px4_tinyml_sitl.px4.player import STEP_US, Stream, StreamSource, playable
 from px4_tinyml_sitl.px4.px4_process import SIMULATOR_PORT, Px4, Px4Build, claim_instance
 from px4_tinyml_sitl.px4.truth import add_truth
 from px4_tinyml_sitl.px4.tuning import flight_parameters
@@ -205,6 +206,12 @@ def test_pressure_and_attitude() -> None:
 
 
 HOP_US = 640_000
+SPEC = PRESETS["default"]
+
+
+def since_start(stream: Stream) -> list[int]:
+    times: list[int] = (stream.time_us.astype(np.int64) - int(stream.time_us[0])).tolist()
+    return times
 
 
 def recording(time_us: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -212,36 +219,52 @@ def recording(time_us: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(time_us, np.uint64), imu
 
 
-def test_each_sample_is_played_twice_but_after_a_gap() -> None:
-    time, imu = recording([700_000, 705_000, 710_000, 730_000, 735_000])
-    stream, left_out = playable(time, imu, np.array([704_000], np.uint64), np.array([12.5], np.float32), HOP_US)
+def test_each_sample_is_held_until_the_next() -> None:
+    time, imu = recording([700_000, 705_000, 710_000])
+    stream, left_out = playable(time, imu, np.array([704_000], np.uint64), np.array([12.5], np.float32), SPEC)
     assert left_out == 0
-    assert (np.diff(stream.time_us.astype(np.int64)) > 0).all()
-    assert (stream.time_us.astype(np.int64) - int(stream.time_us[0])).tolist() == [
-        0, 2500, 5000, 7500, 10000, 30000, 32500, 35000,
-    ]  # fmt: skip
+    assert since_start(stream) == [0, 2000, 4000, 6000, 8000, 10000]
     assert int(stream.time_us[0]) % HOP_US == 700_000 % HOP_US
-    assert stream.imu[:, 0].tolist() == imu[[0, 1, 1, 2, 2, 3, 4, 4], 0].tolist()
-    assert [None if np.isnan(a) else a for a in stream.altitude_m] == [None, None, 12.5, *[None] * 5]
-    assert stream.lag == 1
+    assert stream.imu[:, 0].tolist() == imu[[0, 0, 0, 1, 1, 2], 0].tolist()  # none before its time
+    assert [None if np.isnan(a) else a for a in stream.altitude_m] == [None, None, None, 12.5, None, None]
+    assert stream.seconds == 0.010
+
+
+def test_faster_samples_are_averaged_over_a_step() -> None:
+    time, imu = recording(list(range(700_000, 708_001, 1000)))
+    stream, _ = playable(time, imu, time[4:5], np.array([3.0], np.float32), SPEC)
+    assert since_start(stream) == [0, 2000, 4000, 6000, 8000]
+    assert stream.imu[:, 5] == pytest.approx([imu[0, 5], *imu[1:].reshape(4, 2, 6)[:, :, 5].mean(axis=1)])
+    assert np.flatnonzero(np.isfinite(stream.altitude_m)).tolist() == [2]
+
+
+def test_a_silence_stays_one_where_windows_start_again() -> None:
+    """Three empty slots are filled in by the signal path, as held samples fill them; four are a gap."""
+    time, imu = recording([700_000, 780_000, 880_000, 2_000_000])
+    stream, _ = playable(time, imu, time[:0], imu[:0, 0], SPEC)
+    assert np.flatnonzero(np.diff(stream.time_us.astype(np.int64)) != STEP_US).tolist() == [40, 41]
+    assert since_start(stream)[40:] == [80_000, 180_000, 1_180_000]
+    assert np.unique(stream.imu[:40, 0]).tolist() == [imu[0, 0]]
+    assert stream.imu[40:, 0].tolist() == imu[1:, 0].tolist()
 
 
 def test_hostile_recordings_become_increasing_time() -> None:
     """A clock that runs backwards or stands, NaN, infinity, what no simulated driver can represent, silence."""
     time, imu = recording([10_000, 15_000, 15_000, 5_000, 10_000, 3_600_000_000, 3_600_005_000, 3_600_010_000])
     imu[6, 2], imu[7, 3] = np.nan, 1000.0
-    stream, left_out = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), HOP_US)
+    stream, left_out = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), SPEC)
     assert left_out == 2
     assert (np.diff(stream.time_us.astype(np.int64)) > 0).all()
     assert int(stream.time_us[-1] - stream.time_us[0]) < 5_000_000
     assert np.isfinite(stream.imu).all()
-    nothing, _ = playable(time[:0], imu[:0], time[:0], imu[:0, 0], HOP_US)
-    assert len(nothing.time_us) == 0
+    for none in (slice(0), slice(6, 8)):
+        nothing, left_out = playable(time[none], imu[none], time[:0], imu[:0, 0], SPEC)
+        assert (len(nothing.time_us), left_out, nothing.seconds) == (0, len(time[none]), 0.0)
 
 
 def test_stream_is_played_after_a_silence_and_then_rests() -> None:
     time, imu = recording([700_000, 705_000, 710_000])
-    stream, _ = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), HOP_US)
+    stream, _ = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), SPEC)
     source = StreamSource(stream, 1_000_000)
     times = []
     for step in range(40):
@@ -254,7 +277,7 @@ def test_stream_is_played_after_a_silence_and_then_rests() -> None:
     assert (source.first_us - int(stream.time_us[0])) % HOP_US == 0
     assert source.last_us - source.first_us == 10_000
     assert source.done
-    assert times[times.index(source.last_us) + 1] == source.last_us + 1_000_000
+    assert times[times.index(source.last_us) + 1] == source.last_us + STEP_US
 
 
 def test_truth_is_added_to_a_log(tmp_path: Path) -> None:
