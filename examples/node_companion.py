@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.classify.mavlink_report import ARRAY_ID
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock
 from px4_tinyml.logs import read_log
+from px4_tinyml.mavlink.decision_array import ARRAY_ID
 from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.arduino.build import build_node
 from px4_tinyml.targets.arduino.emulator.emulator import PTY_NOTICED_S, EmulatedNode

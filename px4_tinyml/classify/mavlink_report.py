@@ -12,16 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from px4_tinyml.mavlink.decision_array import ARRAY_ID, report_array
 from px4_tinyml.signal.decision import ONE_Q16, UNCERTAIN
-from px4_tinyml.signal.spec import MAX_LABELS, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
 from px4_tinyml.signal.streaming import Decided
 from px4_tinyml.units import US_PER_S
 
 NAME = b"MOTION"
-ARRAY_ID = 77
-ARRAY_SIZE = 58
-PROBABILITIES = 8
-"""Index of the first class's probability in the array."""
 VECTOR_RATE_HZ = 2
 QUIET_US = 10 * US_PER_S
 """No more than one text in this time of the samples' clock."""
@@ -33,16 +30,6 @@ def report_vector(decision: np.void, spec: PipelineSpec) -> tuple[float, float, 
     labels = spec.labels
     turbulence = int(decision["probability"][labels.index(TURBULENCE_LABEL)]) / 256 if TURBULENCE_LABEL in labels else 0
     return float(decision["class_index"]), int(decision["confidence_q16"]) / ONE_Q16, float(turbulence)
-
-
-def report_array(decided: Decided, spec: PipelineSpec) -> list[float]:
-    """Data of DEBUG_FLOAT_ARRAY: class, confidence, flags, spec hash (24 bits), µs, three zeros, probabilities."""
-    decision = decided.decision
-    data = [0.0] * ARRAY_SIZE
-    data[0], data[1] = float(decision["class_index"]), int(decision["confidence_q16"]) / ONE_Q16
-    data[2], data[3], data[4] = float(decision["flags"]), float(spec.hash24), float(decided.spent_us)
-    data[PROBABILITIES : PROBABILITIES + MAX_LABELS] = [p / 256 for p in decision["probability"].tolist()]
-    return data
 
 
 class VectorClock:

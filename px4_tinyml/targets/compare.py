@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.flight_log import I8, Bool
+from px4_tinyml.flight_log import I8, U64, Bool
 from px4_tinyml.signal.classifier import Classification
-from px4_tinyml.signal.decision import DECISION_FIELDS
+from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS, ONE_Q16
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
@@ -29,6 +31,23 @@ class Comparison:
     output_values: int
     decisions: int
     first: str
+
+
+def reported_decisions(end_us: U64, values: Mapping[str, NDArray[Any]], spec: PipelineSpec) -> NDArray[np.void]:
+    """Decisions (dtype DECISION) as a target reported them.
+
+    values: class_index[N], flags[N], confidence[N] and probabilities[N, MAX_LABELS], the last two as floats. Exact:
+    they are multiples of powers of two.
+    """
+    decisions = np.zeros(len(end_us), DECISION)
+    end_slots = [spec.slot_of(int(end)) for end in end_us]
+    decisions["start_us"] = [spec.slot_start_us(slot - spec.window) for slot in end_slots]
+    decisions["end_us"] = end_us
+    decisions["class_index"], decisions["flags"] = values["class_index"], values["flags"]
+    decisions["confidence_q16"] = values["confidence"] * ONE_Q16
+    decisions["probability"] = values["probabilities"] * 256
+    decisions["label_count"] = len(spec.labels)
+    return decisions
 
 
 def compare(names: tuple[str, str], a: Classification, b: Classification, spec: PipelineSpec) -> Comparison:

@@ -12,16 +12,9 @@ from live_samples import Sender, px4_flight
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.companion import Companion
-from px4_tinyml.classify.mavlink_report import (
-    ARRAY_ID,
-    MavlinkReport,
-    Text,
-    TurbulenceNotice,
-    VectorClock,
-    report_array,
-    report_vector,
-)
+from px4_tinyml.classify.mavlink_report import MavlinkReport, Text, TurbulenceNotice, VectorClock, report_vector
 from px4_tinyml.emit.toolchain import compiler
+from px4_tinyml.mavlink.decision_array import ARRAY_ID, report_array
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided

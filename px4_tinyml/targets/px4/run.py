@@ -17,10 +17,10 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import U64
 from px4_tinyml.logs.ulog.ulog_file import Topic
 from px4_tinyml.signal.classifier import COUNTERS, Classification
-from px4_tinyml.signal.decision import DECISION, ONE_Q16
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.targets.base import Runner
+from px4_tinyml.targets.compare import reported_decisions
 from px4_tinyml.targets.px4.build import build_module, module_options, px4_tree
 from px4_tinyml.targets.px4.stand_in.script import Publications, Record, Script, decode_record
 from px4_tinyml.targets.px4.stand_in.shim import make_harness
@@ -155,13 +155,8 @@ def classification(record: Record, spec: PipelineSpec, counts: dict[str, int]) -
 
 
 def published_decisions(topic: Topic | Publications, spec: PipelineSpec) -> NDArray[np.void]:
-    """Messages motion_classification as decisions (dtype DECISION): exact, they are multiples of powers of two."""
-    decisions = np.zeros(len(topic), DECISION)
-    end_slots = [spec.slot_of(int(end)) for end in topic["timestamp_sample"].tolist()]
-    decisions["start_us"] = [spec.slot_start_us(slot - spec.window) for slot in end_slots]
-    decisions["end_us"] = topic["timestamp_sample"]
-    decisions["confidence_q16"] = topic["confidence"] * ONE_Q16
-    decisions["probability"] = topic["probabilities"] * 256
-    for name in ("class_index", "flags", "label_count"):
-        decisions[name] = topic[name]
+    """Messages motion_classification as decisions (dtype DECISION)."""
+    names = ("class_index", "flags", "confidence", "probabilities")
+    decisions = reported_decisions(topic["timestamp_sample"], {name: topic[name] for name in names}, spec)
+    decisions["label_count"] = topic["label_count"]
     return decisions

@@ -16,7 +16,7 @@ from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
 from px4_tinyml.targets.host.build import build_tree
 from px4_tinyml.targets.host.generate import host_frame
-from px4_tinyml.targets.spec_header import SPEC_HEADER, spec_header
+from px4_tinyml.targets.sources import SPEC_HEADER, spec_header
 
 INPUT_SCALE, INPUT_ZERO_POINT = 0.0157, -3
 DOUBLE = Path(__file__).parent / "CompiledModel.hpp"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from px4_tinyml.signal.classifier import Classification, Classifier
-from px4_tinyml.signal.decision import DECISION, DecisionFilter
+from px4_tinyml.signal.decision import DECISION, DecisionFilter, Flag
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec
 from px4_tinyml.targets.compare import Comparison, compare
@@ -70,20 +70,18 @@ class Flight:
         return compare(("python", "px4-host"), python.run(self.events), self.end()[0], self.host.spec)
 
 
-def decided_anew(python: Classifier, events: Feed, changes: Sequence[tuple[int, DecisionSpec]]) -> Classification:
-    """The reference with other decision rules for windows that end after a time (µs), one change after another."""
-    done = python.run(events)
+def decided_with(python: Classifier, events: Feed, changes: Sequence[tuple[int, DecisionSpec]]) -> Classification:
+    """The reference with other decision rules for windows that end after a time (µs), for each change in turn."""
+    reference = python.run(events)
     rules = DecisionFilter(python.spec)
-    decisions = np.zeros(len(done), DECISION)
-    for i, old in enumerate(done.decisions):
+    decisions = np.zeros(len(reference), DECISION)
+    for i, old in enumerate(reference.decisions):
         while changes and old["end_us"] > changes[0][0]:
             new = DecisionFilter(dataclasses.replace(python.spec, decision=changes[0][1]))
-            new._smoothed, new._class, new._age = rules._smoothed, rules._class, rules._age
+            new.smoothed, new._class, new._age = rules.smoothed, rules._class, rules._age
             rules, changes = new, changes[1:]
-        if old["flags"] & 4:
+        if old["flags"] & Flag.FIRST:
             rules.reset()
-        verdict = rules.update(done.outputs[i].tolist(), bool(old["flags"] & 1))
-        decisions[i] = old
-        decisions["class_index"][i], decisions["flags"][i] = verdict.class_index, int(verdict.flags)
-        decisions["confidence_q16"][i] = verdict.confidence_q16
-    return dataclasses.replace(done, decisions=decisions)
+        stale = bool(old["flags"] & Flag.BARO_STALE)
+        decisions[i] = rules.update(reference.outputs[i].tolist(), stale, int(old["start_us"]), int(old["end_us"]))
+    return dataclasses.replace(reference, decisions=decisions)

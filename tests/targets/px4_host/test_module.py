@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from px4_host_feeds import hover
-from px4_host_flight import Flight, cut, decided_anew
+from px4_host_flight import Flight, cut, decided_with
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.classify.mavlink_report import NAME, Text, TurbulenceNotice, VectorClock, report_array, report_vector
+from px4_tinyml.classify.mavlink_report import NAME, Text, TurbulenceNotice, VectorClock, report_vector
+from px4_tinyml.mavlink.decision_array import report_array
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.decision import Flag
 from px4_tinyml.signal.spec import DecisionSpec
@@ -140,7 +141,7 @@ def test_thresholds_changed_in_flight(host: Px4Host, python: Classifier) -> None
         given = {name: value for name, value in state.items() if value >= 0}
         changes.append((flight.now_us, decisions_spec(host, **given)))
     result, record = flight.end()
-    expected = decided_anew(python, flight.events, changes)
+    expected = decided_with(python, flight.events, changes)
     assert compare(NAMES, expected, result, host.spec).first == "" and "impossible" not in record.printed()
     plain = python.run(flight.events)
     assert (plain.outputs == result.outputs).all()

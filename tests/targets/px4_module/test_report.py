@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.classify.mavlink_report import Text, TurbulenceNotice, VectorClock, report_array, report_vector
+from px4_tinyml.classify.mavlink_report import Text, TurbulenceNotice, VectorClock, report_vector
+from px4_tinyml.mavlink.decision_array import report_array
 from px4_tinyml.signal.decision import DECISION, DecisionFilter
 from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
 from px4_tinyml.signal.streaming import Decided

@@ -123,8 +123,8 @@ class Publications:
 
 
 @dataclass(frozen=True)
-class Text:
-    """A printed line. level: 1 information, 2 warning, 3 error."""
+class PrintedLine:
+    """Text on the console. level: 1 information, 2 warning, 3 error."""
 
     clock_us: int
     event: int
@@ -133,7 +133,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Result:
+class CommandResult:
     """Of a command: its exit code, and how many blocks of memory are allocated after it."""
 
     event: int
@@ -150,8 +150,8 @@ class Record:
 
     topics: dict[str, Publications]
     windows: I8
-    texts: list[Text]
-    results: list[Result]
+    texts: list[PrintedLine]
+    results: list[CommandResult]
     runs: int
     allocations: int
 
@@ -171,8 +171,8 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         raise ToolchainError("px4-host wrote another format: it belongs to another version of px4-tinyml")
     found: dict[int, list[tuple[int, int, bytes]]] = {i: [] for i in range(len(harness.topics))}
     windows: list[bytes] = []
-    texts: list[Text] = []
-    results: list[Result] = []
+    texts: list[PrintedLine] = []
+    results: list[CommandResult] = []
     place, end = len(_RECORD_MAGIC), None
     while place + _RECORD.size <= len(data) and end is None:
         clock_us, event, kind, topic, size, _ = _RECORD.unpack_from(data, place)
@@ -183,10 +183,10 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         elif kind == _Kind.WINDOW:
             windows.append(payload)
         elif kind == _Kind.TEXT:
-            texts.append(Text(clock_us, event, payload[0], payload[1:].decode(errors="replace")))
+            texts.append(PrintedLine(clock_us, event, payload[0], payload[1:].decode(errors="replace")))
         elif kind == _Kind.RESULT:
             code, _, blocks = _RESULT.unpack(payload)
-            results.append(Result(event, code, blocks))
+            results.append(CommandResult(event, code, blocks))
         elif kind == _Kind.END:
             end = _END.unpack(payload)
     if end is None or place != len(data):
