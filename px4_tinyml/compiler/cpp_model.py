@@ -7,11 +7,11 @@ are worked out here; no decision is left to the vehicle.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from px4_tinyml.compiler.graph import Graph
-from px4_tinyml.compiler.operator import ConstantArray, KernelCall, Operator, Step
+from px4_tinyml.compiler.operator import ConstantArray, Operator, Step
 from px4_tinyml.compiler.plan import Plan, plan_memory
 from px4_tinyml.emit.cpp import Emitted, braced, float_literal, identifier, integer, listed
 from px4_tinyml.emit.write import license_header, render
@@ -30,7 +30,7 @@ def compile_model(graph: Graph, spec_hash: str, namespace: str = "motion::model"
     if not re.fullmatch(r"[0-9a-f]*", spec_hash):
         raise ConversionError(f"spec hash {spec_hash!r}: expected hexadecimal digits")
     plan = plan_memory(graph)
-    layers = [_Layer.of(step, position, plan) for position, step in enumerate(graph.steps)]
+    layers = [_layer(step, position, plan) for position, step in enumerate(graph.steps)]
     values = {
         "license": license_header(),
         "namespaces": [identifier(part) for part in namespace.split("::")],
@@ -38,7 +38,7 @@ def compile_model(graph: Graph, spec_hash: str, namespace: str = "motion::model"
         "constants": list(_constants(graph, plan)),
         "spec_hash": spec_hash,
         "layers": layers,
-        "headers": sorted({layer.header for layer in layers if layer.call}),
+        "headers": sorted({layer["call"].header_file for layer in layers if layer["call"]}),
     }
     names = ("CompiledModel.hpp", "CompiledModel.cpp")
     return {name: render(f"compiler/templates/{name}.j2", **values) for name in names}
@@ -61,60 +61,39 @@ def _constants(graph: Graph, plan: Plan) -> Iterator[Constant]:
     yield _integer("kWeightsBytes", graph.weights_bytes)
 
 
-@dataclass(frozen=True)
-class _Array:
-    """A constant array as text. lines: its values; structs: True for structs of motion::engine."""
+def _layer(step: Step, position: int, plan: Plan) -> dict[str, Any]:
+    """One step for the template: its call (None when there is no code), constants of its Shape, arrays, arguments."""
+    call, arrays, arguments = step.call(), {}, []
+    for letter, tensor in zip("AB", step.operator.inputs, strict=False):
+        if tensor.data is None:
+            arguments.append(_place(plan, tensor.index))
+        else:
+            name = f"kConstant{letter}{position}"
+            arrays[name] = ConstantArray("int8_t", tensor.data.ravel())
+            arguments.append(identifier(name))
+    if call:
+        named = {f"k{name}{position}": array for name, array in call.arrays.items()}
+        arrays |= named
+        arguments += map(identifier, named)
+    arguments.append(_place(plan, step.operator.output.index))
+    return {
+        "comment": _describe(step.operator),
+        "call": call,
+        "shape": [_integer(*constant) for constant in call.shape.items()] if call else [],
+        "arrays": [(name, array, _lines(array)) for name, array in arrays.items()],
+        "arguments": listed(arguments),
+    }
 
-    name: str
-    type: str
-    structs: bool
-    lines: list[Emitted]
 
-    @classmethod
-    def of(cls, name: str, array: ConstantArray) -> _Array:
-        structs = array.values.ndim == 2
-        items = [braced(value) if structs else integer(value) for value in array.values]
-        count = STRUCTS_PER_LINE if structs else NUMBERS_PER_LINE
-        return cls(name, array.type, structs, [listed(items[i : i + count]) for i in range(0, len(items), count)])
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One step as text. operands: constant inputs; call: None when there is no code; arguments: of the call."""
-
-    comment: str
-    operands: list[_Array]
-    call: KernelCall | None
-    shape: list[Constant]
-    arrays: list[_Array]
-    arguments: Emitted
-
-    @classmethod
-    def of(cls, step: Step, position: int, plan: Plan) -> _Layer:
-        operator, call = step.operator, step.call()
-        operands, inputs = [], []
-        for letter, tensor in zip("AB", operator.inputs, strict=False):
-            if tensor.data is None:
-                inputs.append(_place(plan, tensor.index))
-            else:
-                operands.append(_Array.of(f"kConstant{position}{letter}", ConstantArray("int8_t", tensor.data.ravel())))
-                inputs.append(identifier(operands[-1].name))
-        named: Mapping[str, ConstantArray] = call.arrays if call else {}
-        arrays = [_Array.of(f"k{name}{position}", array) for name, array in named.items()]
-        names = [identifier(array.name) for array in arrays]
-        arguments = listed([*inputs, *names, _place(plan, operator.output.index)])
-        shape = [_integer(*constant) for constant in call.shape.items()] if call else []
-        return cls(_describe(operator), operands, call, shape, arrays, arguments)
-
-    @property
-    def header(self) -> str:
-        """File in engine/kernels."""
-        assert self.call
-        return self.call.header or f"{self.call.kernel}.hpp"
+def _lines(array: ConstantArray) -> list[Emitted]:
+    """The lines of its values."""
+    items = [braced(value) if array.structs else integer(value) for value in array.values]
+    count = STRUCTS_PER_LINE if array.structs else NUMBERS_PER_LINE
+    return [listed(items[i : i + count]) for i in range(0, len(items), count)]
 
 
 def _place(plan: Plan, index: int) -> Emitted:
-    """Where an activation lives."""
+    """The address of an activation."""
     return Emitted(f"arena + {integer(plan.offsets[index])}")
 
 

@@ -78,16 +78,11 @@ class FileOperator:
             raise ConversionError(f"{self.name}: padding {code} is not known")
         return _PADDINGS[code]
 
-    def pair(self, option: Literal["Stride", "Dilation", "Filter"]) -> tuple[int, int]:
-        """Height and width of a stride, dilation or kernel: positive."""
-        if option == "Dilation":
-            pair = (self.options.DilationHFactor(), self.options.DilationWFactor())
-        elif option == "Filter":
-            pair = (self.options.FilterHeight(), self.options.FilterWidth())
-        else:
-            pair = (self.options.StrideH(), self.options.StrideW())
+    def pair(self, height: str, width: str) -> tuple[int, int]:
+        """Two options, positive numbers: height and width of a stride, dilation or kernel."""
+        pair = (getattr(self.options, height)(), getattr(self.options, width)())
         if not all(1 <= n <= MAX_ELEMENTS for n in pair):
-            raise ConversionError(f"{self.name}: {option.lower()} {pair} is not positive")
+            raise ConversionError(f"{self.name}: {height} and {width} are {pair}, expected positive numbers")
         return pair
 
 

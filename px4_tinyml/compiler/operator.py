@@ -7,7 +7,7 @@ Micro's Prepare does. NumPy and C++ both compute from the Step, so a number is w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -67,6 +67,11 @@ class ConstantArray:
     type: str
     values: NDArray[Any]
 
+    @property
+    def structs(self) -> bool:
+        """True for an array of structs."""
+        return self.values.ndim == 2
+
 
 @dataclass(frozen=True, eq=False)
 class KernelCall:
@@ -76,7 +81,11 @@ class KernelCall:
     shape: Mapping[str, int]
     arrays: Mapping[str, ConstantArray] = field(default_factory=dict)
     header: str = ""
-    """File in engine/kernels; by default the kernel's name and .hpp."""
+
+    @property
+    def header_file(self) -> str:
+        """File in engine/kernels: `header`, by default the kernel's name and .hpp."""
+        return self.header or f"{self.kernel}.hpp"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +95,7 @@ class Step(ABC):
     operator: Operator
 
     @abstractmethod
-    def run(self, inputs: Sequence[I64]) -> I64:
+    def run(self, inputs: list[I64]) -> I64:
         """In NumPy: int64[N, size] for each input → N outputs in any shape, bit for bit as TFLite Micro."""
 
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,7 +76,7 @@ class AddStep(Step):
     shift: int
     clamp: Clamp
 
-    def run(self, inputs: Sequence[fp.I64]) -> fp.I64:
+    def run(self, inputs: list[fp.I64]) -> fp.I64:
         index = np.indices(self.shape).reshape(4, -1)
         total = np.zeros((len(inputs[0]), index.shape[1]), np.int64)
         for x, operand in zip(inputs, self.operands, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +27,9 @@ class Conv2D(Weighted):
 
     @classmethod
     def read(cls, raw: FileOperator) -> Conv2D:
-        filter_, bias = raw.weights()
         return cls(
-            raw.name, (raw.tensor(0),), raw.output, filter_, bias, raw.activation(),
-            raw.padding(), raw.pair("Stride"), raw.pair("Dilation"),
+            raw.name, (raw.tensor(0),), raw.output, *raw.weights(), raw.activation(),
+            raw.padding(), raw.pair("StrideH", "StrideW"), raw.pair("DilationHFactor", "DilationWFactor"),
         )  # fmt: skip
 
     @property
@@ -63,7 +61,7 @@ class Conv2DStep(Step):
     weights: I8
     requantization: Requantization
 
-    def run(self, inputs: Sequence[I64]) -> I64:
+    def run(self, inputs: list[I64]) -> I64:
         weights = self.weights.astype(np.float64)
         total = np.zeros((len(inputs[0]), *self.window.output, self.window.output_channels))
         for row, column, values in self.window.taps(inputs[0].astype(np.float64), self.input_zero_point):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +48,7 @@ class DepthwiseConv2DStep(Conv2DStep):
         enough = w.kernel[1] * (w.output_channels // w.input_channels) >= 16
         return w.kernel[0] == 1 and w.dilation[1] == 1 and enough and line <= LONGEST_LINE
 
-    def run(self, inputs: Sequence[I64]) -> I64:
+    def run(self, inputs: list[I64]) -> I64:
         multiplier = self.window.output_channels // self.window.input_channels
         total = np.zeros((len(inputs[0]), *self.window.output, self.window.output_channels), np.int64)
         for row, column, values in self.window.taps(inputs[0], self.input_zero_point):
@@ -94,4 +93,4 @@ def pad_channels(weights: I8) -> I8:
 
 ENTRIES = (
     OperatorEntry("DEPTHWISE_CONV_2D", DepthwiseConv2D, "AddDepthwiseConv2D", 2, "DepthwiseConv2DOptions", True),
-)  # fmt: skip
+)

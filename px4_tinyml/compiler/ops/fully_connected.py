@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +24,7 @@ class FullyConnected(Weighted):
     def read(cls, raw: FileOperator) -> FullyConnected:
         if raw.options.WeightsFormat() != 0:
             raise ConversionError("FULLY_CONNECTED: shuffled weights are not supported; use --engine tflm")
-        filter_, bias = raw.weights()
-        return cls(raw.name, (raw.tensor(0),), raw.output, filter_, bias, raw.activation())
+        return cls(raw.name, (raw.tensor(0),), raw.output, *raw.weights(), raw.activation())
 
     @property
     def macs(self) -> int:
@@ -50,7 +48,7 @@ class FullyConnectedStep(Step):
     weights: I8
     requantization: Requantization
 
-    def run(self, inputs: Sequence[I64]) -> I64:
+    def run(self, inputs: list[I64]) -> I64:
         # float64 holds every product and sum exactly (they are below 2^31), and its matrix product is fast.
         rows = inputs[0].reshape(-1, self.weights.shape[1]).astype(np.float64)
         return self.requantization.run(rows @ self.weights.T.astype(np.float64))
@@ -65,6 +63,4 @@ class FullyConnectedStep(Step):
         return -int(self.weights.shape[1]) % WORD
 
 
-ENTRIES = (
-    OperatorEntry("FULLY_CONNECTED", FullyConnected, "AddFullyConnected", 2, "FullyConnectedOptions", True),
-)  # fmt: skip
+ENTRIES = (OperatorEntry("FULLY_CONNECTED", FullyConnected, "AddFullyConnected", 2, "FullyConnectedOptions", True),)

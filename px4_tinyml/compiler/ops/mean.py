@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +60,7 @@ class MeanStep(Step):
     groups: tuple[int, ...]
     requantization: Requantization
 
-    def run(self, inputs: Sequence[I64]) -> I64:
+    def run(self, inputs: list[I64]) -> I64:
         (x,) = inputs
         return self.requantization.run(x.reshape(len(x), *self.groups).sum(axis=(2, 4)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,7 @@ class Pool2D(Operator):
     def read(cls, raw: FileOperator) -> Pool2D:
         return cls(
             raw.name, (raw.tensor(0),), raw.output,
-            raw.padding(), raw.pair("Filter"), raw.pair("Stride"), raw.activation(),
+            raw.padding(), raw.pair("FilterHeight", "FilterWidth"), raw.pair("StrideH", "StrideW"), raw.activation(),
         )  # fmt: skip
 
     def lower(self) -> Step:
@@ -47,7 +46,7 @@ class Pool2DStep(Step):
     average: bool
     clamp: Clamp
 
-    def run(self, inputs: Sequence[fp.I64]) -> fp.I64:
+    def run(self, inputs: list[fp.I64]) -> fp.I64:
         (x,) = inputs
         if not self.average:
             largest = np.maximum.reduce([values for _, _, values in self.window.taps(x, fp.INT8_MIN)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from px4_tinyml.compiler.file_operator import FileOperator
@@ -28,15 +27,13 @@ class Reshape(Operator):
 class ReshapeStep(Step):
     """Nothing to compute."""
 
-    def run(self, inputs: Sequence[I64]) -> I64:
+    same_bytes = True
+
+    def run(self, inputs: list[I64]) -> I64:
         return inputs[0]
 
     def call(self) -> None:
         return None
-
-    @property
-    def same_bytes(self) -> bool:
-        return True
 
 
 ENTRIES = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,13 +48,15 @@ def preprocess_softmax(beta: float, input_scale: float) -> tuple[int, int, int]:
 class SoftmaxStep(Step):
     """Over rows of `depth` values; the output's scale is 1/256, its zero point −128."""
 
+    in_place = True
+
     rows: int
     depth: int
     multiplier: int
     left_shift: int
     difference_minimum: int
 
-    def run(self, inputs: Sequence[fp.I64]) -> fp.I64:
+    def run(self, inputs: list[fp.I64]) -> fp.I64:
         x = inputs[0].reshape(-1, self.depth)
         difference = x - x.max(axis=-1, keepdims=True)
         counts = difference >= self.difference_minimum
@@ -75,10 +76,6 @@ class SoftmaxStep(Step):
             "kLeftShift": self.left_shift, "kDifferenceMinimum": self.difference_minimum,
         }  # fmt: skip
         return KernelCall("softmax", shape)
-
-    @property
-    def in_place(self) -> bool:
-        return True
 
 
 ENTRIES = (OperatorEntry("SOFTMAX", Softmax, "AddSoftmax", 1, "SoftmaxOptions", True),)
