@@ -1,8 +1,8 @@
-"""What flows between the rooms: logs, series, label spans, windows.
+"""A recorded flight: its series of samples, references, gaps and label spans.
 
-Frozen dataclasses, checked once when they are made. Body frame is FRD, world frame is NED, time is
-unsigned 64-bit microseconds of the *sample*. Arrays are in arrival order: a clock that ran backwards
-is still visible here, and is dealt with in one place, the signal path (dataset/preprocess.py).
+Frozen dataclasses, checked on construction. The body frame is FRD, the world frame is NED, time is unsigned 64-bit
+microseconds of the *sample*. Arrays are in arrival order: a clock that ran backwards is still visible here. Only the
+signal path (signal/slots.py) handles it.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ class BaroSeries:
 
 @dataclass(frozen=True)
 class ReferenceSeries:
-    """What the vehicle did by references that are not the IMU, all on one time base.
+    """The vehicle's motion and state by references other than the IMU, on one time base.
 
     velocity_down_m_s is NED z velocity (climbing is negative), NaN where invalid. airborne and armed are
     1, 0, or -1 where unknown. edr_m23_s is the true eddy dissipation rate ε^⅓ in m^⅔/s and
-    wind_speed_m_s the mean wind, NaN where unknown (they are known in simulation).
+    wind_speed_m_s the mean wind, NaN where unknown (both are known in simulation).
     """
 
     timestamp_us: U64
@@ -123,7 +123,7 @@ class ReferenceSeries:
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch of time, half-open, in which the log has nothing, and why."""
+    """A time interval [start, end) without samples, and why."""
 
     start_us: int
     end_us: int
@@ -132,7 +132,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class LabelSpan:
-    """Somebody's word for a stretch of time, half-open."""
+    """A labelled time interval [start, end)."""
 
     start_us: int
     end_us: int
@@ -142,14 +142,13 @@ class LabelSpan:
 
 @dataclass(frozen=True)
 class FlightLog:
-    """One vehicle's recording, in SI units and FRD, whatever file it came from.
+    """One vehicle's recording, in SI units and FRD, from any kind of file.
 
     source: file path as the user gave it; when one file holds several recordings, "path#part".
     sha256: of the file. vehicle: the airframe key used to split by airframe (for example
-    "quad 4001 PX4_FMU_V6C"). whole: a closed capture whose first and last samples fill their slots
-    (an Arduino 119-row capture), as against a cut out of a stream. baro_before: where the source tells in which
-    order the samples came (a link's recording), how many barometer samples came before each IMU sample.
-    info: what else `inspect` shows.
+    "quad 4001 PX4_FMU_V6C"). complete: a capture whose first and last samples fill their slots
+    (an Arduino capture of 119 rows), not a part of a stream. baro_before: number of barometer samples received
+    before each IMU sample, where the source has this order (a recorded link). info: more facts for `inspect`.
     """
 
     source: str
@@ -162,6 +161,6 @@ class FlightLog:
     labels: tuple[LabelSpan, ...] = ()
     gaps: tuple[Gap, ...] = ()
     warnings: tuple[str, ...] = ()
-    whole: bool = False
+    complete: bool = False
     baro_before: NDArray[np.int64] | None = None
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

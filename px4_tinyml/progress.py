@@ -1,4 +1,4 @@
-"""Long work: progress bars on stderr, silent where nobody looks (not a terminal), and Ctrl-C that is not lost."""
+"""Long work: progress bars on stderr (only on a terminal), and Ctrl-C that libraries do not swallow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
-    """Go through items, showing how far it is."""
+    """Iterate over items with a progress bar."""
     bar: Iterable[T] = tqdm(items, desc=what, total=total, unit=unit, file=sys.stderr, disable=None, leave=False)
     yield from bar
 
@@ -36,9 +36,9 @@ def progress_of(total: float, what: str, unit: str) -> Iterator[Callable[[float]
 
 @contextlib.contextmanager
 def interrupt_between_steps() -> Iterator[Callable[[], None]]:
-    """Note Ctrl-C and raise it where the yielded function is called next; pressed twice, it is raised at once.
+    """Defer Ctrl-C to the next call of the yielded function; a second Ctrl-C raises at once.
 
-    A KeyboardInterrupt in the middle of a library's native code is sometimes swallowed there.
+    Native code of a library sometimes swallows a KeyboardInterrupt raised in the middle of it.
     """
     noted = threading.Event()
 

@@ -18,7 +18,7 @@ from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.appender import make_folder
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import HeartbeatClock, Vehicle
-from px4_tinyml.logs.sniff import sniff
+from px4_tinyml.logs import sniff
 from px4_tinyml.mavlink.framer import Frame
 
 LOG_ENTRY, LOG_DATA = 118, 120
@@ -228,6 +228,6 @@ def _write_at(descriptor: int, data: bytes, place: int) -> None:
 def _suffix(path: Path) -> str:
     """.ulg or .bin by what a file starts with."""
     try:
-        return {"ulog": ".ulg", "dataflash": ".bin"}.get(sniff(path), ".log")
+        return {"ulog": ".ulg", "dataflash": ".bin"}.get(sniff(path).kind, ".log")
     except LogError:
         return ".log"

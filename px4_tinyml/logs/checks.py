@@ -1,8 +1,7 @@
-"""What every reader checks before it hands data on: range, clock, gaps, rate.
+"""The checks of every reader: range, clock, gaps, rate.
 
-Readers give arrays in arrival order. Samples that no sensor can have made are left out and counted;
-everything else stays, and what looks wrong becomes a warning. A clock that runs backwards stays visible:
-the signal path resets on it.
+Arrays are in arrival order. Impossible samples are dropped and counted. Suspicious samples stay, with a warning. A
+clock that runs backwards stays visible: the signal path resets on it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ MAX_ACCEL_M_S2 = 400.0
 """Beyond every accelerometer flown (32 g is 314 m/s²)."""
 MAX_GYRO_RAD_S = 70.0
 """Beyond every gyroscope flown (4000 °/s is 69.8 rad/s)."""
-NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s: no IMU reads that"
+NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s"
 HITL_ACCEL_M_S2 = 100.0
 ALTITUDE_RANGE_M = (-1000.0, 20_000.0)
 ALTITUDE_JUMP_M = 20.0
@@ -48,13 +47,13 @@ def count(number: int, noun: str) -> str:
 
 
 def one_letter_off(name: str, others: Iterable[str]) -> str | None:
-    """Of some names the one that one damaged letter could have made of this name."""
+    """The first of the other names that differs from this name in one letter (damage of one byte)."""
     near = (o for o in others if len(o) == len(name) and sum(a != b for a, b in zip(o, name, strict=True)) == 1)
     return next(near, None)
 
 
 def time_outliers(time_us: I64) -> Bool:
-    """Samples whose time is over a second away from both neighbours while those agree (damaged times)."""
+    """Damaged times: over a second away from both neighbours, which agree with each other."""
     bad: Bool = (time_us < 0) | (time_us > MAX_TIME_US)
     if len(time_us) >= 3:
         before, here, after = time_us[:-2], time_us[1:-1], time_us[2:]
@@ -66,15 +65,15 @@ def time_outliers(time_us: I64) -> Bool:
 
 
 def backward_steps(time_us: NDArray[Any]) -> I64:
-    """Sizes (µs, positive) of the steps with which a clock ran backwards, in order."""
+    """Sizes (µs, positive) of a clock's backward steps, in order."""
     step = np.diff(time_us.astype(np.int64))
     return np.asarray(-step[step < 0], dtype=np.int64)
 
 
-def _leave_out(bad: Bool, time_us: I64, what: str, warnings: list[str]) -> None:
+def _warn_dropped(bad: Bool, time_us: I64, what: str, warnings: list[str]) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        warnings.append(f"{count(int(bad.sum()), 'sample')} left out: {what} (first: number {first} of {len(time_us)})")
+        warnings.append(f"{count(int(bad.sum()), 'sample')} dropped: {what} (first: number {first} of {len(time_us)})")
 
 
 def _warn_backwards(time_us: I64, what: str, warnings: list[str]) -> None:
@@ -86,15 +85,15 @@ def _warn_backwards(time_us: I64, what: str, warnings: list[str]) -> None:
 
 
 def checked_times(time_us: NDArray[Any], what: str, warnings: list[str]) -> tuple[I64, Bool]:
-    """Times as int64 and which samples to keep; warns about damaged times."""
+    """Times as int64, and the samples to keep. Warns about damaged times."""
     times = np.minimum(time_us, np.uint64(2**63 - 1)).astype(np.int64)
     bad = time_outliers(times)
-    _leave_out(bad, times, f"{what} time far from both neighbours", warnings)
+    _warn_dropped(bad, times, f"{what} time far from both neighbours", warnings)
     return times, ~bad
 
 
 def _within(vectors: NDArray[Any], limit: float) -> Bool:
-    """Which of N×3 vectors have no component beyond the limit and none that is not a number."""
+    """Which of N×3 vectors have three finite components within ±limit."""
     with np.errstate(invalid="ignore"):
         inside: Bool = np.less_equal(np.abs(vectors), limit).all(axis=1)
     return inside
@@ -105,15 +104,15 @@ def imu_series(
 ) -> tuple[ImuSeries, tuple[Gap, ...]]:
     """Checked samples and the gaps between them. Inputs: N times (µs), N×3 FRD m/s² and rad/s."""
     times, keep = checked_times(time_us, "IMU", warnings)
-    sane = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
-    _leave_out(keep & ~sane, times, NO_IMU_READS_THAT, warnings)
-    keep &= sane
+    in_range = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
+    _warn_dropped(keep & ~in_range, times, NO_IMU_READS_THAT, warnings)
+    keep &= in_range
     imu = ImuSeries(times[keep].astype(np.uint64), accel_m_s2[keep], gyro_rad_s[keep])
     return imu, examine_imu(imu, warnings)
 
 
 def examine_imu(imu: ImuSeries, warnings: list[str]) -> tuple[Gap, ...]:
-    """Warnings about samples that could be true; the gaps between them."""
+    """Warn about suspicious samples. Returns the gaps between samples."""
     _warn_backwards(imu.timestamp_us.astype(np.int64), "IMU", warnings)
     gaps = imu_gaps(imu, warnings)
     _warn_values(imu, warnings)
@@ -153,7 +152,7 @@ def _warn_values(imu: ImuSeries, warnings: list[str]) -> None:
 
 
 def recorded_s(imu: ImuSeries) -> float:
-    """Time covered by samples: the positive steps, without gaps (a clock that jumps does not count)."""
+    """Time covered by samples, s: the sum of positive steps without gaps and clock jumps."""
     step = np.diff(imu.timestamp_us.astype(np.int64))
     if not len(step):
         return 0.0
@@ -162,7 +161,7 @@ def recorded_s(imu: ImuSeries) -> float:
 
 
 def mean_rate_hz(imu: ImuSeries) -> float:
-    """Samples a second where there are samples."""
+    """Samples per second of recorded time."""
     covered = recorded_s(imu)
     return (len(imu) - 1) / covered if covered else 0.0
 
@@ -176,20 +175,20 @@ def rate_warnings(imu: ImuSeries, spec: PipelineSpec, name: str = "the spec") ->
 
 
 def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[str]) -> BaroSeries | None:
-    """Checked barometer samples; None when nothing is left."""
+    """Checked barometer samples; None when all are dropped."""
     times, keep = checked_times(time_us, "barometer", warnings)
     altitude: F64 = np.asarray(altitude_m, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        sane = np.greater_equal(altitude, ALTITUDE_RANGE_M[0]) & np.less_equal(altitude, ALTITUDE_RANGE_M[1])
-    _leave_out(keep & ~sane, times, "barometric altitude not finite or out of range", warnings)
-    keep &= sane
+        in_range = np.greater_equal(altitude, ALTITUDE_RANGE_M[0]) & np.less_equal(altitude, ALTITUDE_RANGE_M[1])
+    _warn_dropped(keep & ~in_range, times, "barometric altitude not finite or out of range", warnings)
+    keep &= in_range
     times, altitude = times[keep], altitude[keep]
     spike = np.zeros(len(altitude), dtype=np.bool_)
     if len(altitude) >= 3:
         before, here, after = altitude[:-2], altitude[1:-1], altitude[2:]
         near = np.abs(after - before) < ALTITUDE_JUMP_M
         spike[1:-1] = (np.abs(here - before) > ALTITUDE_JUMP_M) & (np.abs(here - after) > ALTITUDE_JUMP_M) & near
-    _leave_out(spike, times, f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m and back", warnings)
+    _warn_dropped(spike, times, f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m and back", warnings)
     if spike.all():
         return None
     baro = BaroSeries(times[~spike].astype(np.uint64), altitude[~spike].astype(np.float32))
@@ -198,7 +197,7 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
 
 
 def examine_baro(baro: BaroSeries, warnings: list[str]) -> None:
-    """Warnings about samples that could be true."""
+    """Warn about suspicious samples."""
     times, altitude = baro.timestamp_us.astype(np.int64), baro.altitude_m
     jump = (np.abs(np.diff(altitude)) > ALTITUDE_JUMP_M) & (np.diff(times) < US_PER_S)
     if jump.any():
@@ -210,13 +209,12 @@ def examine_baro(baro: BaroSeries, warnings: list[str]) -> None:
 
 
 def hold(at: NDArray[Any], changed_at: NDArray[Any], values: NDArray[Any], unknown: float) -> NDArray[Any]:
-    """Value that holds at each `at`: the last one with changed_at <= at; `unknown` before the first.
+    """The last value with changed_at <= at, for each `at`; `unknown` before the first.
 
-    `at` and `changed_at` are places in the file, or times where there is no common file.
+    `at` and `changed_at` are file offsets, or times where there is no common file.
     """
     index = np.searchsorted(changed_at, at, side="right") - 1
-    held = np.where(index >= 0, values[np.maximum(index, 0)] if len(values) else unknown, unknown)
-    return held
+    return np.where(index >= 0, values[np.maximum(index, 0)] if len(values) else unknown, unknown)
 
 
 def pressure_altitudes_m(pressure_pa: NDArray[Any]) -> F64:

@@ -1,4 +1,4 @@
-"""What `inspect` says about a file: plain data first, text made from it."""
+"""The output of `inspect` for a file: plain data, and text made from it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.logs import read_log, sniff
 from px4_tinyml.logs.checks import count, mean_rate_hz, rate_warnings, recorded_s
+from px4_tinyml.logs.formats import FORMATS
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
@@ -21,10 +22,6 @@ MAX_HOLD_S = 1.0
 """A reference sample counts for the time to the next one, but not across gaps."""
 STREAM_PRESET, CAPTURE_PRESET = "default", "arduino119"
 """The specs that count windows: of a continuous recording, and of a complete capture."""
-KIND_NAMES = {
-    "ulog": "ULog", "dataflash": "ArduPilot dataflash", "tlog": "MAVLink telemetry log", "px4_csv": "ulog2csv set",
-    "arduino_csv": "Arduino captures", "csv": "CSV",
-}  # fmt: skip
 
 
 def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: Path | None = None) -> dict[str, Any]:
@@ -66,16 +63,16 @@ def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: P
 
 def _kind(path: Path) -> str | None:
     try:
-        return sniff(path)
+        return sniff(path).kind
     except LogError:
         return None
 
 
 def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[str, Any]:
     """One recording as plain JSON data. presets: as of describe_file."""
-    preset = CAPTURE_PRESET if log.whole else STREAM_PRESET
+    preset = CAPTURE_PRESET if log.complete else STREAM_PRESET
     spec = presets[preset]
-    windows = count_windows(log.imu, spec, log.whole)
+    windows = count_windows(log.imu, spec, log.complete)
     usable, why = _usable(log, windows, preset, spec)
     baro = log.baro
     return {
@@ -129,8 +126,8 @@ def _reference(log: FlightLog, reference: ReferenceSeries) -> dict[str, Any]:
     }
 
 
-def count_windows(imu: ImuSeries, spec: PipelineSpec, whole: bool = False) -> int:
-    """How many windows the signal path will classify (docs/signal_path.md), to within the slots at the ends."""
+def count_windows(imu: ImuSeries, spec: PipelineSpec, complete: bool = False) -> int:
+    """Number of windows that the signal path will classify (docs/signal_path.md), ±1 at the ends."""
     times = imu.timestamp_us.astype(np.int64)
     slots = times // US_PER_S * spec.rate_hz + times % US_PER_S * spec.rate_hz // US_PER_S
     total = 0
@@ -138,7 +135,7 @@ def count_windows(imu: ImuSeries, spec: PipelineSpec, whole: bool = False) -> in
     for run in np.split(slots, breaks):
         if not len(run):
             continue
-        first, last = int(run[0]) + (not whole), int(run[-1]) - (not whole)
+        first, last = int(run[0]) + (not complete), int(run[-1]) - (not complete)
         if last - first + 1 < spec.window:
             continue
         filled = np.zeros(last - first + 1, dtype=np.int64)
@@ -172,18 +169,18 @@ def _usable(log: FlightLog, windows: int, preset: str, spec: PipelineSpec) -> tu
 
 
 def render(file: dict[str, Any]) -> str:
-    """The lines a person reads, about ten a recording."""
+    """Text for people, about ten lines per recording."""
     lines = [file["file"]]
     recordings = file["recordings"]
-    what = KIND_NAMES.get(file["kind"] or "", "unknown")
-    lines.append(_line("kind", f"{what}, {file['firmware']}" if file["firmware"] else what))
+    kind = next((f.name for f in FORMATS if f.kind == file["kind"]), "unknown")
+    lines.append(_line("kind", f"{kind}, {file['firmware']}" if file["firmware"] else kind))
     if not recordings:
         topics = sorted((file["topics"] or {}).items(), key=lambda item: -item[1])
         if topics:
             lines.append(_line("holds", ", ".join(f"{name} {number}" for name, number in topics[:6])))
     elif len(recordings) > 2:
-        whole = sum(r["windows"]["preset"] == CAPTURE_PRESET for r in recordings)
-        lines.append(_line("recordings", f"{len(recordings)}, {whole} of them whole; the first:"))
+        complete = sum(r["windows"]["preset"] == CAPTURE_PRESET for r in recordings)
+        lines.append(_line("recordings", f"{len(recordings)}, {complete} of them complete; the first:"))
     for recording in recordings[: 1 if len(recordings) > 2 else 2]:
         lines += _recording_lines(recording, len(recordings) > 1)
     lines += [_line("warning", w) for w in file["warnings"]]

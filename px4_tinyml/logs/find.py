@@ -1,20 +1,24 @@
-"""Which logs a user means: files, folders and globs."""
+"""The logs in files, folders and globs that a user names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from px4_tinyml.errors import LogError
+from px4_tinyml.logs.csv.csv_table import header_line
 from px4_tinyml.logs.csv.px4_csv import IMU_SUFFIX
-from px4_tinyml.logs.sniff import BY_SUFFIX, looks_like_imu, read_head, sniff_bytes
+from px4_tinyml.logs.formats import by_suffix, read_head, sniff
+
+_IMU_COLUMN = re.compile(r"acc|gyr|\b[ag][_.]?[xyz]\b", re.IGNORECASE)
 
 
 def find_logs(paths: Iterable[Path | str]) -> list[Path]:
-    """Files as given; of folders (recursively) and globs whatever is, or is named like, a log, and is not hidden.
+    """Files as given; from folders (recursive) and globs all visible files that are logs by content or suffix.
 
-    A ulog2csv set is one log, stood for by its sensor_combined file. Each log comes once, in order.
-    LogError when a path gives no log at all.
+    A ulog2csv set is one log, named by its sensor_combined file. Each log is listed once, in order.
+    Raises LogError when a path gives no log.
     """
     found: dict[Path, Path] = {}
     for given in paths:
@@ -32,8 +36,8 @@ def find_logs(paths: Iterable[Path | str]) -> list[Path]:
         else:
             logs = [path]
         for log in logs:
-            whole = recording_of(log)
-            found.setdefault(whole.absolute(), whole)
+            recording = recording_of(log)
+            found.setdefault(recording.absolute(), recording)
     return list(found.values())
 
 
@@ -43,26 +47,26 @@ def recording_of(path: Path) -> Path:
         return path
     parts = path.name.split("_")
     for cut in range(len(parts) - 1, 0, -1):
-        whole = path.with_name("_".join([*parts[:cut], IMU_SUFFIX]))
-        if whole.is_file():
-            return whole
+        recording = path.with_name("_".join([*parts[:cut], IMU_SUFFIX]))
+        if recording.is_file():
+            return recording
     return path
 
 
 def _is_hidden(path: Path) -> bool:
-    """Whether it, or a folder it is in, begins with a dot: what an interrupted `fly --px4` left, for example."""
+    """Whether the file, or a folder of its path, begins with a dot (an interrupted `fly --px4` leaves such files)."""
     return any(part.startswith(".") for part in path.parts)
 
 
 def _is_log(path: Path) -> bool:
-    """Whether a file met in a folder is meant as a log (a damaged one too: its reader explains it)."""
+    """Whether a file in a folder is a log, or a damaged log by its suffix (its reader reports the damage)."""
     if not path.is_file():
         return False
-    if path.suffix.lower() in BY_SUFFIX:
+    if by_suffix(path) is not None:
         return True
     try:
         head = read_head(path)
-        kind = sniff_bytes(path, head)
+        kind = sniff(path, head).kind
     except LogError:
         return False
-    return kind != "csv" or recording_of(path) != path or looks_like_imu(head)
+    return kind != "csv" or recording_of(path) != path or bool(_IMU_COLUMN.search(header_line(head)))

@@ -1,7 +1,7 @@
-"""ReferenceSeries from whatever a log has: vertical speed, land detector, arming, true turbulence.
+"""ReferenceSeries from a log's vertical speed, land detector, arming state and true turbulence.
 
-A vertical speed is only worth something while its estimator is sound. Three things say it is not: the
-estimator's own validity flags, a large reset, and a barometer that tells another story.
+A vertical speed is trusted only while its estimator is valid by its own flags, was not reset by much, and agrees with
+the barometer.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from px4_tinyml.units import US_PER_S
 MAX_VERTICAL_SPEED_M_S = 100.0
 BARO_SPAN_S = 6.0
 BARO_DISAGREEMENT_M_S = 2.5
-"""Mean difference over BARO_SPAN_S that no propeller wash or pressure error explains: sound real flights
-stay below 2.4 m/s (the strongest manoeuvres), diverged estimators reach 5 to 500."""
+"""Largest mean difference over BARO_SPAN_S that propeller wash and pressure errors explain: good real flights stay
+below 2.4 m/s (the strongest manoeuvres), diverged estimators reach 5 to 500."""
 RESET_SPEED_M_S = 2.0
 RESET_HEIGHT_M = 5.0
 RESET_BEFORE_S = 7.0
 RESET_AFTER_S = 10.0
-"""An estimator that is set back by this much was wrong before and settles slowly."""
+"""After a reset of this size the estimator was wrong before and settles slowly."""
 AIRBORNE_HEIGHT_M = 2.0
 """Without a land detector: armed and this far from the height of arming is airborne."""
 
 
 @dataclass
 class Signal:
-    """One quantity as logged: place[N] orders it against other signals (file offset, or time in µs)."""
+    """One quantity as logged. place[N]: its order among other signals (file offset, or time in µs)."""
 
     place: NDArray[Any]
     values: NDArray[Any]
@@ -41,7 +41,7 @@ class Signal:
 
 @dataclass
 class Velocity:
-    """Vertical speed as logged: NED down, m/s. untrusted: spans (µs) the estimator itself disowns."""
+    """Vertical speed as logged: NED down, m/s. untrusted: spans (µs) that the estimator marks as invalid."""
 
     source: str
     time_us: NDArray[Any]
@@ -75,7 +75,7 @@ def _inside(time_us: NDArray[np.int64], spans: list[tuple[float, float]]) -> Boo
 
 
 def _widen(bad: Bool, time_us: NDArray[np.int64], by_s: float) -> Bool:
-    """True wherever something bad is nearer than by_s."""
+    """True within by_s of a bad sample."""
     if not bad.any() or len(backward_steps(time_us)):
         return bad
     at = time_us[bad]
@@ -86,30 +86,30 @@ def _widen(bad: Bool, time_us: NDArray[np.int64], by_s: float) -> Bool:
 
 
 def _trusted(velocity: Velocity, time_us: NDArray[np.int64], baro: BaroSeries | None, warnings: list[str]) -> F64:
-    """The vertical speed with NaN wherever it cannot be believed; says so."""
+    """The vertical speed, NaN where it is not trusted. Warns about these stretches."""
     down = velocity.down_m_s.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        wild = np.abs(down) > MAX_VERTICAL_SPEED_M_S
-    if wild.any():
+        too_fast = np.abs(down) > MAX_VERTICAL_SPEED_M_S
+    if too_fast.any():
         warnings.append(
-            f"{count(int(wild.sum()), 'vertical speed')} of {velocity.source} above "
+            f"{count(int(too_fast.sum()), 'vertical speed')} of {velocity.source} above "
             f"{MAX_VERTICAL_SPEED_M_S:.0f} m/s: not used"
         )
-    down[wild] = np.nan
+    down[too_fast] = np.nan
     reset = _inside(time_us, velocity.untrusted)
-    astray = np.zeros(len(down), dtype=np.bool_)
+    disagrees = np.zeros(len(down), dtype=np.bool_)
     if baro is not None:
-        astray = np.abs(_baro_error_m_s(time_us, down, baro)) > BARO_DISAGREEMENT_M_S
-        astray = _widen(astray, time_us, BARO_SPAN_S / 2)
-    bad = (reset | astray) & np.isfinite(down)
+        disagrees = np.abs(_baro_error_m_s(time_us, down, baro)) > BARO_DISAGREEMENT_M_S
+        disagrees = _widen(disagrees, time_us, BARO_SPAN_S / 2)
+    bad = (reset | disagrees) & np.isfinite(down)
     if bad.any():
-        why = [w for w, b in (("its estimator was reset", reset), ("the barometer disagrees", astray)) if b.any()]
+        why = [w for w, b in (("its estimator was reset", reset), ("the barometer disagrees", disagrees)) if b.any()]
         first = time_us[int(np.flatnonzero(bad)[0])]
         warnings.append(
             f"vertical speed of {velocity.source} not trusted for {bad.mean():.0%} of the log, from "
             f"{seconds(first)} ({(first - time_us[0]) / US_PER_S:.1f} s in): {' and '.join(why)}"
         )
-    down[reset | astray] = np.nan
+    down[reset | disagrees] = np.nan
     return down
 
 
@@ -120,10 +120,10 @@ def reference_series(
     held: Mapping[str, Signal],
     warnings: list[str],
 ) -> ReferenceSeries | None:
-    """Everything on the vertical speed's time base; None when there is nothing.
+    """All references on the time base of the vertical speed; None for a log without any.
 
-    held: "airborne", "armed" (1, 0, -1), "edr_m23_s", "wind_speed_m_s" as they were logged.
-    base: times (µs, as values) to use where there is no vertical speed; every speed is NaN then.
+    held: "airborne", "armed" (1, 0, -1), "edr_m23_s", "wind_speed_m_s" as logged.
+    base: times (µs, as values) for logs without a vertical speed; every speed is NaN then.
     """
     if velocity is None or not len(velocity.time_us):
         if not held:

@@ -56,7 +56,7 @@ def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
     """Step 0: IMU and barometer in order of reception if known, else by time, barometer first at equal times."""
     time = log.imu.timestamp_us
     imu = np.concatenate([log.imu.accel_m_s2, log.imu.gyro_rad_s], axis=1)
-    if log.whole and len(time):
+    if log.complete and len(time):
         # A complete capture fills its first and last slot: one more sample on either side closes them.
         first = spec.slot_start_us(max(spec.slot_of(int(time[0])) - 1, 0))
         last = spec.slot_start_us(spec.slot_of(int(time[-1])) + 1)

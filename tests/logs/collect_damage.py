@@ -1,8 +1,8 @@
-"""What "no wrong data without a warning" means, as code.
+"""The rule "no wrong data without a warning", as code.
 
-ULog and dataflash have no checksums. A flip inside a payload gives another plausible value and nobody can tell;
-what one flip must never do is change anything besides the one message it hit, unless a warning says so. A cut
-must give an exact beginning of what the whole file gives.
+ULog and dataflash have no checksums. A flip inside a payload that gives another plausible value cannot be detected. But
+one flip must never change more than its own message without a warning, and a truncated log must give an exact beginning
+of the complete log.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ def _rows(log: FlightLog) -> dict[str, NDArray[np.float64]]:
     return tables
 
 
-def changed_rows(whole: NDArray[np.float64], other: NDArray[np.float64]) -> int:
-    """Rows in the middle that differ: what is left when equal rows at the start and the end are taken off."""
-    n = min(len(whole), len(other))
-    same = (whole[:n] == other[:n]).all(axis=1)
+def changed_rows(complete: NDArray[np.float64], other: NDArray[np.float64]) -> int:
+    """Number of rows between the equal rows at the start and those at the end."""
+    n = min(len(complete), len(other))
+    same = (complete[:n] == other[:n]).all(axis=1)
     head = n if same.all() else int(np.argmin(same))
-    same = (whole[::-1][: n - head] == other[::-1][: n - head]).all(axis=1)
+    same = (complete[::-1][: n - head] == other[::-1][: n - head]).all(axis=1)
     tail = len(same) if same.all() else int(np.argmin(same))
-    return max(len(whole), len(other)) - head - tail
+    return max(len(complete), len(other)) - head - tail
 
 
-def problem_of_flip(whole: FlightLog, flipped: FlightLog) -> str | None:
-    """What one silent flip changed beyond the message it hit; None when all is well."""
-    if set(flipped.warnings) - set(whole.warnings):
+def problem_of_flip(complete: FlightLog, flipped: FlightLog) -> str | None:
+    """The silent change of one flip beyond its own message; None for no such change."""
+    if set(flipped.warnings) - set(complete.warnings):
         return None
-    before, after = _rows(whole), _rows(flipped)
+    before, after = _rows(complete), _rows(flipped)
     if before.keys() != after.keys():
         return f"series {sorted(before.keys() ^ after.keys())} appeared or vanished silently"
     changed = {name: changed_rows(before[name], after[name]) for name in before}
@@ -44,11 +44,11 @@ def problem_of_flip(whole: FlightLog, flipped: FlightLog) -> str | None:
     # and too many in the other. A changed time also exchanges neighbours.
     if any(rows > 1 for rows in changed.values()):
         return f"rows changed silently: {changed}"
-    return _reference_problem(whole, flipped)
+    return _reference_problem(complete, flipped)
 
 
-def _reference_problem(whole: FlightLog, flipped: FlightLog) -> str | None:
-    a, b = whole.reference, flipped.reference
+def _reference_problem(complete: FlightLog, flipped: FlightLog) -> str | None:
+    a, b = complete.reference, flipped.reference
     if (a is None) != (b is None):
         return "the reference appeared or vanished silently"
     if a is None or b is None:
@@ -69,30 +69,30 @@ def _reference_problem(whole: FlightLog, flipped: FlightLog) -> str | None:
     return None
 
 
-def problem_of_cut(whole: FlightLog, cut: FlightLog) -> str | None:
-    """What in a cut log is not a beginning of the whole; None when all is well."""
-    before, after = _rows(whole), _rows(cut)
+def problem_of_cut(complete: FlightLog, cut: FlightLog) -> str | None:
+    """How a truncated log differs from a beginning of the complete one; None when it does not."""
+    before, after = _rows(complete), _rows(cut)
     for name, table in after.items():
         if (
             name not in before
             or len(table) > len(before[name])
             or not np.array_equal(table, before[name][: len(table)])
         ):
-            return f"{name} is not a beginning of the whole log's"
-    a, b = whole.reference, cut.reference
+            return f"{name} is not a beginning of the complete log's"
+    a, b = complete.reference, cut.reference
     if b is None:
         return None
     if cut.info["velocity_source"] is None:  # cut before the first one: its reference has another time base
         return None if np.isnan(b.velocity_down_m_s).all() else "vertical speeds without a source"
     if a is None or len(b) > len(a) or not np.array_equal(b.timestamp_us, a.timestamp_us[: len(b)]):
-        return "the reference is not a beginning of the whole log's"
+        return "the reference is not a beginning of the complete log's"
     for name in ("airborne", "armed"):
         before_cut, found = getattr(a, name)[: len(b)], getattr(b, name)
-        known = (before_cut >= 0) & (found >= 0)  # without its later events a log may know less, or guess
+        known = (before_cut >= 0) & (found >= 0)  # without its later events less is known
         if not np.array_equal(before_cut[known], found[known]):
-            return f"{name} contradicts the whole log's"
-    # Trust in a vertical speed also comes from what follows: only where both trust it must they agree.
+            return f"{name} contradicts the complete log's"
+    # Later samples also decide whether a speed is trusted: compare where both logs trust it.
     both = np.isfinite(a.velocity_down_m_s[: len(b)]) & np.isfinite(b.velocity_down_m_s)
     if not np.array_equal(a.velocity_down_m_s[: len(b)][both], b.velocity_down_m_s[both]):
-        return "vertical speeds differ from the whole log's"
+        return "vertical speeds differ from the complete log's"
     return None

@@ -1,4 +1,4 @@
-"""Small logs made here, byte by byte, so that these tests run without any real recording."""
+"""The folder of these tests on the import path."""
 
 from __future__ import annotations
 

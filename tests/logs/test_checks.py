@@ -1,4 +1,4 @@
-"""What is left out, what is only said, and the windows that `inspect` promises."""
+"""Dropped samples, warnings about suspicious ones, and the window counts of `inspect`."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def samples(n: int = 1000, step_us: int = 5000) -> tuple[np.ndarray, np.ndarray,
 
 
 @pytest.mark.parametrize(("axis", "value"), [(0, np.nan), (1, np.inf), (2, -401.0), (3, 70.5), (5, -np.inf)])
-def test_impossible_samples_are_left_out_and_counted(axis: int, value: float) -> None:
+def test_impossible_samples_are_dropped_and_counted(axis: int, value: float) -> None:
     time_us, accel, gyro = samples()
     (accel if axis < 3 else gyro)[7, axis % 3] = value
     warnings: list[str] = []
     imu, _ = imu_series(time_us, accel, gyro, warnings)
     assert len(imu) == 999 and time_us[7] not in imu.timestamp_us
-    assert len(warnings) == 1 and "1 sample left out" in warnings[0]
+    assert len(warnings) == 1 and "1 sample dropped" in warnings[0]
 
 
-def test_a_time_far_from_both_neighbours_is_left_out() -> None:
+def test_a_time_far_from_both_neighbours_is_dropped() -> None:
     time_us, accel, gyro = samples()
     time_us[500] = np.uint64(1 << 63)
     time_us[600] += np.uint64(1 << 30)
     warnings: list[str] = []
     imu, gaps = imu_series(time_us, accel, gyro, warnings)
     assert len(imu) == 998 and gaps == ()
-    assert "2 samples left out" in warnings[0]
+    assert "2 samples dropped" in warnings[0]
 
 
 def test_a_clock_that_jumps_stays_visible() -> None:
@@ -52,7 +52,7 @@ def test_a_clock_that_jumps_stays_visible() -> None:
     assert warnings == ["clock of the IMU runs backwards 1 time, by up to 0.99 s"]
 
 
-def test_gaps_and_slow_and_wrong_units_are_said() -> None:
+def test_gaps_a_low_rate_and_wrong_units_give_warnings() -> None:
     time_us, accel, gyro = samples(step_us=50_000)
     time_us[500:] += np.uint64(2_000_000)
     warnings: list[str] = []
@@ -70,7 +70,7 @@ def test_hitl_accelerations_stay_with_a_warning() -> None:
     assert len(imu) == 1000 and "1 sample above 100 m/s² (up to 150)" in warnings[0]
 
 
-def test_barometer_spikes_are_left_out_and_steps_are_said() -> None:
+def test_barometer_spikes_are_dropped_and_steps_give_warnings() -> None:
     time_us = np.arange(100, dtype=np.uint64) * np.uint64(50_000)
     altitude = np.full(100, 10.0)
     altitude[5], altitude[20], altitude[50:] = np.nan, 300.0, 60.0
@@ -90,9 +90,9 @@ def reference_of(down: np.ndarray, altitude: np.ndarray) -> tuple[np.ndarray, li
     warnings: list[str] = []
     velocity = Velocity("test", time_us, down, time_us)
     baro = BaroSeries(time_us, altitude.astype(np.float32))
-    made = reference_series(velocity, Signal(time_us, time_us), baro, {}, warnings)
-    assert made is not None
-    return made.velocity_down_m_s, warnings
+    reference = reference_series(velocity, Signal(time_us, time_us), baro, {}, warnings)
+    assert reference is not None
+    return reference.velocity_down_m_s, warnings
 
 
 def test_a_speed_that_the_barometer_contradicts_is_not_trusted() -> None:
@@ -106,7 +106,7 @@ def test_a_speed_that_the_barometer_contradicts_is_not_trusted() -> None:
 
 
 @pytest.mark.parametrize("hole", [None, (400, 440), (400, 700), (100, 102)])
-def test_promised_windows_are_those_of_the_signal_path(hole: tuple[int, int] | None) -> None:
+def test_counted_windows_are_those_of_the_signal_path(hole: tuple[int, int] | None) -> None:
     log = read_ulog(Path("made.ulg"), small_ulog(30.0), "0")[0]
     keep = np.ones(len(log.imu), dtype=bool)
     if hole:

@@ -28,7 +28,7 @@ def test_arduino_captures(tmp_path: Path, end: str, between: str) -> None:
     path.write_bytes(end.join([*lines, ""]).encode())
     first, second = read_log(path)
     assert [first.source, second.source] == [f"{path}#0", f"{path}#1"]
-    assert first.whole and second.whole and first.warnings == second.warnings == ()
+    assert first.complete and second.complete and first.warnings == second.warnings == ()
     assert first.imu.accel_m_s2[0] == pytest.approx([0.0098, 0.0196, -9.80665], abs=1e-4)
     assert first.imu.gyro_rad_s[7] == pytest.approx([np.radians(7), 0, np.pi / 2], abs=1e-5)
     assert second.imu.gyro_rad_s[0, 0] == pytest.approx(np.radians(200))
@@ -41,11 +41,11 @@ def test_arduino_captures(tmp_path: Path, end: str, between: str) -> None:
         assert (log.labels[0].start_us, log.labels[0].end_us) == (n * 10_000_000, n * 10_000_000 + 1_000_000)
 
 
-def test_an_incomplete_capture_is_not_whole(tmp_path: Path) -> None:
+def test_a_short_capture_is_not_complete(tmp_path: Path) -> None:
     path = tmp_path / "hori.csv"
     path.write_text("\n".join(["aX,aY,aZ,gX,gY,gZ", *capture_rows(119), "", *capture_rows(80), ""]), encoding="utf-8")
     first, second = read_log(path)
-    assert first.whole and not second.whole
+    assert first.complete and not second.complete
     assert any("80 rows found, 119 expected" in w for w in second.warnings)
 
 
@@ -58,10 +58,10 @@ def test_a_bad_cell_names_its_line(tmp_path: Path) -> None:
         read_log(path)
 
 
-def test_real_arduino_captures_are_whole_and_stand_upright(shared: Path) -> None:
+def test_real_arduino_captures_are_complete_and_stand_upright(shared: Path) -> None:
     for name, captures in (("circ", 48), ("vert", 77), ("hori", 98), ("flex", 26), ("punch", 16)):
         logs = read_log(shared / "data" / "imu_csv" / f"nano_{name}.csv")
-        assert len(logs) == captures and all(log.whole and len(log.imu) == 119 for log in logs)
+        assert len(logs) == captures and all(log.complete and len(log.imu) == 119 for log in logs)
         down = np.concatenate([log.imu.accel_m_s2[:, 2] for log in logs]).mean()
         assert -11.0 < down < -8.0
 
@@ -105,11 +105,11 @@ def test_ulog2csv_set_is_one_recording(tmp_path: Path) -> None:
     assert (log.reference.armed == 1).all()
 
 
-def test_a_cut_last_line_is_left_out_with_a_warning(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
     path = write_ulog2csv(tmp_path)
     path.write_bytes(path.read_bytes()[:-3])
     (log,) = read_log(path)
-    assert len(log.imu) == 999 and any("perhaps cut" in w for w in log.warnings)
+    assert len(log.imu) == 999 and any("perhaps truncated" in w for w in log.warnings)
 
 
 def test_real_ulog2csv_set(shared: Path) -> None:
@@ -180,7 +180,7 @@ def test_rate_instead_of_a_time_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('"acc.z"', '"acc.up"', r"'acc\.up' is not in .*its columns are .*acc\.x, acc\.y"),
         ('unit = "g"', 'unit = "gee"', r"unit = 'gee'; expected one of m/s2, g, mg"),
@@ -190,7 +190,7 @@ def test_rate_instead_of_a_time_column(tmp_path: Path) -> None:
         ("[accel]", "[accel", r"not valid TOML"),
     ],
 )
-def test_errors_of_the_map_name_the_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_errors_of_the_map_name_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = EXAMPLE_MAP.read_text(encoding="utf-8")
     assert old in text
     columns = tmp_path / "map.toml"
@@ -199,7 +199,7 @@ def test_errors_of_the_map_name_the_key(tmp_path: Path, old: str, new: str, said
     path.write_text(
         "timestamp_start,acc.x,acc.y,acc.z,gyro.x,gyro.y,gyro.z\n" + "1,0,0,1,0,0,0\n" * 3, encoding="utf-8"
     )
-    with pytest.raises(SpecError, match=said):
+    with pytest.raises(SpecError, match=message):
         read_log(path, columns)
 
 

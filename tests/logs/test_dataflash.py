@@ -22,7 +22,7 @@ def read(data: bytes) -> FlightLog:
     return read_dataflash(Path("made.BIN"), data, "0")[0]
 
 
-def test_made_log_gives_what_was_written() -> None:
+def test_a_generated_log_reads_back() -> None:
     log = read(small_dataflash())
     assert log.vehicle == "ArduCopter QUAD"
     assert log.info["firmware"] == "ArduCopter V3.3-dev (12345678)"
@@ -37,7 +37,7 @@ def test_made_log_gives_what_was_written() -> None:
     assert (reference.armed[t_s > 2.01] == 1).all()
 
 
-def test_without_landing_events_height_decides_and_says_so() -> None:
+def test_without_landing_events_height_decides_with_a_warning() -> None:
     log = read(small_dataflash(events=False))
     assert log.reference is not None
     t_s = log.reference.timestamp_us.astype(float) / 1e6 - 20.0
@@ -77,7 +77,7 @@ def test_modern_names_times_and_instances() -> None:
     assert (log.reference.armed[1:] == 1).all()
 
 
-def test_a_damaged_column_name_is_said_not_guessed() -> None:
+def test_a_damaged_column_name_gives_a_warning() -> None:
     data = small_dataflash(2.0).replace(b",DCRt,CRt", b",DCRt,CSt")
     assert any("CTUN has no numeric column CRt" in w for w in read(data).warnings)
     with pytest.raises(UnusableLogError, match="AccZ"):
@@ -124,7 +124,7 @@ def test_values_equal_dfreader(real_bins: list[Path]) -> None:
 
 
 def test_flights_agree_with_the_manifest(shared: Path) -> None:
-    """Flying seconds of an independent script, which guessed "flying" from throttle: within a fifth."""
+    """Flight seconds of an independent script, which took them from the throttle: within a fifth."""
     import csv
     import re
 
@@ -143,7 +143,7 @@ def test_flights_agree_with_the_manifest(shared: Path) -> None:
     assert seen == 5
 
 
-def test_vibration_spoils_the_climb_rate_and_it_is_not_trusted(shared: Path) -> None:
+def test_a_climb_rate_wrong_from_vibration_is_not_trusted(shared: Path) -> None:
     log = read_log(shared / "data" / "bin" / "erle_1008_10.BIN")[0]
     assert log.reference is not None
     assert np.isnan(log.reference.velocity_down_m_s).mean() > 0.5

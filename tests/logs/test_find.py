@@ -1,4 +1,4 @@
-"""Which files are logs, and what the others are."""
+"""Logs are found by content and suffix; foreign files are named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_folder_gives_its_logs_and_one_for_each_ulog2csv_set(folder: Path) -> 
     ]  # fmt: skip
 
 
-def test_globs_files_and_doubles(folder: Path) -> None:
+def test_globs_files_and_duplicates(folder: Path) -> None:
     assert [p.name for p in find_logs([str(folder / "*.ulg"), folder / "a.ulg"])] == ["a.ulg", "damaged.ulg"]
     assert [p.name for p in find_logs([folder / ".flight.ulg.px4"])] == ["a.ulg"], "asked for by name"
     status = folder / "12_00_00_vehicle_status_0.csv"
@@ -56,17 +56,17 @@ def test_nothing_found_is_an_error(folder: Path, given: str) -> None:
         find_logs([folder / "empty"])
 
 
-def test_content_goes_before_the_name(folder: Path) -> None:
-    kinds = {p.name: sniff(p) for p in find_logs([folder])}
+def test_content_decides_before_the_suffix(folder: Path) -> None:
+    kinds = {p.name: sniff(p).kind for p in find_logs([folder])}
     assert kinds["renamed.dat"] == "ulog" and kinds["b.BIN"] == "dataflash" and kinds["c.tlog"] == "tlog"
     assert kinds["imu.csv"] == "csv" and kinds["nano_vert.csv"] == "arduino_csv"
     wrong = folder / "wrong.tlog"
     wrong.write_bytes(small_ulog(1.0))
-    assert sniff(wrong) == "ulog" and len(read_log(wrong)) == 1
+    assert sniff(wrong).kind == "ulog" and len(read_log(wrong)) == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.ulg", b"", r"empty file \(0 bytes\)"),
         (
@@ -85,10 +85,10 @@ def test_content_goes_before_the_name(folder: Path) -> None:
         ("a.bin", b"\x00\x01\x02\x03" * 20, "not a dataflash log"),
     ],
 )
-def test_strangers_are_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_foreign_files_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(LogError, match=said) as caught:
+    with pytest.raises(LogError, match=message) as caught:
         read_log(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 

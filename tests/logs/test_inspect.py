@@ -1,4 +1,4 @@
-"""`px4-tinyml inspect`: right and short for every file, one line on stderr for each that is of no use."""
+"""`px4-tinyml inspect`: right and short for every file, one line on stderr for each unusable one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_good_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "  airborne   13 s: climb 5, descend 4, level 4, unknown 0" in lines
 
 
-def test_bad_ones_among_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_files_among_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.bin").write_bytes(small_dataflash())
     (tmp_path / "b.ulg").write_bytes(small_ulog(imu=False))
     (tmp_path / "c.tlog").write_bytes(small_tlog(8.0))
@@ -64,7 +64,7 @@ def test_bad_ones_among_others(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "ArduPilot dataflash" in shown.out and "MAVLink telemetry log" in shown.out
 
 
-def test_json_keys_are_those_of_the_documentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_keys_are_documented(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "flight.ulg"
     path.write_bytes(small_ulog(truth=True))
     assert run("--json", path, tmp_path / "no.ulg") == 1

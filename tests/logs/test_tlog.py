@@ -1,4 +1,4 @@
-"""tlog: frames found and checked as pymavlink does, and what becomes of each message."""
+"""tlog: the same frames and values as pymavlink; units and rules of each message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(data: bytes) -> list[FlightLog]:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_made_log_gives_what_was_written(version: int) -> None:
+def test_a_generated_log_reads_back(version: int) -> None:
     (log,) = read(small_tlog(version=version))
     assert log.source == "made.tlog" and log.vehicle == "quad PX4 system 1"
     assert log.warnings == () and len(log.imu) == 800
@@ -39,7 +39,7 @@ def test_made_log_gives_what_was_written(version: int) -> None:
     assert (log.reference.armed[t_s > 2.1] == 1).all()
 
 
-def test_several_systems_are_several_recordings_and_a_ground_station_is_none() -> None:
+def test_each_system_is_a_recording_but_not_a_ground_station() -> None:
     logs = read(small_tlog(4.0, systems=(1, 7)))
     assert [log.source for log in logs] == ["made.tlog#1.1", "made.tlog#7.1"]
     assert [log.vehicle for log in logs] == ["quad PX4 system 1", "quad PX4 system 7"]
@@ -65,7 +65,7 @@ def test_bad_checksums_are_dropped_and_counted() -> None:
     assert any("3 frame(s) with a wrong checksum" in w for w in log.warnings)
 
 
-def test_it_finds_its_way_after_garbage_lost_bytes_and_a_wrong_length() -> None:
+def test_reading_resumes_after_garbage_lost_bytes_and_a_wrong_length() -> None:
     data = small_tlog(4.0)
     frames = TlogFile.read(data).frames
     a, b, c = (int(frames.offset[n]) for n in (30, 100, 200))
@@ -131,12 +131,12 @@ def test_scaled_units(name: str, autopilot: int) -> None:
     assert (log.reference.timestamp_us == log.imu.timestamp_us + 7000).all()
 
 
-def test_raw_counts_of_another_autopilot_are_refused() -> None:
+def test_raw_counts_of_other_autopilots_are_rejected() -> None:
     with pytest.raises(UnusableLogError, match="raw counts of unknown scale"):
         read(scaled("raw_imu", 12))
 
 
-def test_highres_imu_counts_only_fresh_fields() -> None:
+def test_only_updated_highres_imu_fields_are_used() -> None:
     log = Tlog()
     for i in range(100):
         fields = 0x3F if i % 2 else 0x200
@@ -146,12 +146,12 @@ def test_highres_imu_counts_only_fresh_fields() -> None:
     assert len(made.imu) == 50
 
 
-def test_no_frame_at_all_is_not_a_tlog() -> None:
+def test_a_file_without_a_frame_is_not_a_tlog() -> None:
     with pytest.raises(LogError, match="no MAVLink frame"):
         read(struct.pack(">Q", RECEIVED_US) + b"\xfe" + bytes(200))
 
 
-def test_no_imu_messages_says_what_there_is() -> None:
+def test_a_tlog_without_imu_lists_its_messages() -> None:
     log = Tlog()
     log.send(RECEIVED_US, log.mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 0, 3), 255, 190)
     with pytest.raises(UnusableLogError, match=r"no IMU messages.*it holds HEARTBEAT"):
@@ -189,7 +189,7 @@ def test_messages_equal_pymavlink(shared: Path) -> None:
                 assert np.array_equal(found[field], [row[field] for row in rows]), (path.name, name, field)
 
 
-def test_real_tlogs_are_too_slow_and_say_so(shared: Path) -> None:
+def test_real_tlogs_are_too_slow_with_a_warning(shared: Path) -> None:
     for path in sorted((shared / "data" / "tlog").glob("*.tlog")):
         (log,) = read_log(path)
         assert log.info["imu_source"] == "RAW_IMU"

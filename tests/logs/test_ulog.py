@@ -1,4 +1,4 @@
-"""ULog: the same values as pyulog on whole files, warnings on damaged ones."""
+"""ULog: the same values as pyulog on undamaged files, warnings on damaged ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read(data: bytes) -> FlightLog:
     return read_ulog(Path("made.ulg"), data, "0")[0]
 
 
-def test_made_log_gives_what_was_written() -> None:
+def test_a_generated_log_reads_back() -> None:
     log = read(small_ulog())
     assert log.vehicle == "quad 4001 PX4_FMU_V6C"
     assert log.warnings == () and log.gaps == ()
@@ -70,12 +70,12 @@ def test_groundtruth_is_preferred_for_the_vertical_speed() -> None:
         log.data("sensor_combined", "Q6f", i * 5000, 0, 0, 0, 0, 0, -9.8)
         log.data("vehicle_local_position", "QfB", i * 5000, 7.0, 1)
         log.data("vehicle_local_position_groundtruth", "QQf", i * 5000, 0, 0.25)  # PX4's sample time is 0 here
-    made = read(log.bytes())
-    assert made.reference is not None and (made.reference.velocity_down_m_s == 0.25).all()
-    assert (made.reference.timestamp_us == np.arange(100) * 5000).all()
+    read_back = read(log.bytes())
+    assert read_back.reference is not None and (read_back.reference.velocity_down_m_s == 0.25).all()
+    assert (read_back.reference.timestamp_us == np.arange(100) * 5000).all()
 
 
-def test_invalid_vertical_speed_is_nan_and_a_large_reset_costs_its_surroundings() -> None:
+def test_vertical_speed_is_nan_where_invalid_and_around_a_large_reset() -> None:
     log = Ulog()
     log.format("sensor_combined", "uint64_t timestamp;float[3] gyro_rad;float[3] accelerometer_m_s2;")
     log.format(
@@ -88,12 +88,12 @@ def test_invalid_vertical_speed_is_nan_and_a_large_reset_costs_its_surroundings(
         now = i * 100_000
         log.data("sensor_combined", "Q6f", now, 0, 0, 0, 0, 0, -9.8)
         log.data("vehicle_local_position", "QffBB", now, 0.1, -3.0 if i >= 200 else 0.0, int(i >= 5), int(i >= 200))
-    made = read(log.bytes())
-    assert made.reference is not None
-    unknown = np.isnan(made.reference.velocity_down_m_s)
+    read_back = read(log.bytes())
+    assert read_back.reference is not None
+    unknown = np.isnan(read_back.reference.velocity_down_m_s)
     assert unknown[:5].all() and not unknown[5:130].any()
     assert unknown[130:300].all() and not unknown[300:].any()  # 7 s before to 10 s after
-    assert any("its estimator was reset" in w for w in made.warnings)
+    assert any("its estimator was reset" in w for w in read_back.warnings)
 
 
 def test_dropouts_become_gaps_and_a_warning() -> None:
@@ -108,7 +108,7 @@ def test_dropouts_become_gaps_and_a_warning() -> None:
     assert any("dropout" in w for w in log.warnings)
 
 
-def test_no_imu_topic_says_what_there_is() -> None:
+def test_a_ulog_without_imu_lists_its_topics() -> None:
     with pytest.raises(UnusableLogError, match=r"sensor_combined.*it holds .*vehicle_air_data") as caught:
         read(small_ulog(imu=False))
     assert caught.value.facts["topics"]["vehicle_air_data"] == 320
@@ -116,7 +116,7 @@ def test_no_imu_topic_says_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (b"float vz;", b"float vr;", "no field vz"),
         (b"float z;float vz;float delta_z;", b"float z;float vz;float delta_v;", "no field delta_z"),
@@ -126,12 +126,12 @@ def test_no_imu_topic_says_what_there_is() -> None:
         (b"float baro_alt_meter", b"flo!t baro_alt_meter", "bytes skipped"),
     ],
 )
-def test_damaged_formats_are_said(old: bytes, new: bytes, said: str) -> None:
+def test_damaged_formats_give_warnings(old: bytes, new: bytes, message: str) -> None:
     log = read(small_ulog(4.0).replace(old, new, 1))
-    assert any(said in w for w in log.warnings), log.warnings
+    assert any(message in w for w in log.warnings), log.warnings
 
 
-def test_unknown_incompatible_flags_are_refused() -> None:
+def test_unknown_incompatible_flags_are_rejected() -> None:
     data = bytearray(small_ulog(1.0))
     data[16 + 3 + 8] = 4
     with pytest.raises(LogError, match="incompatible flags"):
@@ -178,7 +178,7 @@ def test_every_topic_equals_pyulog(real_ulogs: list[Path]) -> None:
 
 
 def test_flight_times_agree_with_the_manifest(shared: Path) -> None:
-    """Airborne, climb, descend, level seconds as an independent script found them (manifest notes)."""
+    """Airborne, climb, descend, level seconds as computed by an independent script (manifest notes)."""
     import csv
 
     seen = 0
@@ -206,11 +206,11 @@ def test_diverged_estimate_is_not_trusted_after_65_s(shared: Path) -> None:
     assert any("not trusted" in w for w in log.warnings)
 
 
-def test_the_corrupt_production_log_is_quick_and_says_so(shared: Path) -> None:
+def test_the_corrupt_production_log_is_read_quickly_with_a_warning(shared: Path) -> None:
     started = time.process_time()
     log = read_log(shared / "data" / "bad" / "px4ulogrs_corrupt_actuator_armed_wrong_size.ulg")[0]
     assert time.process_time() - started < 2.0
-    assert len(log.imu) == 4385  # what pyulog also finds, in a hundred times the time
+    assert len(log.imu) == 4385  # as many as pyulog reads
     assert any("711032 of 1462529 bytes skipped" in w for w in log.warnings)
 
 
@@ -235,7 +235,7 @@ def test_not_slower_than_pyulog_with_a_topic_filter(shared: Path) -> None:
     assert fastest(read_topics) <= fastest(lambda: ULog(str(path), TOPICS))
 
 
-def test_formats_nested_without_end_or_measure_are_quick() -> None:
+def test_endlessly_nested_formats_are_rejected_quickly() -> None:
     log = Ulog()
     for level in range(9):
         log.format(f"n{level}", "".join(f"n{level + 1} f{i};" for i in range(60)))
@@ -249,7 +249,7 @@ def test_formats_nested_without_end_or_measure_are_quick() -> None:
     assert len(parsed.damage) == 2
 
 
-def test_a_log_of_nothing_but_noise_ends_soon() -> None:
+def test_a_log_of_noise_is_read_quickly() -> None:
     noise = np.random.default_rng(5).integers(0, 256, 1_000_000, dtype=np.uint8).tobytes()
     started = time.process_time()
     log = read(small_ulog(1.0)[:4000] + noise)

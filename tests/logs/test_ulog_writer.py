@@ -77,12 +77,12 @@ def test_trailing_padding_is_not_written() -> None:
 
 
 @pytest.mark.parametrize("fields", ["float x;", "uint64_t timestamp;float32 x;", "uint64_t timestamp;float[x] y;", ""])
-def test_a_format_that_makes_no_sense_is_refused(fields: str) -> None:
+def test_a_malformed_format_is_rejected(fields: str) -> None:
     with pytest.raises(LogError, match="ULog format"):
         message_dtype(fields)
 
 
-def test_unknown_fields_and_a_second_format_are_refused() -> None:
+def test_unknown_fields_and_a_second_format_are_rejected() -> None:
     log = ULogWriter(0)
     with pytest.raises(LogError, match="no field 'speed'"):
         log.topic("slow", SLOW, {"timestamp": [1], "speed": [1.0]})

@@ -98,11 +98,11 @@ def run_streaming(events: Feed, spec: PipelineSpec) -> Streaming:
     return pipeline
 
 
-def make_log(time_us, imu, baro_time_us=(), altitude=(), whole=False) -> FlightLog:
+def make_log(time_us, imu, baro_time_us=(), altitude=(), complete=False) -> FlightLog:
     imu = np.asarray(imu, np.float32)
     baro = BaroSeries(np.asarray(baro_time_us, np.uint64), np.asarray(altitude, np.float32))
     series = ImuSeries(np.asarray(time_us, np.uint64), imu[:, :3], imu[:, 3:])
-    return FlightLog("test", "0" * 64, "test", "test", series, baro if len(baro) else None, whole=whole)
+    return FlightLog("test", "0" * 64, "test", "test", series, baro if len(baro) else None, complete=complete)
 
 
 def hostile_log(seed: int, samples: int = 1500) -> FlightLog:
@@ -213,7 +213,7 @@ def test_a_closed_capture_is_one_whole_window() -> None:
     spec = PRESETS["arduino119"]
     time = [spec.slot_start_us(119 * 10 + i) + 4000 for i in range(119)]
     imu = np.arange(119 * 6).reshape(119, 6)
-    got = make_windows(make_slots(feed(make_log(time, imu, whole=True), spec), spec), spec)
+    got = make_windows(make_slots(feed(make_log(time, imu, complete=True), spec), spec), spec)
     assert len(got) == 1 and np.array_equal(got.x[0], imu)
 
 

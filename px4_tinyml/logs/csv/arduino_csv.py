@@ -13,7 +13,7 @@ import numpy as np
 from px4_tinyml.errors import LogError
 from px4_tinyml.flight_log import F64, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import imu_series
-from px4_tinyml.logs.csv.csv_table import numbers, text_lines
+from px4_tinyml.logs.csv.csv_table import header_line, numbers, text_lines
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
 HEADER = ["aX", "aY", "aZ", "gX", "gY", "gZ"]
@@ -23,12 +23,17 @@ CAPTURE_SPACING_S = 10
 BOARD_TO_FRD = np.array([1.0, 1.0, -1.0])
 """Nano 33 BLE flat, components up, its X axis forward: aZ reads +1 g. The LSM9DS1's axes are a left-handed
 triad (X forward, Y right, Z up) with each rate right-handed about its axis, so that one sign per axis turns
-both sensors into FRD. The captures bear it out: integrating the rates predicts the turn of the gravity vector
+both sensors into FRD. The captures confirm it: integrated rates predict the turn of the gravity vector
 best with this sign (docs/logs.md)."""
 
 
+def is_arduino_csv(head: bytes) -> bool:
+    """Whether a file starts with the header of the captures."""
+    return header_line(head).replace(" ", "").split(",") == HEADER
+
+
 def read_arduino_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """One FlightLog for each capture, "path#0", "path#1", …; an incomplete one is not `whole`."""
+    """One FlightLog for each capture, "path#0", "path#1", …; an incomplete one is not `complete`."""
     captures = _captures(text_lines(data, str(path)), str(path))
     if not captures:
         raise LogError(f"{path}: the header of an Arduino capture but no rows; {ROWS} rows a capture expected")
@@ -58,7 +63,7 @@ def _flight_log(path: Path, sha256: str, capture: int, rows: F64, label: str) ->
     time_us = (start_us[:-1] + US_PER_S // (2 * RATE_HZ)).astype(np.uint64)
     warnings: list[str] = []
     if len(rows) != ROWS:
-        warnings.append(f"incomplete capture: {len(rows)} rows found, {ROWS} expected; not used as a whole one")
+        warnings.append(f"incomplete capture: {len(rows)} rows found, {ROWS} expected; not used as a complete one")
     accel = rows[:, :3] * STANDARD_GRAVITY_M_S2 * BOARD_TO_FRD
     imu, gaps = imu_series(time_us, accel, rows[:, 3:] * RAD_PER_DEG * BOARD_TO_FRD, warnings)
     return FlightLog(
@@ -70,7 +75,7 @@ def _flight_log(path: Path, sha256: str, capture: int, rows: F64, label: str) ->
         labels=(LabelSpan(int(start_us[0]), int(start_us[-1]), label, "file"),),
         gaps=gaps,
         warnings=tuple(warnings),
-        whole=len(imu) == ROWS,
+        complete=len(imu) == ROWS,
         info={
             "firmware": "Arduino sketch",
             "hardware": "Nano 33 BLE (LSM9DS1)",

@@ -14,7 +14,7 @@ from px4_tinyml.flight_log import F64
 
 
 def text_lines(data: bytes, where: str) -> list[str]:
-    """UTF-8 text as lines without their ends (CRLF or LF)."""
+    """UTF-8 text as lines without CRLF or LF. Raises LogError for other text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -22,8 +22,17 @@ def text_lines(data: bytes, where: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
+def header_line(head: bytes) -> str:
+    """The first line of a text file from its first bytes; empty for anything but text."""
+    try:
+        header = head.split(b"\n", 1)[0].decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return ""
+    return "" if any(c < " " and c != "\t" for c in header) else header
+
+
 def numbers(rows: list[str], width: int, delimiter: str, where: str, first_line: int) -> F64:
-    """Rows of `width` numbers each as an array [N, width]; a row that is not raises with its line."""
+    """Rows of `width` numbers each as an array [N, width]. Raises LogError with the line of a bad row."""
     try:
         table: F64 = np.loadtxt(io.StringIO("\n".join(rows)), delimiter=delimiter, ndmin=2, comments=None)
         if table.shape == (len(rows), width):
@@ -44,7 +53,7 @@ def numbers(rows: list[str], width: int, delimiter: str, where: str, first_line:
 
 @dataclass
 class Table:
-    """Named columns: values[N, len(names)]. warnings: what was left out."""
+    """Named columns of text cells[N][len(names)]. warnings: notes on dropped lines."""
 
     names: list[str]
     cells: list[list[str]]
@@ -53,12 +62,12 @@ class Table:
 
     @classmethod
     def read(cls, data: bytes, where: str, delimiter: str = ",") -> Table:
-        """Header line and rows; a last line without its end may be cut and is left out with a warning."""
+        """Header line and rows. A last line without its end may be truncated: it is dropped with a warning."""
         lines = text_lines(data, where)
         warnings = []
         tail = lines.pop()
         if tail:
-            warnings.append("the last line has no end: perhaps cut, left out")
+            warnings.append("the last line has no end: perhaps truncated, dropped")
         names = [n.strip().strip('"') for n in lines[0].split(delimiter)] if lines else []
         rows = []
         for number, line in enumerate(lines[1:], start=2):
@@ -76,7 +85,7 @@ class Table:
         return len(self.cells)
 
     def texts(self, name: str) -> list[str]:
-        """One column as it stands in the file."""
+        """One column as text."""
         index = self.names.index(name)
         return [row[index].strip() for row in self.cells]
 

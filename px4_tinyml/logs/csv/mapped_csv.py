@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.errors import SpecError
+from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
-from px4_tinyml.logs.csv.csv_table import Table
+from px4_tinyml.logs.csv.csv_table import Table, header_line
 from px4_tinyml.toml_file import read_toml
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
@@ -65,7 +65,7 @@ class ColumnMap:
 
 
 def load_column_map(path: Path) -> ColumnMap:
-    """Read and check a column map; SpecError says which key is wrong and what is expected."""
+    """Read and check a column map. Raises SpecError with the wrong key and what is expected."""
     data = read_toml(path)
     _known(data, {"vehicle", "delimiter", "time", "accel", "gyro", "baro", "label"}, str(path))
     time, baro, label = (_table(data, name, path) for name in ("time", "baro", "label"))
@@ -146,12 +146,26 @@ def _axis_columns(data: dict[str, Any], name: str, units: dict[str, float], path
     return tuple(columns)
 
 
+def is_csv(head: bytes) -> bool:
+    """Whether a file starts with a line of several columns."""
+    return any(delimiter in header_line(head) for delimiter in ",;\t")
+
+
+def reject_unmapped_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
+    """Raises LogError with the columns of a CSV of unknown kind."""
+    header = data.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    raise LogError(
+        f"{path}: a CSV of unknown kind; its columns are {header[:200]}. "
+        "If they are an IMU's, describe them in a column map and give it by --columns (docs/logs.md)"
+    )
+
+
 def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) -> list[FlightLog]:
-    """The one recording of a CSV described by a map. SpecError when a mapped column is not in the file."""
+    """The recording of a CSV described by a map. Raises SpecError when a mapped column is not in the file."""
     table = Table.read(data, str(path), columns.delimiter)
-    wanted = [c.column for c in (*columns.accel, *columns.gyro)]
-    wanted += [c for c in (columns.time_column, columns.baro_column, columns.label_column) if c]
-    missing = [c for c in wanted if c not in table.names]
+    mapped = [c.column for c in (*columns.accel, *columns.gyro)]
+    mapped += [c for c in (columns.time_column, columns.baro_column, columns.label_column) if c]
+    missing = [c for c in mapped if c not in table.names]
     if missing:
         raise SpecError(
             f"{columns.where}: column {missing[0]!r} is not in {path}; its columns are {', '.join(table.names)}"

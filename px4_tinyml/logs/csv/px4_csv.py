@@ -1,4 +1,4 @@
-"""Folders that ulog2csv wrote: NAME_sensor_combined_0.csv and its siblings are one recording."""
+"""Output of ulog2csv: NAME_sensor_combined_0.csv and its siblings are one recording."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import BaroSeries, FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series
-from px4_tinyml.logs.csv.csv_table import Table
+from px4_tinyml.logs.csv.csv_table import Table, header_line
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, fresh_baro
 from px4_tinyml.logs.vehicle_names import mav_type_name
@@ -22,13 +22,19 @@ GYRO = [f"gyro_rad[{i}]" for i in range(3)]
 TOPICS = ("vehicle_local_position", "vehicle_air_data", "vehicle_land_detected", "vehicle_status")
 
 
+def is_px4_csv(head: bytes) -> bool:
+    """Whether a file starts like ulog2csv's sensor_combined."""
+    header = header_line(head)
+    return header.startswith("timestamp,") and "gyro_rad[0]" in header
+
+
 def sibling(path: Path, topic: str) -> Path:
     """The file of another topic of the same recording."""
     return path.with_name(path.name.removesuffix(IMU_SUFFIX) + f"{topic}_0.csv")
 
 
 def read_px4_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """The one recording of a ulog2csv set, given its sensor_combined file (already SI and FRD)."""
+    """The recording of a ulog2csv set, given its sensor_combined file (already SI and FRD)."""
     sensors = Table.read(data, str(path))
     warnings = list(sensors.warnings)
     missing = [c for c in ("timestamp", *ACCEL, *GYRO) if c not in sensors.names]
@@ -108,7 +114,7 @@ def _velocity(others: dict[str, Table], warnings: list[str]) -> Velocity | None:
 
 
 def _held(others: dict[str, Table]) -> dict[str, Signal]:
-    """Each holds by time: the files have no common order."""
+    """States by time: the files have no common order."""
     held = {}
     landed = others.get("vehicle_land_detected")
     if landed is not None and "landed" in landed.names:

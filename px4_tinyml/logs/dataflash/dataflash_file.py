@@ -1,7 +1,7 @@
 """The ArduPilot dataflash container (.bin): messages A3 95 type payload, lengths from FMT messages.
 
-There are no checksums either: a message counts when the next one (or the end of the file) follows it. Values
-are taken out with NumPy, only of the messages asked for; pymavlink's DFReader is the oracle in the tests.
+There are no checksums: a message is valid when another one (or the end of the file) follows it. Values are decoded with
+NumPy, and only of the messages asked for. pymavlink's DFReader is the oracle in the tests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MessageFormat:
 
 @dataclass
 class Messages:
-    """All messages of one type: rows is a structured array of raw values, offset[N] where each was."""
+    """All messages of one type: rows[N] are their raw values, offset[N] their places in the file."""
 
     format: MessageFormat
     rows: NDArray[Any]
@@ -84,7 +84,7 @@ class DataflashFile:
 
     @classmethod
     def read(cls, data: bytes, where: str) -> DataflashFile:
-        """Walk the whole file. LogError when it does not begin like a dataflash log."""
+        """Walk the whole file. Raises LogError when it does not begin like a dataflash log."""
         if not data.startswith(HEAD):
             raise LogError(f"{where}: not a dataflash log (its first bytes are {data[:8].hex(' ')})")
         log = cls(data)
@@ -101,9 +101,9 @@ class DataflashFile:
             if data[place : place + 2] == HEAD and place + 3 <= end:
                 kind = data[place + 2]
                 following = place + lengths[kind]
-                # a format may be what makes the next message's type known: take it in first
-                sound = place < following <= end and (kind != FMT_TYPE or self._take_format(place))
-                if sound and self._head_at(following):
+                # Define a format first: it may be that of the next message.
+                valid = place < following <= end and (kind != FMT_TYPE or self._define(place))
+                if valid and self._head_at(following):
                     offsets.append(place)
                     place = following
                     continue
@@ -127,8 +127,8 @@ class DataflashFile:
             place += 1
         return len(self.data)
 
-    def _take_format(self, place: int) -> bool:
-        """Learn a message type; False when it is not a sound format."""
+    def _define(self, place: int) -> bool:
+        """Define a message type from a FMT message; False for a damaged one."""
         body = self.data[place + 3 : place + FMT_LENGTH]
         kind, length = body[0], body[1]
         name, characters, columns = (body[a:b].split(b"\0", 1)[0] for a, b in ((2, 6), (6, 22), (22, 86)))
@@ -140,7 +140,7 @@ class DataflashFile:
             return length == FMT_LENGTH
         if any(c not in _TYPES for c in text) or len(set(names)) != len(names):
             return False
-        if len(names) != len(text):  # which value is which is then unknown: its size alone is used
+        if len(names) != len(text):  # the columns are unknown then: only the size is used
             names = tuple(f"_{i}" for i in range(len(text)))
         dtype = np.dtype([(n, _TYPES[c]) for n, c in zip(names, text, strict=True)])
         if dtype.itemsize + 3 != length:
@@ -164,7 +164,7 @@ class DataflashFile:
         return {self.formats[k].name: len(v) for k, v in self._by_type.items() if k in self.formats}
 
     def messages(self, name: str) -> Messages | None:
-        """All messages of a name; None when there are none."""
+        """All messages of a name; None for a log without any."""
         kinds = [k for k, f in self.formats.items() if f.name == name and k in self._by_type]
         if not kinds:
             return None

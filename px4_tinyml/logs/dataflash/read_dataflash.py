@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series, one_letter_off
-from px4_tinyml.logs.dataflash.dataflash_file import DataflashFile, Messages
+from px4_tinyml.logs.dataflash.dataflash_file import HEAD, DataflashFile, Messages
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 
 WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM")
@@ -26,8 +26,13 @@ AIRBORNE_EVENTS = {EVENT_ARMED: -1, EVENT_DISARMED: 0, EVENT_LAND_COMPLETE: 0, E
 MOTORS_ON_THROTTLE = 0.1
 
 
+def is_dataflash(head: bytes) -> bool:
+    """Whether a file starts like a dataflash log."""
+    return head.startswith(HEAD)
+
+
 def read_dataflash(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """The one recording of a .bin. LogError when it holds no usable IMU messages."""
+    """The recording of a .bin. Raises LogError when it has no usable IMU messages."""
     return [flight_log(DataflashFile.read(data, str(path)), str(path), sha256)]
 
 
@@ -52,7 +57,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
         warnings,
     )
     if not len(imu):
-        why = "its IMU messages hold no sound sample"
+        why = "its IMU messages hold no valid sample"
         raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
     baro_messages = _first_instance(log, "BARO", ("Alt",), warnings)
     baro = None
@@ -89,7 +94,7 @@ def _time_us(messages: Messages) -> NDArray[np.uint64]:
 
 
 def _messages(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
-    """Messages of a name that have these columns; what damage may have renamed is said."""
+    """Messages of a name that have these columns. Warns about names and columns that damage may have changed."""
     found = log.messages(name)
     if found is None:
         named = {

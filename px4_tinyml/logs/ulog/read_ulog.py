@@ -1,4 +1,4 @@
-"""ULog → FlightLog: which topics mean what, through ten years of PX4."""
+"""ULog → FlightLog: the topics and fields of ten years of PX4."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from px4_tinyml.logs.reference import (
     Velocity,
     reference_series,
 )
-from px4_tinyml.logs.ulog.ulog_file import Topic, UlogFile
+from px4_tinyml.logs.ulog.ulog_file import MAGIC, Topic, UlogFile
 from px4_tinyml.logs.vehicle_names import mav_type_name, px4_version
 from px4_tinyml.units import US_PER_S
 
@@ -36,13 +36,18 @@ INVALID_RELATIVE_TIME = 0x7FFFFFFF
 """PX4's RELATIVE_TIMESTAMP_INVALID: that part of sensor_combined has no sample."""
 ARMING_STATE_ARMED = 2
 BARO_IDENTITY = ("baro_device_id", "calibration_count")
-"""Fields of vehicle_air_data: another value, and the altitude is another."""
+"""Fields of vehicle_air_data: when one changes, the altitude may jump."""
 OPTIONAL_FIELDS = ("timestamp_sample", "accelerometer_timestamp_relative", "baro_timestamp_relative", "baro_alt_meter")
-"""Fields that some PX4 versions have: that one is missing is no sign of damage, but a misspelt one is."""
+"""Fields that only some PX4 versions have: a missing one is not damage, but a misspelt one is."""
+
+
+def is_ulog(head: bytes) -> bool:
+    """Whether a file starts like a ULog."""
+    return head.startswith(MAGIC)
 
 
 def read_ulog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """The one recording of a ULog. LogError when it holds no usable IMU topic."""
+    """The recording of a ULog. Raises LogError when it has no usable IMU topic."""
     return [flight_log(UlogFile.read(data, str(path)), str(path), sha256)]
 
 
@@ -60,7 +65,7 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
         sensors["timestamp"][keep], sensors["accelerometer_m_s2"][keep], sensors["gyro_rad"][keep], warnings
     )
     if not len(imu):
-        raise UnusableLogError(source, "ulog", "sensor_combined has no sound sample", facts, [*log.damage, *warnings])
+        raise UnusableLogError(source, "ulog", "sensor_combined has no valid sample", facts, [*log.damage, *warnings])
     baro, baro_source = _baro(log, sensors, warnings)
     facts["baro_source"] = baro_source if baro else None
     velocity = _velocity(log, warnings)
@@ -87,7 +92,7 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
 
 
 def _topic(log: UlogFile, name: str, fields: tuple[str, ...], warnings: list[str]) -> Topic | None:
-    """A topic that has these fields; one that lacks some is damaged or of another PX4, and said so."""
+    """A topic that has these fields. Warns about one without them: it is damaged, or of another PX4."""
     topic = log.topic(name)
     if topic is None:
         return None
@@ -112,7 +117,7 @@ def _sample_time_us(topic: Topic) -> NDArray[Any]:
 
 
 def sample_time_us(published: NDArray[Any], sample: NDArray[Any]) -> NDArray[Any]:
-    """timestamp_sample where it is filled in and fits the publication time, else that. The PX4 module does the same."""
+    """timestamp_sample where it is set and fits the publication time, else that. The PX4 module does the same."""
     fits = (sample > 0) & (sample <= published) & (published - np.minimum(sample, published) < US_PER_S)
     return np.where(fits, sample, published)
 
@@ -171,9 +176,9 @@ def _baro(log: UlogFile, sensors: Topic, warnings: list[str]) -> tuple[BaroSerie
 
 
 def baro_paused(time_us: NDArray[Any], fields: Mapping[str, NDArray[Any]], warnings: list[str]) -> Bool:
-    """Messages within BARO_PAUSE_US of another barometer or calibration: with these the altitude jumps.
+    """Messages within BARO_PAUSE_US after a change of barometer or calibration, where the altitude jumps.
 
-    fields: of vehicle_air_data, those that there are. The PX4 module leaves out the same messages.
+    fields: those of vehicle_air_data that the log has. The PX4 module drops the same messages.
     """
     changed = np.zeros(len(time_us), np.bool_)
     for name in BARO_IDENTITY:
@@ -182,7 +187,7 @@ def baro_paused(time_us: NDArray[Any], fields: Mapping[str, NDArray[Any]], warni
     if not changed.any():
         return changed
     times = count(int(changed.sum()), "time")
-    warnings.append(f"the barometer was changed or calibrated anew {times}: left out for a second each")
+    warnings.append(f"the barometer was changed or recalibrated {times}: its samples are dropped for a second each")
     last = np.maximum.accumulate(np.where(changed, np.arange(len(time_us)), -1))
     since_us = time_us.astype(np.int64) - time_us[np.maximum(last, 0)].astype(np.int64)
     return (last >= 0) & (since_us >= 0) & (since_us < BARO_PAUSE_US)
@@ -191,7 +196,7 @@ def baro_paused(time_us: NDArray[Any], fields: Mapping[str, NDArray[Any]], warni
 def fresh_baro(
     time_us: NDArray[Any], relative_us: NDArray[np.int64], altitude_m: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The barometer samples of a 2016 sensor_combined, which repeats the last one in every row."""
+    """Barometer samples of a sensor_combined of 2016, which repeats the last one in every row."""
     valid = relative_us != INVALID_RELATIVE_TIME
     times = np.minimum(time_us[valid], np.uint64(2**62)).astype(np.int64) + relative_us[valid]
     altitude = altitude_m[valid]
@@ -225,7 +230,7 @@ def _resets(position: Topic, warnings: list[str]) -> list[tuple[float, float]]:
     ):
         if position.has(counter) != position.has(step):
             missing = step if position.has(counter) else counter
-            warnings.append(f"topic {position.name} has no field {missing}: its resets are not seen")
+            warnings.append(f"topic {position.name} has no field {missing}: its resets are not detected")
         if not (position.has(counter) and position.has(step)):
             continue
         at = np.flatnonzero(np.diff(position[counter].astype(np.int64))) + 1
@@ -261,7 +266,7 @@ def _held(log: UlogFile, warnings: list[str]) -> dict[str, Signal]:
 
 
 def _flag(topic: Topic, name: str, meaning: dict[int, int], warnings: list[str]) -> Signal:
-    """A state as 1, 0, or -1 for values that it cannot have."""
+    """A state as 1 or 0, or -1 for impossible values."""
     raw = topic[name].astype(np.int64)
     values = np.full(len(raw), -1, dtype=np.int8)
     for state, value in meaning.items():
@@ -274,7 +279,7 @@ def _flag(topic: Topic, name: str, meaning: dict[int, int], warnings: list[str])
 
 
 def _dropouts(log: UlogFile, sensors: Topic, warnings: list[str]) -> tuple[Gap, ...]:
-    """What the logger says it lost (the card was too slow), placed after the IMU sample before it."""
+    """The logger's dropouts (the card was too slow), each after the IMU sample before it."""
     if not log.dropouts:
         return ()
     total = sum(duration for _, duration in log.dropouts)

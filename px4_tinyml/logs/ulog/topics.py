@@ -1,7 +1,7 @@
-"""ULog formats of the topics the simulator logs or a module uses: names, types and order as PX4 v1.17 writes them.
+"""uORB topics that the simulator logs or the PX4 module uses: their ULog formats as PX4 v1.17 writes them.
 
-Source: PX4-Autopilot v1.17 msg/*.msg; the uORB generator puts `timestamp` first and the rest in order of size.
-`turbulence_truth` is ours.
+Source: PX4-Autopilot v1.17 msg/*.msg; the uORB generator puts `timestamp` first and orders the others by size.
+`turbulence_truth` is a topic of this project.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ CONSTANTS: dict[str, dict[str, tuple[str, str]]] = {
     "debug_array": {"ARRAY_SIZE": ("uint8_t", "58")},
     "mavlink_log": {"ORB_QUEUE_LENGTH": ("uint8_t", "8")},
 }
-"""Constants of those messages that a module uses: name → (C type, value). uORB keeps one message where no queue length
-is given."""
+"""Constants of the messages that the module uses: name → (C type, value). Without a queue length uORB keeps one
+message."""
 
 ARMING_STATE_DISARMED, ARMING_STATE_ARMED = 1, 2
 NAVIGATION_STATE_AUTO_MISSION = 3

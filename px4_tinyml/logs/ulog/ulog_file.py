@@ -1,11 +1,10 @@
 """The ULog container, read so that damage is seen (https://docs.px4.io/main/en/dev_log/ulog_file_format).
 
-ULog has no checksums. What it has is redundancy: every data message's size must be its format's, every
-subscription must name a format, every text must be text. This reader walks the message headers once, checks
-each against that, and where one does not fit looks for the next place from which messages fit again. What it
-skipped is in `damage`. Values are taken out with NumPy afterwards, only of the topics asked for.
-pyulog is the oracle in the tests; on damaged files it guesses silently or takes minutes, which is why it is
-not used here.
+ULog has no checksums, but it is redundant: every data message has the size of its format, every subscription names a
+format, every text is text. This reader walks the message headers once and checks each. After one that does not fit it
+resumes where messages fit again; `damage` lists the bytes it skipped. Values are decoded with NumPy, and only of the
+topics asked for. pyulog is the oracle in the tests. It is not used here because it does not report every byte it skips,
+nor the offset of each message, which gives the order of messages between topics.
 """
 
 from __future__ import annotations
@@ -28,24 +27,38 @@ MAGIC = b"ULog\x01\x12\x35"
 HEADER_SIZE = 16
 SYNC = b"\x2f\x73\x13\x20\x25\x0c\xbb\x12"
 
+FLAGS_SIZE = 40
+"""Bytes of the flag bits message without its header."""
+
 _KEY = re.compile(rb"([a-z]\w*)(?:\[(\d{1,5})\])? ([\x21-\x7e]+)")
 _DATA = ord("D")
 _UNKNOWN = -1
 _ANY_SIZE = -2
+_LOG_LEVELS = (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7")
 _SEARCH_FIRST, _SEARCH_MOST = 1 << 10, 1 << 16
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """Which topic a message id stands for."""
+    """The topic instance of a message id."""
 
     name: str
     multi_id: int
 
 
+@dataclass(frozen=True)
+class _KeyedValue:
+    """An information or parameter message. raw: its value, of this C type."""
+
+    type: str
+    name: str
+    is_array: bool
+    raw: bytes
+
+
 @dataclass
 class Topic:
-    """All messages of one topic instance: rows is a structured array, offset[N] where each was in the file."""
+    """All messages of one topic instance: rows[N] is a structured array, offset[N] the place of each in the file."""
 
     name: str
     multi_id: int
@@ -66,7 +79,7 @@ class Topic:
 class UlogFile:
     """A ULog in memory: call `read`, then `topic`.
 
-    info, parameters: initial values by name. dropouts: (offset, duration_ms). damage: what was skipped, in words.
+    info, parameters: initial values by name. dropouts: (offset, duration_ms). damage: notes on what is wrong.
     """
 
     data: bytes
@@ -81,18 +94,17 @@ class UlogFile:
     _offsets: list[int] = field(default_factory=list)
     _appended: list[int] = field(default_factory=list)
     _skipped: list[tuple[int, int]] = field(default_factory=list)
-    _scratch: bool = False
 
     @classmethod
     def read(cls, data: bytes, where: str) -> UlogFile:
-        """Walk the whole file. LogError when it is not a ULog or one that this reader must not guess at."""
+        """Walk the whole file. Raises LogError when it is not a ULog, or one with unknown incompatible flags."""
         if not data.startswith(MAGIC):
             raise LogError(f"{where}: not a ULog (its first bytes are {data[:8].hex(' ')})")
         if len(data) < HEADER_SIZE:
             raise LogError(f"{where}: the ULog is cut inside its header ({len(data)} bytes); copy it again")
         log = cls(data)
         if data[7] > 1:
-            log.damage.append(f"ULog version {data[7]} found, 0 or 1 expected: what is new in it is not known here")
+            log.damage.append(f"ULog version {data[7]} found, 0 or 1 expected: newer features are not read")
         log._read_flags(where)
         bounds = [HEADER_SIZE, *log._appended, len(data)]
         for start, end in pairwise(bounds):
@@ -103,11 +115,11 @@ class UlogFile:
     # ---- walking the messages
 
     def _read_flags(self, where: str) -> None:
-        """The flag bits message, first in the file: refuse unknown incompatible flags, find appended data."""
+        """The flag bits message, first in the file: reject unknown incompatible flags, find appended data."""
         data = self.data
-        if len(data) < HEADER_SIZE + 3 + 40 or data[HEADER_SIZE + 2] != ord("B"):
+        if len(data) < HEADER_SIZE + 3 + FLAGS_SIZE or data[HEADER_SIZE + 2] != ord("B"):
             return
-        flags = data[HEADER_SIZE + 3 : HEADER_SIZE + 3 + 40]
+        flags = data[HEADER_SIZE + 3 : HEADER_SIZE + 3 + FLAGS_SIZE]
         if flags[8] & ~1 or any(flags[9:16]):
             raise LogError(
                 f"{where}: its incompatible flags are {flags[8:16].hex(' ')}; this reader knows only the first bit: "
@@ -121,7 +133,7 @@ class UlogFile:
                 self._appended = offsets
 
     def _walk(self, start: int, end: int) -> None:
-        """Note the offset of every sound data message in [start, end) and take in all other messages."""
+        """Record the offset of every sound data message in [start, end) and the content of all other messages."""
         data, sizes, offsets = self.data, self._sizes, self._offsets
         place = start
         last = end - 3
@@ -134,115 +146,48 @@ class UlogFile:
                     offsets.append(place)
                     place = following
                     continue
-            if following <= end and self._take(place, size, end):
+            if following <= end and self._is_sound(place, size, end):
+                self._record(place, size)
                 place = following
                 continue
-            found = self._resynchronise(place + 1, end)
-            self._skipped.append((place, found))
-            place = found
+            resumed = self._resynchronise(place + 1, end)
+            self._skipped.append((place, resumed))
+            place = resumed
         if place < end:
             self._skipped.append((place, end))
 
-    def _take(self, place: int, size: int, end: int) -> bool:
-        """Check one message that is not an ordinary data message and remember what it says; False: not sound."""
-        data = self.data
-        kind = chr(data[place + 2])
-        body = data[place + 3 : place + 3 + size]
+    def _is_sound(self, place: int, size: int, end: int) -> bool:
+        """Whether the message at a place, other than an ordinary data message, is what ULog allows."""
+        kind = chr(self.data[place + 2])
+        body = self.data[place + 3 : place + 3 + size]
         if kind == "D":
-            return self._take_odd_data(place, size, end)
+            return self._is_odd_data(place, size, end)
         if kind == "S":
             return body == SYNC
-        if kind == "O":
-            return size == 2 and self._note(self.dropouts.append, (place, body[0] | body[1] << 8))
+        if kind in "OR":
+            return size == 2
         if kind == "F":
-            return self._take_format(body)
+            return Formats.parse(body) is not None
         if kind == "A":
-            return self._take_subscription(body)
+            return len(body) >= 4 and re.fullmatch(rb"[A-Za-z_][\w/]*", body[3:]) is not None
         if kind in "IMPQ":
-            return self._take_value(kind, body) or (kind == "M" and self._is_piece(place, body, end))
+            return _keyed_value(kind, body) is not None or (kind == "M" and self._is_piece(place, body, end))
         if kind in "LC":
             skip = 9 if kind == "L" else 11
-            return (
-                size >= skip and body[:1] in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7") and _is_text(body[skip:])
-            )
-        if kind == "B":
-            return place == HEADER_SIZE and size >= 40
-        return kind == "R" and size == 2
+            return size >= skip and body[:1] in _LOG_LEVELS and _is_text(body[skip:])
+        return kind == "B" and place == HEADER_SIZE and size >= FLAGS_SIZE
 
-    def _note(self, remember: Any, value: Any) -> bool:
-        """Keep a value, unless we are only trying a place out."""
-        if not self._scratch:
-            remember(value)
-        return True
-
-    def _take_odd_data(self, place: int, size: int, end: int) -> bool:
-        """Data with trailing padding, or of a topic whose format was lost (then the next message must fit)."""
+    def _is_odd_data(self, place: int, size: int, end: int) -> bool:
+        """Data with trailing padding, or of a topic without a format (then the next message must fit)."""
         if size < 2:
             return False
         ident = self.data[place + 3] | self.data[place + 4] << 8
         if self._sizes[ident] == _ANY_SIZE:
             return place + 3 + size + 3 > end or self._fits(place + 3 + size, end)
-        if ident in self._padded and self._sizes[ident] < size <= self._padded[ident]:
-            return self._note(self._offsets.append, place)
-        return False
-
-    def _take_format(self, body: bytes) -> bool:
-        parsed = Formats.parse(body)
-        if parsed is None:
-            return False
-        wrong = None if self._scratch else self.formats.define(*parsed)
-        if wrong is not None:
-            self.damage.append(wrong)
-        return True
-
-    def _take_subscription(self, body: bytes) -> bool:
-        if len(body) < 4 or not re.fullmatch(rb"[A-Za-z_][\w/]*", body[3:]):
-            return False
-        if self._scratch:
-            return True
-        ident, name, multi_id = body[1] | body[2] << 8, body[3:].decode("ascii"), body[0]
-        if ident in self.subscriptions and self.subscriptions[ident] != Subscription(name, multi_id):
-            self.damage.append(f"message id {ident} stands for {self.subscriptions[ident].name} and for {name}")
-        self.subscriptions[ident] = Subscription(name, multi_id)
-        try:
-            logged, padded = self.formats.logged_size(name), self.formats.size(name)
-        except FormatError as error:
-            self._sizes[ident] = _ANY_SIZE
-            self.damage.append(f"topic {name} cannot be read: {error}")
-            return True
-        self._sizes[ident] = logged + 2
-        if padded != logged:
-            self._padded[ident] = padded + 2
-        return True
-
-    def _take_value(self, kind: str, body: bytes) -> bool:
-        """I, M (information), P, Q (parameters)."""
-        skip = 1 if kind in "MQ" else 0
-        if len(body) < skip + 2 or len(body) < skip + 1 + body[skip]:
-            return False
-        split = skip + 1 + body[skip]
-        match = _KEY.fullmatch(body[skip + 1 : split])
-        if match is None:
-            return False
-        ctype, length, name = match[1].decode(), int(match[2]) if match[2] else 1, match[3].decode()
-        value = body[split:]
-        if ctype not in SCALARS or (kind in "PQ" and ctype not in ("float", "int32_t")):
-            return False
-        if len(value) != np.dtype(SCALARS[ctype]).itemsize * length:
-            return False
-        if kind in "MQ" or self._scratch:
-            return True
-        if ctype == "char":
-            if not _is_text(value):
-                self.damage.append(f"information {name} is not text")
-            self.info[name] = value.decode("utf-8", "replace").rstrip("\0")
-        elif match[2] is None:
-            number = np.frombuffer(value, SCALARS[ctype])[0].item()
-            (self.parameters if kind == "P" else self.info).setdefault(name, number)
-        return True
+        return self._sizes[ident] < size <= self._padded.get(ident, 0)
 
     def _is_piece(self, place: int, body: bytes, end: int) -> bool:
-        """A piece of a long information of another length than its key says, as PX4 does write them."""
+        """A piece of a long information message whose length differs from its key (PX4 writes these)."""
         match = _KEY.match(body[2 : 2 + body[1]]) if len(body) > 2 else None
         if match is None or match[2] is None:
             return False
@@ -250,6 +195,47 @@ class UlogFile:
         plausible = _is_text(value) if match[1] == b"char" else len(value) < int(match[2])
         following = place + 3 + len(body)
         return plausible and (following == end or self._fits(following, end))
+
+    def _record(self, place: int, size: int) -> None:
+        """Keep the content of a sound message."""
+        kind = chr(self.data[place + 2])
+        body = self.data[place + 3 : place + 3 + size]
+        if kind == "D" and self._sizes[body[0] | body[1] << 8] != _ANY_SIZE:
+            self._offsets.append(place)
+        elif kind == "O":
+            self.dropouts.append((place, body[0] | body[1] << 8))
+        elif kind == "F" and (parsed := Formats.parse(body)) is not None:
+            fault = self.formats.define(*parsed)
+            self.damage += [fault] if fault is not None else []
+        elif kind == "A":
+            self._subscribe(body[1] | body[2] << 8, Subscription(body[3:].decode("ascii"), body[0]))
+        elif kind in "IP" and (value := _keyed_value(kind, body)) is not None:
+            self._record_value(kind, value)
+
+    def _subscribe(self, ident: int, subscription: Subscription) -> None:
+        name, known = subscription.name, self.subscriptions.get(ident, subscription)
+        if known != subscription:
+            self.damage.append(f"message id {ident} stands for {known.name} and for {name}")
+        self.subscriptions[ident] = subscription
+        try:
+            logged, padded = self.formats.logged_size(name), self.formats.size(name)
+        except FormatError as error:
+            self._sizes[ident] = _ANY_SIZE
+            self.damage.append(f"topic {name} cannot be read: {error}")
+            return
+        self._sizes[ident] = logged + 2
+        if padded != logged:
+            self._padded[ident] = padded + 2
+
+    def _record_value(self, kind: str, value: _KeyedValue) -> None:
+        """Information or a parameter: texts, and single numbers."""
+        if value.type == "char":
+            if not _is_text(value.raw):
+                self.damage.append(f"information {value.name} is not text")
+            self.info[value.name] = value.raw.decode("utf-8", "replace").rstrip("\0")
+        elif not value.is_array:
+            number = np.frombuffer(value.raw, SCALARS[value.type])[0].item()
+            (self.parameters if kind == "P" else self.info).setdefault(value.name, number)
 
     def _fits(self, place: int, end: int) -> bool:
         """Whether a sound message starts here."""
@@ -264,14 +250,10 @@ class UlogFile:
                 return size == expected
             if expected == _ANY_SIZE:
                 return True
-        before, self._scratch = self._scratch, True
-        try:
-            return self._take(place, size, end)
-        finally:
-            self._scratch = before
+        return self._is_sound(place, size, end)
 
     def _resynchronise(self, place: int, end: int) -> int:
-        """First place from which two sound messages follow each other (or one ends the section); else the end."""
+        """First place from where two sound messages follow each other (or one ends the section); else the end."""
         span = _SEARCH_FIRST
         while place < end:
             chunk = np.frombuffer(self.data, np.uint8, min(span, end - place), place)
@@ -331,6 +313,23 @@ class UlogFile:
         raw = np.frombuffer(self.data, np.uint8)
         size = raw[topic.offset].astype(np.int64) | raw[topic.offset + 1].astype(np.int64) << 8
         return np.asarray(topic.offset + 3 + size, np.int64)
+
+
+def _keyed_value(kind: str, body: bytes) -> _KeyedValue | None:
+    """The key and value of an information (I, M) or parameter (P, Q) message; None when it is damaged."""
+    skip = 1 if kind in "MQ" else 0
+    if len(body) < skip + 2 or len(body) < skip + 1 + body[skip]:
+        return None
+    split = skip + 1 + body[skip]
+    match = _KEY.fullmatch(body[skip + 1 : split])
+    if match is None:
+        return None
+    ctype, length = match[1].decode(), int(match[2]) if match[2] else 1
+    if ctype not in SCALARS or (kind in "PQ" and ctype not in ("float", "int32_t")):
+        return None
+    if len(body) - split != np.dtype(SCALARS[ctype]).itemsize * length:
+        return None
+    return _KeyedValue(ctype, match[3].decode(), match[2] is not None, body[split:])
 
 
 def _is_text(raw: bytes) -> bool:

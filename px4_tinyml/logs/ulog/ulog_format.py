@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,40 +20,80 @@ _MAX_DEPTH = 8
 
 
 class FormatError(Exception):
-    """A format that makes no sense (never leaves the reader: it becomes a damage note)."""
+    """A format that makes no sense (the reader turns it into a damage note)."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field: its C type (or the name of a nested format), its name, its length (0: not an array)."""
+
+    type: str
+    name: str
+    length: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.type}[{self.length}] {self.name}" if self.length else f"{self.type} {self.name}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """NumPy shape of one value."""
+        return (self.length,) if self.length else ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of a field of a basic type."""
+        return np.dtype(SCALARS[self.type]).itemsize * max(self.length, 1)
+
+    @property
+    def is_padding(self) -> bool:
+        return self.name.startswith("_padding")
+
+
+def parse_fields(text: str) -> tuple[Field, ...] | None:
+    """The fields of `type name;type[n] name;…`; None for any other text."""
+    matches = [_FIELD.fullmatch(part) for part in text.removesuffix(";").split(";")]
+    if not text.endswith(";") or not all(matches):
+        return None
+    return tuple(Field(m[1], m[3], int(m[2] or 0)) for m in matches if m)
+
+
+def logged_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Fields of a message as it is logged: without the padding at its end."""
+    end = len(fields)
+    while end and fields[end - 1].is_padding:
+        end -= 1
+    return tuple(fields[:end])
 
 
 class Formats:
-    """All formats of a file by name. A field is (type, array length or 0, name)."""
+    """All formats of a file by name."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, list[tuple[str, int, str]]] = {}
+        self._fields: dict[str, tuple[Field, ...]] = {}
         self._sizes: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
     @staticmethod
-    def parse(body: bytes) -> tuple[str, list[tuple[str, int, str]]] | None:
-        """Name and fields of a format message; None when it is not one."""
-        name, colon, text = body.partition(b":")
-        if not colon or not re.fullmatch(rb"[A-Za-z_][\w/]*", name) or not text.endswith(b";"):
+    def parse(body: bytes) -> tuple[str, tuple[Field, ...]] | None:
+        """Name and fields of a format message; None for anything else."""
+        name, _, text = body.partition(b":")
+        fields = parse_fields(text.decode("ascii", "replace"))
+        if fields is None or not re.fullmatch(rb"[A-Za-z_][\w/]*", name):
             return None
-        matches = [_FIELD.fullmatch(part) for part in text[:-1].decode("ascii", "replace").split(";")]
-        if not all(matches):
-            return None
-        return name.decode("ascii"), [(m[1], int(m[2] or 0), m[3]) for m in matches if m]
+        return name.decode("ascii"), fields
 
-    def define(self, name: str, fields: list[tuple[str, int, str]]) -> str | None:
-        """Take a format in; what is wrong with it, if anything."""
-        if len({field[2] for field in fields}) != len(fields):
+    def define(self, name: str, fields: tuple[Field, ...]) -> str | None:
+        """Add a format. Returns its fault, if it has one."""
+        if len({field.name for field in fields}) != len(fields):
             return f"format of {name} names a field twice: not used"
         if self._fields.setdefault(name, fields) != fields:
             return f"format of {name} is defined twice: the first is used"
         return None
 
     def size(self, name: str, depth: int = 0) -> int:
-        """Bytes of a whole message, padding included. FormatError when it has no sensible size."""
+        """Bytes of a message, padding included. Raises FormatError when its formats give no possible size."""
         if name in self._sizes:
             return self._sizes[name]
         if depth > _MAX_DEPTH:
@@ -64,29 +106,20 @@ class Formats:
         self._sizes[name] = total
         return total
 
-    def _field_size(self, field: tuple[str, int, str], depth: int = 0) -> int:
-        kind, length, _ = field
-        item = np.dtype(SCALARS[kind]).itemsize if kind in SCALARS else self.size(kind, depth + 1)
-        return item * max(length, 1)
-
-    def logged(self, name: str) -> list[tuple[str, int, str]]:
-        """Fields as they are logged: without the trailing padding of the outermost format."""
-        fields = list(self._fields[name])
-        while fields and fields[-1][2].startswith("_padding"):
-            fields.pop()
-        return fields
+    def _field_size(self, field: Field, depth: int = 0) -> int:
+        return field.size if field.type in SCALARS else self.size(field.type, depth + 1) * max(field.length, 1)
 
     def logged_size(self, name: str) -> int:
         """Bytes of a message as it is logged."""
         self.size(name)
-        return sum(self._field_size(field) for field in self.logged(name))
+        return sum(self._field_size(field) for field in logged_fields(self._fields[name]))
 
     def layout(self, name: str) -> np.dtype[Any]:
-        """NumPy layout of a logged message; padding and nested formats stay opaque."""
+        """NumPy layout of a logged message; padding and nested formats are opaque bytes."""
         layout: list[Any] = []
-        for kind, length, field_name in self.logged(name):
-            if kind not in SCALARS or field_name.startswith("_padding"):
-                layout.append((field_name, f"V{self._field_size((kind, length, field_name))}"))
+        for field in logged_fields(self._fields[name]):
+            if field.type not in SCALARS or field.is_padding:
+                layout.append((field.name, f"V{self._field_size(field)}"))
             else:
-                layout.append((field_name, SCALARS[kind], (length,)) if length else (field_name, SCALARS[kind]))
+                layout.append((field.name, SCALARS[field.type], field.shape))
         return np.dtype(layout)

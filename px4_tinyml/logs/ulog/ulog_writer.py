@@ -6,7 +6,6 @@ bytes: nothing depends on the day or the machine.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from px4_tinyml.errors import LogError
-from px4_tinyml.logs.ulog.ulog_file import HEADER_SIZE, MAGIC, UlogFile
+from px4_tinyml.logs.ulog.ulog_file import FLAGS_SIZE, HEADER_SIZE, MAGIC, UlogFile
+from px4_tinyml.logs.ulog.ulog_format import SCALARS, Field, logged_fields, parse_fields
 from px4_tinyml.logs.ulog.uorb_message import Message
 
 _VERSION = b"\x01"
-_FLAGS_SIZE = 40
 _APPENDED_OFFSETS = HEADER_SIZE + 3 + 16
 """Offset in the file of the flag bits message's three 64-bit offsets of appended data."""
 _NO_ID = 0xFFFF
-_FIELD = re.compile(r"(\w+?)(?:\[(\d+)\])? (\w+)")
-_DTYPES = {
-    "int8_t": "<i1", "uint8_t": "<u1", "int16_t": "<i2", "uint16_t": "<u2", "int32_t": "<i4",
-    "uint32_t": "<u4", "int64_t": "<i8", "uint64_t": "<u8", "float": "<f4", "double": "<f8",
-    "bool": "<u1", "char": "S1",
-}  # fmt: skip
 
 
 def ulog_message(kind: bytes, payload: bytes) -> bytes:
@@ -73,15 +66,12 @@ def message_dtype(fields: str) -> np.dtype[Any]:
     Trailing padding is left out: data messages do not have it. `timestamp` must be the first field.
     Raises LogError for other formats.
     """
-    parsed = [_FIELD.fullmatch(field) for field in fields.strip(";").split(";")]
-    if any(match is None or match[1] not in _DTYPES for match in parsed):
+    parsed = parse_fields(fields)
+    if parsed is None or any(field.type not in SCALARS for field in parsed):
         raise LogError(f"ULog format {fields!r}: expected 'type name;type[n] name;…' with basic types")
-    members = [(m[3], _DTYPES[m[1]], (int(m[2]),) if m[2] else ()) for m in parsed if m is not None]
-    if members[0][:2] != ("timestamp", "<u8"):
+    if parsed[0] != Field("uint64_t", "timestamp"):
         raise LogError(f"ULog format {fields!r}: expected 'uint64_t timestamp' as the first field")
-    while members[-1][0].startswith("_padding"):
-        members.pop()
-    return np.dtype(members)
+    return np.dtype([(field.name, SCALARS[field.type], field.shape) for field in logged_fields(parsed)])
 
 
 @dataclass(frozen=True)
@@ -98,7 +88,7 @@ class ULogWriter:
     """Collect information, parameters and topics, then write them with `save`."""
 
     def __init__(self, start_us: int) -> None:
-        self._head = [MAGIC + _VERSION + struct.pack("<Q", start_us), ulog_message(b"B", bytes(_FLAGS_SIZE))]
+        self._head = [MAGIC + _VERSION + struct.pack("<Q", start_us), ulog_message(b"B", bytes(FLAGS_SIZE))]
         self._formats: dict[str, str] = {}
         self._topics: list[_Topic] = []
         self._text: list[tuple[int, bytes]] = []
@@ -200,7 +190,7 @@ def add_topics(log: UlogFile, added: Sequence[AddedTopic], information: dict[str
 def _definitions_start(data: bytes) -> int:
     """Offset after the header and the flag bits. (A damaged file does not show where its definitions end.)"""
     size = struct.unpack_from("<H", data, HEADER_SIZE)[0]
-    flags = data[HEADER_SIZE + 2 : HEADER_SIZE + 3] == b"B" and size >= _FLAGS_SIZE
+    flags = data[HEADER_SIZE + 2 : HEADER_SIZE + 3] == b"B" and size >= FLAGS_SIZE
     return HEADER_SIZE + 3 + size if flags else HEADER_SIZE
 
 

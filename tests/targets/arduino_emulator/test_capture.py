@@ -66,5 +66,5 @@ def test_captures_from_the_nodes_own_port(image: Path, tmp_path: Path) -> None:
         recording.terminate()
         assert recording.wait(20) == 0
     captures = read_log(out)
-    assert [len(c.imu.timestamp_us) for c in captures] == [ROWS, ROWS] and all(c.whole for c in captures)
+    assert [len(c.imu.timestamp_us) for c in captures] == [ROWS, ROWS] and all(c.complete for c in captures)
     assert np.abs(captures[0].imu.accel_m_s2[5] - [12.0, -14.0, -9.8]).max() < 0.01

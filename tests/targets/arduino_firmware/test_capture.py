@@ -118,7 +118,7 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
     path = tmp_path / "nano_shake.csv"
     path.write_bytes(taken.sent[USB])
     logs = read_arduino_csv(path, taken.sent[USB], "")
-    assert [log.whole for log in logs] == [True, True] and {log.labels[0].label for log in logs} == {"shake"}
+    assert [log.complete for log in logs] == [True, True] and {log.labels[0].label for log in logs} == {"shake"}
     # The values are the means of the board's samples over the tutorial's 119 slots a second, in its units and axes.
     stream = slots(imu_feed(time, imu), PRESETS["arduino119"])
     starts = [
@@ -168,7 +168,7 @@ def test_a_capture_that_is_interrupted_is_not_taken_for_a_whole_one(node: PcNode
     data = node.take().sent[USB]
     path = tmp_path / "nano_shake.csv"
     first, *_ = read_arduino_csv(path, data, "")
-    assert not first.whole and len(first.imu) < ROWS
+    assert not first.complete and len(first.imu) < ROWS
 
 
 def test_header_says_the_same_as_the_reader(sketch: Path) -> None:

@@ -16,7 +16,8 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.logs.ulog import topics
-from px4_tinyml.logs.ulog.uorb_message import Field, of_checkout, of_topic, parse_msg
+from px4_tinyml.logs.ulog.ulog_format import Field
+from px4_tinyml.logs.ulog.uorb_message import of_checkout, of_topic, parse_msg
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.compare import compare
 from px4_tinyml.targets.px4.build import PX4_OPTIONS, module_options, px4_tree
