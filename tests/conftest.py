@@ -39,3 +39,9 @@ def cxx() -> list[str]:
         return compiler()
     except ToolchainError as error:
         missing(str(error))
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built programs go to the folder of this run, once for all tests of a process."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))

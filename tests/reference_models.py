@@ -1,10 +1,12 @@
-"""The models of benchmarks/models, and bundles around two of them. Their weights are random."""
+"""The models of benchmarks/models (their weights are random), bundles around two of them, and a feed."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.signal.golden import make_golden
@@ -23,8 +25,24 @@ SPECS: dict[str, PipelineSpec] = {
 def reference_bundle(
     name: str, golden: Feed | None = None, manifest: dict[str, Any] | None = None, **changes: Any
 ) -> ModelBundle:
-    """A model of SPECS behind its spec with changes. golden: what the golden vectors are made of, if there are any."""
+    """A model of SPECS with its spec, changed. golden: feed for the golden vectors, if any."""
     spec = dataclasses.replace(SPECS[name], **changes)
     model = (MODELS / f"{name}.tflite").read_bytes()
     bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest=manifest or {}, golden={})
     return bundle if golden is None else dataclasses.replace(bundle, golden=make_golden(bundle.classifier(), golden))
+
+
+def hostile_feed(seed: int, seconds: float) -> Feed:
+    """At 240 Hz, with a barometer, a hole, a bad sample and a clock that steps back."""
+    rng = np.random.default_rng(seed)
+    time = (np.arange(0, seconds, 1 / 240) * 1e6 + 5e6).astype(np.uint64)
+    n = len(time)
+    imu = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (n, 6)) + np.array([0, 0, -9.8, 0, 0, 0])
+    imu += np.sin(time[:, None] / 3e5) * 2
+    baro_time = time[::12].copy()
+    before = np.searchsorted(np.arange(0, n, 12), np.arange(n), side="right")
+    altitude = np.cumsum(rng.normal(0, 0.2, len(baro_time))) + 488.0
+    time[n // 4 :] += np.uint64(300_000)
+    time[n // 2 :] -= np.uint64(50_000)
+    imu[n * 3 // 4, 2] = np.nan
+    return Feed(time, imu.astype(np.float32), baro_time, altitude.astype(np.float32), before)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import numpy as np
 import pytest
-from reference_models import reference_bundle
+from reference_models import hostile_feed, reference_bundle
 from toolchains import missing, need, need_cortex_m
 
 from px4_tinyml.bundle import ModelBundle
@@ -17,14 +16,13 @@ from px4_tinyml.targets.tflm.build import DIR_VARIABLE, TflmTree
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is built goes to this run's folder, once for all tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+def cache(own_cache: None) -> None:
+    """Built programs go to the folder of this run."""
 
 
 @pytest.fixture
 def tree() -> Callable[[str], TflmTree]:
-    """The tree of the environment for a target; skips without it. What it names must be there like a toolchain."""
+    """The tree that the environment names for a target; skips without one, fails when its files are missing."""
 
     def find(target: str) -> TflmTree:
         if not os.environ.get(DIR_VARIABLE):
@@ -48,14 +46,7 @@ def tools() -> None:
 
 @pytest.fixture(scope="session")
 def feed() -> Feed:
-    """120 s at 240 Hz, with a hole."""
-    rng = np.random.default_rng(3)
-    time = (np.arange(0, 120, 1 / 240) * 1e6 + 5e6).astype(np.uint64)
-    time[len(time) // 2 :] += np.uint64(300_000)
-    imu = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (len(time), 6)) + np.array([0, 0, -9.8, 0, 0, 0])
-    no_baro = np.zeros(0)
-    before = np.zeros(len(time), np.int64)
-    return Feed(time, imu.astype(np.float32), no_baro.astype(np.uint64), no_baro.astype(np.float32), before)
+    return hostile_feed(3, 120.0)
 
 
 @pytest.fixture(scope="session")

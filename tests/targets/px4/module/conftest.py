@@ -5,15 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
-from reference_models import reference_bundle
+from reference_models import hostile_feed, reference_bundle
 from toolchains import need
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.emit.write import MODULE
-from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.px4.generate import generate_px4
 
 HERE = Path(__file__).resolve().parent
@@ -25,22 +23,13 @@ SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 MEMORY = {"memory": {"tflm_arena_bytes": 6000}}
 
 
-def random_feed(seed: int, seconds: float) -> Feed:
-    """At 200 Hz, without a barometer."""
-    rng = np.random.default_rng(seed)
-    time = (np.arange(0, seconds, 1 / 200) * 1e6 + 5e6).astype(np.uint64)
-    imu = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (len(time), 6)) + np.sin(time[:, None] / 3e5) * 2
-    none = np.zeros(0, np.uint64)
-    return Feed(time, imu.astype(np.float32), none, none.astype(np.float32), np.zeros(len(time), np.int64))
-
-
 @pytest.fixture(scope="session")
 def bundles() -> dict[str, ModelBundle]:
     """By name: with turbulence and barometer, without the barometer, and without either."""
     return {
         "pretrained": ModelBundle.load(pretrained_bundle()),
-        "conv": reference_bundle("conv", random_feed(1, 20.0), MEMORY),
-        "dense": reference_bundle("dense", random_feed(1, 20.0), MEMORY),
+        "conv": reference_bundle("conv", hostile_feed(1, 20.0), MEMORY),
+        "dense": reference_bundle("dense", hostile_feed(1, 20.0), MEMORY),
     }
 
 

@@ -13,7 +13,7 @@ from toolchains import need_wheel
 
 from px4_tinyml.bundle import ModelBundle
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[4]
 PAGE = REPOSITORY / "docs" / "tutorial_arduino.md"
 
 

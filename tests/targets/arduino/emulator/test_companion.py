@@ -17,7 +17,7 @@ from node_talk import Build
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.logs import read_log
 
-EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "node_companion.py"
+EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "node_companion.py"
 LOG = "ascend_test.ulg"
 PX4_BUILD = "PX4_TINYML_PX4_BUILD"
 

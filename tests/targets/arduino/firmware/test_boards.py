@@ -30,7 +30,7 @@ NANO_FLASH, NANO_RAM = 983_040, 262_144
 @pytest.fixture(scope="module")
 def small() -> ModelBundle:
     """A model an ATmega2560 (8 KB of RAM) has room for: 32 slots of four channels, one dense layer."""
-    sys.path.insert(0, str(HERE.parents[1] / "compiler"))
+    sys.path.insert(0, str(HERE.parents[2] / "compiler"))
     from models import Builder
 
     spec = dataclasses.replace(
