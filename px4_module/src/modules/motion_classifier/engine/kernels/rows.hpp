@@ -37,7 +37,7 @@
  *	packed = sum(weight * x)	low = sum(low byte of weight * x)	high = (packed - low) / 256
  *
  * so that an Arm core with the DSP extension never widens the high row: three instructions for four products. The
- * weights are in the order in which such a core widens four input bytes, 0 2 1 3. px4_tinyml/compiler/layout.py packs
+ * weights are in the order in which such a core widens four input bytes, 0 2 1 3. px4_tinyml/compiler/ops/rows.py packs
  * them. A run is filled up to whole words with weights of zero: up to three bytes behind it are read, and do not count.
  */
 
