@@ -24,7 +24,9 @@ DEFAULT_SPEED = 8.0
 """Times real time, where the computer keeps up."""
 _TOPICS = ("sensor_combined 0 0", "vehicle_air_data 0 0", f"{DECISIONS} 0 0", "logger_status 0 0")
 _GAP_US = 1_000_000
-"""Silence before and after the recording: the window starts anew, for PX4 as for whoever reads its log."""
+"""Silence before the recording: the window starts again, in PX4 as in the reading of its log."""
+_AFTER_S = 2.5
+"""At rest after the recording: PX4's logger says every second or two what it has missed."""
 _SETTLE_S = 3.0
 _SPEC = re.compile(r"spec ([0-9a-f]+), model ([0-9a-f]+)")
 _LOST = re.compile(r"reset, samples lost: (\d+) events")
@@ -111,7 +113,7 @@ class Px4Session:
             while not source.done:
                 loop.wait(lambda: source.done, 1.0)
                 show((loop.time_us - source.first_us) / US_PER_S)
-        loop.wait(lambda: False, _GAP_US / US_PER_S + 1.5)
+        loop.wait(lambda: False, _AFTER_S)
         loop.raise_error()
         lost, late = self._lost() - lost, self._link.late - late
         px4.require("logger", "stop")
