@@ -2,23 +2,24 @@
 
     python benchmarks/pretrained.py NAME BUNDLE
 
-Kept of the bundle: the models, the golden vectors, and a manifest without the rows for every single flight. Added: what
-the classifier takes on a Cortex-M4F, measured as `px4-tinyml bench` does.
+Kept of the bundle: the models, the golden vectors, and a manifest without the rows of single flights. Added: the cost
+of the classifier on a Cortex-M4F, measured as `px4-tinyml bench` does.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from px4_tinyml.bench.measure import measure, read_subject
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import ClassifierCost
 from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bundle, target_root
 from px4_tinyml.targets.registry import generate
 
 CPU = "cortex-m4"
-PER_FLIGHT = ("by_flight", "flights")
 
 
 def main() -> None:
@@ -39,31 +40,34 @@ def main() -> None:
 
 
 def slim(bundle: ModelBundle) -> ModelBundle:
-    """Without what the manifest says of single flights; their number stays."""
-    flights = len(bundle.manifest["training"]["dataset"]["flights"])
-    kept = without(bundle.manifest, PER_FLIGHT)
-    kept["training"]["dataset"]["flight_count"] = flights
-    return bundle.with_manifest(**kept)
+    """The bundle without what its manifest holds of single flights; their number stays."""
+    replace = msgspec.structs.replace
+    metrics, training = bundle.manifest.metrics, bundle.manifest.training
+    return bundle.with_manifest(
+        metrics=replace(
+            metrics,
+            float32=replace(metrics.float32, by_flight={}),
+            int8=replace(metrics.int8, by_flight={}),
+            baseline=replace(metrics.baseline, by_flight={}),
+        ),
+        training=replace(
+            training,
+            dataset=replace(training.dataset, flights=(), flight_count=len(training.dataset.flights)),
+        ),
+    )
 
 
-def without(data: Any, names: tuple[str, ...]) -> Any:
-    """JSON data without the keys of these names, at any depth."""
-    if isinstance(data, dict):
-        return {key: without(value, names) for key, value in data.items() if key not in names}
-    return [without(value, names) for value in data] if isinstance(data, list) else data
-
-
-def cost(folder: Path) -> dict[str, Any]:
+def cost(folder: Path) -> ClassifierCost:
     """Flash, RAM and instructions of the compiled engine with the signal path around it."""
-    found = measure(read_subject(folder), CPU)
-    return {
-        "target": CPU,
-        "engine": found.engine,
-        "instructions": found.instructions,
-        "flash_bytes": found.classifier_flash_bytes,
-        "ram_bytes": found.classifier_ram_bytes,
-        "stack_bytes": found.stack_bytes,
-    }
+    measured = measure(read_subject(folder), CPU)
+    return ClassifierCost(
+        target=CPU,
+        engine=measured.engine,
+        instructions=measured.instructions,
+        flash_bytes=measured.classifier_flash_bytes,
+        ram_bytes=measured.classifier_ram_bytes,
+        stack_bytes=measured.stack_bytes,
+    )
 
 
 if __name__ == "__main__":

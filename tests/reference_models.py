@@ -9,6 +9,19 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import (
+    ArenaBytes,
+    Manifest,
+    Metrics,
+    QuantizationGate,
+    QuantizedTensor,
+    Score,
+    TfliteModel,
+    Thresholds,
+    TrainedOn,
+    Training,
+    WindowCounts,
+)
 from px4_tinyml.signal.golden import make_golden
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
@@ -22,13 +35,32 @@ SPECS: dict[str, PipelineSpec] = {
 }
 
 
+def untrained(
+    labels: tuple[str, ...], thinned_hz: float | None = None, tflm_arena_bytes: int | None = None
+) -> Manifest:
+    """Manifest of a model that was never trained."""
+    counts = WindowCounts({"test": dict.fromkeys(labels, 0)}, 0, {}, {})
+    score = Score(0, 0.0, (0.0, 0.0), 0.0, [[0] * len(labels) for _ in labels], dict.fromkeys(labels))
+    tensor = QuantizedTensor(1.0, 0, (1,))
+    return Manifest(
+        model=TfliteModel("dense", 0, 0, (), 0, 0, tensor, tensor),
+        memory=ArenaBytes(0, tflm_arena_bytes),
+        training=Training(0, 1, 1, 1, 64, 0.003, [1.0], [1.0], TrainedOn("", "flight", counts, thinned_hz)),
+        baseline=Thresholds([], [-2], [-2.0], [-1], [-1], [0], ""),
+        tools={},
+        int8_gate=QuantizationGate(0, 1.0, 0.0, 0.0),
+        metrics=Metrics(labels, "", score, score, score, 1.0),
+    )
+
+
 def reference_bundle(
-    name: str, golden: Feed | None = None, manifest: dict[str, Any] | None = None, **changes: Any
+    name: str, golden: Feed | None = None, tflm_arena_bytes: int | None = None, **changes: Any
 ) -> ModelBundle:
     """A model of SPECS with its spec, changed. golden: feed for the golden vectors, if any."""
     spec = dataclasses.replace(SPECS[name], **changes)
     model = (MODELS / f"{name}.tflite").read_bytes()
-    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest=manifest or {}, golden={})
+    manifest = untrained(spec.labels, tflm_arena_bytes=tflm_arena_bytes)
+    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest=manifest, golden={})
     return bundle if golden is None else dataclasses.replace(bundle, golden=make_golden(bundle.classifier(), golden))
 
 

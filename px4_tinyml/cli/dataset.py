@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.dataset.spans import file_and_part
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec
+
+if TYPE_CHECKING:
+    from px4_tinyml.dataset.store import Description
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,9 +42,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the data set and say what is in it."""
-    from px4_tinyml.dataset.build import build, check_out, collect
-    from px4_tinyml.dataset.spans import read_spans
+    """Build the data set and print its summary."""
+    from px4_tinyml.dataset.build import build_dataset, check_out
     from px4_tinyml.logs import find_logs
 
     spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
@@ -49,24 +51,26 @@ def run(args: argparse.Namespace) -> int:
         raise SpecError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
     if args.thinned is not None and not 0 < args.thinned <= spec.rate_hz:
         raise SpecError(f"--thinned {args.thinned:g}: expected a rate up to the spec's, {spec.rate_hz} Hz")
-    check_out(args.out)  # before everything is read
-    rows = read_spans(args.labels) if args.labels else []
-    about = build(collect(find_logs(args.logs), spec, rows, args.columns, args.thinned), spec, args.out, args.seed)
-    print_summary(about)
+    check_out(args.out)  # before the logs are looked for
+    dataset = build_dataset(
+        find_logs(args.logs), spec, args.out,
+        labels=args.labels, column_map=args.columns, thinned_hz=args.thinned, seed=args.seed,
+    )  # fmt: skip
+    print_summary(dataset.about)
     print(f"data set: {args.out} (spec {spec.short_hash})")
     return 0
 
 
-def print_summary(about: dict[str, Any]) -> None:
+def print_summary(about: Description) -> None:
     """Windows by part and label, and what was left out."""
-    labels = about["labels"]
+    labels, counts = about.labels, about.counts
     print(f"{'windows':12}" + "".join(f"{name:>12}" for name in labels) + f"{'flights':>12}")
-    for part, counts in about["counts"]["windows"].items():
-        flights = sum(f["part"] == part for f in about["flights"])
-        print(f"{part:12}" + "".join(f"{counts[name]:12}" for name in labels) + f"{flights:12}")
-    dropped = {"between (EDR 0.1 to 0.2)": about["counts"]["between"], **about["counts"]["dropped"]}
+    for part, windows in counts.windows.items():
+        flights = sum(f.part == part for f in about.flights)
+        print(f"{part:12}" + "".join(f"{windows[name]:12}" for name in labels) + f"{flights:12}")
+    dropped = {"between (EDR 0.1 to 0.2)": counts.between, **counts.dropped}
     left_out = ", ".join(f"{n} {why}" for why, n in dropped.items() if n) or "nothing"
-    print(f"left out: {left_out}; split by {about['split_by']}")
-    same = Counter((file_and_part(entry["source"])[0], entry["why"]) for entry in about["unusable"])
+    print(f"left out: {left_out}; split by {about.split_by}")
+    same = Counter((file_and_part(log.source)[0], log.why) for log in about.unusable)
     for (file, why), n in same.items():
         print(f"not used: {file}{f' ({n} recordings)' if n > 1 else ''}: {why}")

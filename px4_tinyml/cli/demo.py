@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the steps, saying what each one found."""
     from px4_tinyml.bundle import REPORT_FILE, ModelBundle
     from px4_tinyml.cli.dataset import print_summary
+    from px4_tinyml.cli.metrics_table import train_and_report
     from px4_tinyml.cli.replay import as_json, print_table
-    from px4_tinyml.dataset.build import build, check_out, collect
-    from px4_tinyml.dataset.store import Dataset
+    from px4_tinyml.dataset.build import build_dataset, check_out
     from px4_tinyml.errors import ParityError
     from px4_tinyml.logs import read_log
     from px4_tinyml.replay.run_all import Replay
@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.signal.spec import PRESETS
     from px4_tinyml.targets.registry import generate
     from px4_tinyml.training.fit import TrainOptions
-    from px4_tinyml.training.workflow import print_metrics, train_bundle
     from px4_tinyml_sitl.simulate import fly
 
     begin, out = time.monotonic(), args.out
@@ -51,13 +50,11 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(logs)} ULog files in {out / 'flights'}")
 
     heading(2, "data set: windows labelled by vertical speed and true turbulence, split by airframe")
-    about = build(collect(logs, PRESETS["default"], []), PRESETS["default"], out / "dataset", args.seed)
-    print_summary(about)
-    dataset = Dataset.load(out / "dataset")
+    dataset = build_dataset(logs, PRESETS["default"], out / "dataset", seed=args.seed)
+    print_summary(dataset.about)
 
     heading(3, "training, int8 quantization, comparison on airframes never trained on")
-    bundle = train_bundle(dataset, out / "bundle", TrainOptions(seed=args.seed, epochs=EPOCHS))
-    print_metrics(bundle.manifest["metrics"])
+    bundle = train_and_report(dataset, out / "bundle", TrainOptions(seed=args.seed, epochs=EPOCHS))
 
     heading(4, "C++: for this computer, and a module for PX4")
     for target in ("host", "px4"):
@@ -66,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     heading(5, "the test flights replayed through Python, TFLite Micro, C++ and the PX4 module")
     replay = Replay(bundle)
-    test = {flight["source"] for flight in dataset.flights if flight["part"] == "test"}
+    test = {flight.source for flight in dataset.flights if flight.part == "test"}
     flights = [flight for path in logs if path.name in test for flight in read_log(path)]
     done = [replay.golden(), *(replay.run(flight) for flight in flights)]
     print_table(done)

@@ -28,21 +28,22 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
+    import msgspec
+
     from px4_tinyml.bundle import ModelBundle
+    from px4_tinyml.cli.metrics_table import print_metrics
     from px4_tinyml.dataset.split import PARTS
     from px4_tinyml.dataset.store import Dataset
-    from px4_tinyml.training.evaluation import check_same_signal_path
-    from px4_tinyml.training.workflow import evaluate_part, print_metrics
+    from px4_tinyml.training.evaluation import evaluate
 
     bundle, dataset = ModelBundle.load(args.bundle), Dataset.load(args.dataset)
-    check_same_signal_path(bundle, dataset.spec)
-    metrics = evaluate_part(bundle, dataset, list(PARTS) if args.part == "all" else [args.part])
+    metrics = evaluate(bundle, dataset, PARTS if args.part == "all" else [args.part])
     if args.json:
-        print(json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(msgspec.to_builtins(metrics), indent=1, ensure_ascii=False, allow_nan=False))
         return 0
     print_metrics(metrics, args.part)
     print(f"\n{'flight':44}{'windows':>9}{'float':>8}{'int8':>8}{'baseline':>10}   accuracy")
-    for source, flight in metrics["int8"]["by_flight"].items():
-        each = [metrics[m]["by_flight"][source]["accuracy"] for m in ("float", "int8", "baseline")]
-        print(f"{source[-43:]:44}{flight['windows']:9}{each[0]:8.3f}{each[1]:8.3f}{each[2]:10.3f}")
+    for source, flight in metrics.int8.by_flight.items():
+        each = [score.by_flight[source].accuracy for score in metrics.scores.values()]
+        print(f"{source[-43:]:44}{flight.windows:9}{each[0]:8.3f}{each[1]:8.3f}{each[2]:10.3f}")
     return 0

@@ -24,20 +24,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and say how good it is."""
+    """Train and print the scores."""
     from px4_tinyml.bundle import REPORT_FILE
+    from px4_tinyml.cli.metrics_table import train_and_report
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.errors import SpecError
     from px4_tinyml.training.fit import TrainOptions
-    from px4_tinyml.training.workflow import print_metrics, train_bundle
 
     if args.epochs < 1:
         raise SpecError(f"--epochs {args.epochs}: at least 1 expected")
     options = TrainOptions(arch=args.arch, seed=args.seed, epochs=args.epochs)
-    bundle = train_bundle(Dataset.load(args.dataset), args.out, options)
-    print_metrics(bundle.manifest["metrics"])
-    model = bundle.manifest["model"]
-    size = f"{model['macs']} MACs, {model['weights_bytes']} bytes of weights"
-    print(f"{model['arch']}: {size}, spec {bundle.spec.short_hash}")
+    bundle = train_and_report(Dataset.load(args.dataset), args.out, options)
+    model = bundle.manifest.model
+    size = f"{model.macs} MACs, {model.weights_bytes} bytes of weights"
+    print(f"{model.arch}: {size}, spec {bundle.spec.short_hash}")
     print(f"bundle: {args.out}, report: {args.out / REPORT_FILE}")
     return 0

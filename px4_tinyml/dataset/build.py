@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -11,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 
 from px4_tinyml import __version__
+from px4_tinyml.bundle.manifest import Part, WindowCounts
 from px4_tinyml.dataset.autolabel import (
     BETWEEN,
     BETWEEN_NAME,
@@ -27,10 +26,21 @@ from px4_tinyml.dataset.autolabel import (
     label_windows,
     reference_rows,
 )
-from px4_tinyml.dataset.spans import SpanRow, file_and_part, rows_for, spans_for
+from px4_tinyml.dataset.spans import SpanRow, file_and_part, read_spans, rows_for, spans_for
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
-from px4_tinyml.dataset.store import DATASET_FILE, DATASET_VERSION, FLIGHTS_FOLDER, FlightWindows, write_flight
+from px4_tinyml.dataset.store import (
+    DATASET_FILE,
+    DATASET_VERSION,
+    FLIGHTS_FOLDER,
+    Dataset,
+    Description,
+    FlightEntry,
+    FlightWindows,
+    UnusedLog,
+    write_flight,
+)
 from px4_tinyml.errors import DatasetError, LogError
+from px4_tinyml.files import write_json
 from px4_tinyml.flight_log import F32, U64, FlightLog, LabelSpan
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.checks import rate_warnings
@@ -43,9 +53,9 @@ from px4_tinyml.signal.windows import make_windows
 
 @dataclass
 class Prepared:
-    """One flight ready to be stored. counts: all its complete windows by label or by the reason for having none.
+    """One flight ready to be stored. counts: its complete windows by label, or by the reason why they have no label.
 
-    flight: the same for all recordings that must stay in one part of the split.
+    flight: key of the flight; recordings with one key stay in one part of the split.
     """
 
     flight: str
@@ -60,12 +70,36 @@ class Collected:
     """Every flight that gave labelled windows, and every log that did not, with the reason."""
 
     flights: list[Prepared] = field(default_factory=list)
-    unusable: list[dict[str, str]] = field(default_factory=list)
+    unusable: list[UnusedLog] = field(default_factory=list)
     thinned_hz: float | None = None
 
 
+def build_dataset(
+    paths: Sequence[Path],
+    spec: PipelineSpec,
+    out: Path,
+    *,
+    labels: Path | None = None,
+    column_map: Path | None = None,
+    thinned_hz: float | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Read logs, cut them into labelled windows, split by airframe or flight, and write a data set folder.
+
+    paths: log files of any supported kind (`logs.find_logs` lists those of folders). spec: without offsets and scales.
+    out: folder; a data set in it is replaced as a whole. labels: CSV file of label spans. column_map: TOML file for
+    IMU CSV files. thinned_hz: add a copy of each log decimated to this rate, Hz. seed: of the split.
+
+    A log that cannot be used is listed in `about.unusable`. Raises DatasetError when no log gives a labelled window,
+    fewer than three flights do, a flight is in two parts, or `out` cannot be written; SpecError for bad labels.
+    """
+    check_out(out)  # before the logs are read
+    rows = read_spans(labels) if labels else []
+    return build(collect(paths, spec, rows, column_map, thinned_hz), spec, out, seed)
+
+
 def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (), flight: str = "") -> Prepared:
-    """Windows of one flight with their labels."""
+    """Labelled windows of one flight."""
     stream = make_slots(feed(log, spec), spec)
     raw = make_windows(stream, spec)
     half_slot = np.uint64(500_000 // spec.rate_hz)
@@ -89,7 +123,7 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
 
 
 def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
-    """Value of a reference field held at some times; NaN where there is none."""
+    """Value of a reference field at given times; NaN where the reference is missing or too old."""
     if log.reference is None or not len(log.reference):
         return np.full(len(time_us), np.nan, np.float32)
     row, fresh = reference_rows(log.reference, time_us)
@@ -97,15 +131,15 @@ def _reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
 
 
 def collect(
-    paths: list[Path],
+    paths: Sequence[Path],
     spec: PipelineSpec,
     rows: list[SpanRow],
     column_map: Path | None = None,
     thinned_hz: float | None = None,
 ) -> Collected:
-    """Read and prepare every log, with thinned_hz a second time as a link of that rate would have carried it.
+    """Read and prepare every log; thinned_hz adds a copy decimated to that rate.
 
-    A log that cannot be used is noted, not fatal.
+    A log that cannot be used is listed in `unusable`.
     """
     check_labels(spec)
     result = Collected(thinned_hz=thinned_hz)
@@ -115,15 +149,15 @@ def collect(
         try:
             logs = read_log(path, column_map)
         except LogError as error:
-            result.unusable.append({"source": str(path), "why": str(error).removeprefix(f"{path}: ")})
+            result.unusable.append(UnusedLog(str(path), str(error).removeprefix(f"{path}: ")))
             used_rows.update(row.line for row in rows_for(str(path), rows))
             continue
         for log in logs:
             part = log.source.removeprefix(str(path))
             key = f"{log.sha256}{part}"
-            twin = seen.setdefault(key, log.source)
-            if twin != log.source:
-                result.unusable.append({"source": log.source, "why": f"the same file as {twin}"})
+            first = seen.setdefault(key, log.source)
+            if first != log.source:
+                result.unusable.append(UnusedLog(log.source, f"the same file as {first}"))
                 continue
             named = rows_for(log.source, rows)
             used_rows.update(row.line for row in named)
@@ -135,18 +169,18 @@ def collect(
                 if (flight.windows.y >= 0).any():
                     result.flights.append(flight)
                 else:
-                    result.unusable.append({"source": recording.source, "why": _why_nothing(flight, spec)})
+                    result.unusable.append(UnusedLog(recording.source, _why_unlabelled(flight, spec)))
     unused = [row for row in rows if row.line not in used_rows]
     if unused:
         raise DatasetError(
-            f"labels: line {unused[0].line} names {unused[0].pattern!r}, and no log that is used has this name; "
+            f"labels: line {unused[0].line} names {unused[0].pattern!r}, which matches no log that is used; "
             f"logs given: {', '.join(p.name for p in paths[:5])}{' …' if len(paths) > 5 else ''}"
         )
     return result
 
 
-def _why_nothing(flight: Prepared, spec: PipelineSpec) -> str:
-    """Why a flight has no labelled window, for a person."""
+def _why_unlabelled(flight: Prepared, spec: PipelineSpec) -> str:
+    """Why a flight has no labelled window."""
     found = {name: n for name, n in flight.counts.items() if n}
     if not found:
         imu = flight.log.imu
@@ -161,7 +195,7 @@ def _why_nothing(flight: Prepared, spec: PipelineSpec) -> str:
 
 
 def unique_names(sources: Sequence[str]) -> list[str]:
-    """A short name for each log: its file name, with as many folders before it as tell it from the others."""
+    """A short name for each log: its file name, with as many parent folders as make it unique."""
     split_up = [file_and_part(source) for source in sources]
     deepest = max((len(PurePath(file).parts) for file, _ in split_up), default=0)
     tails = [
@@ -175,11 +209,11 @@ def unique_names(sources: Sequence[str]) -> list[str]:
     ]
 
 
-def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dict[str, Any]:
-    """Split, check and write; returns what `dataset.json` says."""
+def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> Dataset:
+    """Split, check for leakage and write the data set."""
     flights = collected.flights
     if not flights:
-        why = "; ".join(f"{u['source']}: {u['why']}" for u in collected.unusable[:3])
+        why = "; ".join(f"{log.source}: {log.why}" for log in collected.unusable[:3])
         raise DatasetError(f"no labelled window in any log ({why})")
     counts = np.array([[(f.windows.y == c).sum() for c in range(len(spec.labels))] for f in flights])
     parts, split_by = split([f.log.vehicle for f in flights], [f.flight for f in flights], counts, seed)
@@ -192,26 +226,22 @@ def build(collected: Collected, spec: PipelineSpec, out: Path, seed: int) -> dic
             stem = re.sub(r"[^A-Za-z0-9_.#-]", "_", PurePath(name).name)[-100:]
             file = f"{FLIGHTS_FOLDER}/{i:04d}_{stem}.parquet"
             sha256 = write_flight(folder / file, flight.windows, spec)
-            entries.append(
-                {"file": file, "file_sha256": sha256, "source": name, "part": part, **_describe(flight, spec)}
-            )
-        about = {
-            "dataset_version": DATASET_VERSION,
-            "px4_tinyml": __version__,
-            "spec": spec.to_dict(),
-            "spec_hash": spec.hash,
-            "labels": list(spec.labels),
-            "seed": seed,
-            "split_by": split_by,
-            "thinned_hz": collected.thinned_hz,
-            "counts": _totals(entries, spec),
-            "flights": entries,
-            "unusable": collected.unusable,
-        }
-        text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-        # A file name that is not UTF-8 becomes a JSON escape.
-        (folder / DATASET_FILE).write_bytes(text.encode("utf-8", "backslashreplace"))
-    return about
+            entries.append(_entry(flight, spec, file, sha256, name, part))
+        about = Description(
+            dataset_version=DATASET_VERSION,
+            px4_tinyml=__version__,
+            spec=spec.to_dict(),
+            spec_hash=spec.hash,
+            labels=spec.labels,
+            seed=seed,
+            split_by=split_by,
+            thinned_hz=collected.thinned_hz,
+            counts=_totals(entries, spec),
+            flights=tuple(entries),
+            unusable=tuple(collected.unusable),
+        )
+        write_json(folder / DATASET_FILE, about, indent=1)
+    return Dataset(out, spec, about)
 
 
 def check_out(out: Path) -> None:
@@ -226,46 +256,48 @@ def check_out(out: Path) -> None:
 
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A new folder whose content takes the place of the data set in `out` once all of it is written."""
+    """A new folder whose content replaces the data set in `out` once it is complete."""
     check_out(out)
     with tempfile.TemporaryDirectory(dir=out, prefix="new-") as new:
         folder = Path(new)
         (folder / FLIGHTS_FOLDER).mkdir()
         yield folder
-        (out / DATASET_FILE).unlink(missing_ok=True)  # first: a data set cut short here is none
+        (out / DATASET_FILE).unlink(missing_ok=True)  # first: what an interrupt leaves must not load
         shutil.rmtree(out / FLIGHTS_FOLDER, ignore_errors=True)
         for name in (FLIGHTS_FOLDER, DATASET_FILE):
             (folder / name).rename(out / name)
 
 
-def _describe(flight: Prepared, spec: PipelineSpec) -> dict[str, Any]:
+def _entry(flight: Prepared, spec: PipelineSpec, file: str, file_sha256: str, source: str, part: Part) -> FlightEntry:
     counts = flight.counts
-    return {
-        "sha256": flight.log.sha256,
-        "kind": flight.log.kind,
-        "vehicle": flight.log.vehicle,
-        "labels": {name: counts[name] for name in spec.labels},
-        "between": counts[BETWEEN_NAME],
-        "without_baro": int((~flight.windows.baro_ok).sum()),
-        "dropped": {reason: counts[reason] for reason in REASONS if counts[reason] and reason != BETWEEN_NAME},
-        "resets": dict(flight.resets),
-        "warnings": _warnings(flight, spec),
-    }
+    return FlightEntry(
+        file=file,
+        file_sha256=file_sha256,
+        source=source,
+        part=part,
+        sha256=flight.log.sha256,
+        kind=flight.log.kind,
+        vehicle=flight.log.vehicle,
+        labels={name: counts[name] for name in spec.labels},
+        between=counts[BETWEEN_NAME],
+        without_baro=int((~flight.windows.baro_ok).sum()),
+        dropped={reason: counts[reason] for reason in REASONS if counts[reason] and reason != BETWEEN_NAME},
+        resets=dict(flight.resets),
+        warnings=_warnings(flight, spec),
+    )
 
 
-def _warnings(flight: Prepared, spec: PipelineSpec) -> list[str]:
-    return [*flight.log.warnings, *rate_warnings(flight.log.imu, spec)]
+def _warnings(flight: Prepared, spec: PipelineSpec) -> tuple[str, ...]:
+    return (*flight.log.warnings, *rate_warnings(flight.log.imu, spec))
 
 
-def _totals(entries: list[dict[str, Any]], spec: PipelineSpec) -> dict[str, Any]:
+def _totals(entries: Sequence[FlightEntry], spec: PipelineSpec) -> WindowCounts:
     dropped: Counter[str] = Counter()
     resets: Counter[str] = Counter()
+    windows: dict[Part, dict[str, int]] = {part: dict.fromkeys(spec.labels, 0) for part in PARTS}
     for entry in entries:
-        dropped.update(entry["dropped"])
-        resets.update(entry["resets"])
-    by_part = {
-        part: {name: sum(e["labels"][name] for e in entries if e["part"] == part) for name in spec.labels}
-        for part in PARTS
-    }
-    between = sum(e["between"] for e in entries)
-    return {"windows": by_part, "between": between, "dropped": dict(dropped), "resets": dict(resets)}
+        dropped.update(entry.dropped)
+        resets.update(entry.resets)
+        for name, n in entry.labels.items():
+            windows[entry.part][name] += n
+    return WindowCounts(windows, sum(entry.between for entry in entries), dict(dropped), dict(resets))

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import Part, SplitBy
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import F32
 
-PARTS = ("train", "validation", "test")
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 SHARES = (0.6, 0.2, 0.2)
 AIRFRAMES_FOR_A_SPLIT = 5
 """With at least this many airframes whole airframes are held out; with fewer, whole flights."""
@@ -20,15 +21,15 @@ DRAWS = 400
 
 def split(
     vehicles: Sequence[str], flights: Sequence[str], class_counts: NDArray[np.int64], seed: int
-) -> tuple[list[str], str]:
-    """Part of each recording, and what was kept together ("airframe" or "flight").
+) -> tuple[list[Part], SplitBy]:
+    """Part of each recording, and what was kept together.
 
     vehicles[R], flights[R]: airframe and flight of each recording; class_counts[R,L]: its windows by label. Of many
-    seeded draws the one is taken whose class shares come nearest to 60 / 20 / 20, and which leaves no class out of a
-    part if that can be had.
+    seeded draws the one is taken whose class shares are nearest to 60 / 20 / 20, with every class in every part if
+    possible.
     """
     airframes = sorted(set(vehicles))
-    by = "airframe" if len(airframes) >= AIRFRAMES_FOR_A_SPLIT else "flight"
+    by: SplitBy = "airframe" if len(airframes) >= AIRFRAMES_FOR_A_SPLIT else "flight"
     keys = list(vehicles if by == "airframe" else flights)
     groups = sorted(set(keys), key=keys.index)
     if len(groups) < len(PARTS):
@@ -73,9 +74,9 @@ def _misfit(counts: NDArray[np.float64], part: NDArray[np.int64]) -> float:
 
 
 def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequence[F32]) -> None:
-    """Fail when any window's content stands in two parts (the same flight under two names, a copy, a cut).
+    """DatasetError when a window's content is in two parts (the same flight under two names, a copy, a cut).
 
-    A window in which nothing moves (a dead sensor, a simulator at rest) looks the same in any flight and tells nothing.
+    A window in which nothing moves (a dead sensor, a simulator at rest) looks the same in any flight: it is skipped.
     """
     seen: dict[bytes, int] = {}
     for flight, x in enumerate(windows):

@@ -1,4 +1,4 @@
-"""The data set on disk: one Parquet file per flight and `dataset.json`.
+"""The data set on disk: one Parquet file a flight and `dataset.json` (Description).
 
 Parquet columns, one row a window: start_us (uint64), label (string; "between" for EDR between calm and
 turbulent), baro_ok (bool), altitude_m, velocity_down_m_s, edr_m23_s (float32 at the window's end, for plots;
@@ -8,22 +8,62 @@ NaN where unknown), x (fixed-size list of window·channels float32, time-major, 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import UNSET, Meta, UnsetType
 
+from px4_tinyml.bundle.manifest import Count, Finite, SplitBy, TrainedFlight, WindowCounts
 from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
+from px4_tinyml.files import JsonObject, checked, parse_json, read_file
 from px4_tinyml.flight_log import F32, I32, U64, Bool, set_array
 from px4_tinyml.signal.spec import PipelineSpec
 
 DATASET_VERSION = 1
 DATASET_FILE = "dataset.json"
 FLIGHTS_FOLDER = "flights"
+MAX_DESCRIPTION_BYTES, MAX_FLIGHT_BYTES = 1 << 28, 1 << 30
+
+
+class FlightEntry(TrainedFlight, frozen=True, kw_only=True):
+    """One flight in `dataset.json`. sha256: of its log; without_baro: windows with a stale barometer."""
+
+    file: Annotated[str, Meta(pattern=rf"^{FLIGHTS_FOLDER}/[^/\\]+$")]
+    sha256: str
+    kind: str
+    between: Count
+    without_baro: Count
+    dropped: dict[str, Count]
+    resets: dict[str, Count]
+    warnings: tuple[str, ...]
+    file_sha256: str | None = None
+
+
+class UnusedLog(JsonObject, frozen=True):
+    """A log that gave no labelled window, and the reason."""
+
+    source: str
+    why: str
+
+
+class Description(JsonObject, frozen=True):
+    """`dataset.json`. The position of a flight is its log_id. thinned_hz: rate of the decimated copies, if any."""
+
+    dataset_version: int
+    px4_tinyml: str
+    spec: dict[str, Any]
+    spec_hash: str
+    labels: tuple[str, ...]
+    seed: int
+    split_by: SplitBy
+    counts: WindowCounts
+    flights: tuple[FlightEntry, ...]
+    unusable: tuple[UnusedLog, ...]
+    thinned_hz: Finite | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True)
@@ -73,6 +113,13 @@ def _parquet() -> Any:
     return pyarrow.parquet
 
 
+def _schema(pa: Any, size: int) -> dict[str, Any]:
+    """Type of each Parquet column. size: values of a window."""
+    plots = {name: pa.float32() for name in ("altitude_m", "velocity_down_m_s", "edr_m23_s")}
+    x = pa.list_(pa.float32(), size)
+    return {"start_us": pa.uint64(), "label": pa.string(), "baro_ok": pa.bool_(), **plots, "x": x}
+
+
 def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
     """Write one flight's Parquet file; returns its SHA-256, hex."""
     parquet = _parquet()
@@ -81,42 +128,48 @@ def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
     names = [*spec.labels, BETWEEN_NAME]  # BETWEEN is -1: the last name
     size = spec.window * len(spec.channels)
     values = pa.array(np.ascontiguousarray(flight.x, np.float32).reshape(-1))
-    table = pa.table(
-        {
-            "start_us": pa.array(flight.start_us),
-            "label": pa.array([names[i] for i in flight.y.tolist()], pa.string()),
-            "baro_ok": pa.array(flight.baro_ok),
-            "altitude_m": pa.array(flight.altitude_m),
-            "velocity_down_m_s": pa.array(flight.velocity_down_m_s),
-            "edr_m23_s": pa.array(flight.edr_m23_s),
-            "x": pa.FixedSizeListArray.from_arrays(values, size),
-        }
-    )
+    columns = {
+        **vars(flight),
+        "label": [names[i] for i in flight.y.tolist()],
+        "x": pa.FixedSizeListArray.from_arrays(values, size),
+    }
+    table = pa.table({name: pa.array(columns[name], kind) for name, kind in _schema(pa, size).items()})
     parquet.write_table(table, path, compression="zstd")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> FlightWindows:
-    """Read one flight's Parquet file and check it against its hash, where given, and the spec."""
+    """Read one flight's Parquet file. Raises DatasetError unless it has this hash and holds windows of the spec."""
     parquet = _parquet()
     import pyarrow as pa
 
+    names = [*spec.labels, BETWEEN_NAME]
+    index = {name: i for i, name in enumerate(names)} | {BETWEEN_NAME: BETWEEN}
+    size = spec.window * len(spec.channels)
     try:
-        data = path.read_bytes()
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        data = read_file(path, MAX_FLIGHT_BYTES)
+        if sha256 not in (None, hashlib.sha256(data).hexdigest()):
             raise ValueError("its content was changed")
-        table = parquet.read_table(pa.BufferReader(data))
-        names = [*spec.labels, BETWEEN_NAME]
-        index = {name: i for i, name in enumerate(names)} | {BETWEEN_NAME: BETWEEN}
+        file = parquet.ParquetFile(pa.BufferReader(data))
+        rows = file.metadata.num_rows
+        for name, expected in _schema(pa, size).items():
+            found = file.schema_arrow.field(name).type
+            if found != expected:
+                raise ValueError(f"column {name} is {found}, {expected} expected")
+        if rows * size > MAX_FLIGHT_BYTES // 4:
+            raise ValueError(f"{rows} windows, at most {MAX_FLIGHT_BYTES // 4 // size} expected")
+        table = file.read()
+        if any(column.null_count for column in table.columns):
+            raise ValueError("empty cells found")
         x = table["x"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        if not np.isfinite(x).all():
+            raise ValueError("column x has values that are not finite")
         columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("x", "label")}
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
-        shaped = x.reshape(len(y), spec.window, len(spec.channels))
-        return FlightWindows(x=shaped, y=y, **columns)
+        return FlightWindows(x=x.reshape(len(y), spec.window, len(spec.channels)), y=y, **columns)
     except OSError as error:
-        why = error.strerror or error
-        raise DatasetError(f"{path}: cannot be read ({why}); make the data set again") from error
-    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); make the data set again") from error
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: not a flight of this data set: {error}; make the data set again") from error
 
 
@@ -126,46 +179,46 @@ class Dataset:
 
     folder: Path
     spec: PipelineSpec
-    about: Mapping[str, Any]
+    about: Description
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
-        """Read `dataset.json` and check its spec hash."""
+        """Read and check `dataset.json`. Raises DatasetError, or SpecError for its spec."""
         path = folder / DATASET_FILE
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(read_file(path, MAX_DESCRIPTION_BYTES))
         except OSError as error:
             raise DatasetError(
                 f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` makes one"
             ) from error
         except ValueError as error:
             raise DatasetError(f"{path}: damaged: {error}; make the data set again") from error
-        if not isinstance(about, dict) or about.get("dataset_version") != DATASET_VERSION:
+        version = data.get("dataset_version") if isinstance(data, dict) else None
+        if version is True or version != DATASET_VERSION:
             raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; make it again")
-        missing = [
-            key for key in ("spec", "spec_hash", "flights", "counts", "split_by", "unusable") if key not in about
-        ]
-        if missing:
-            raise DatasetError(f"{path}: damaged: {missing[0]!r} is missing; make the data set again")
-        spec = PipelineSpec.from_dict(about["spec"], where=str(path))
-        if spec.hash != about["spec_hash"]:
+        about = checked(Description, data, f"{path}: damaged", DatasetError, "make the data set again")
+        spec = PipelineSpec.from_dict(about.spec, where=str(path))
+        if spec.hash != about.spec_hash:
             raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again")
+        wrong = [flight.source for flight in about.flights if set(flight.labels) != set(spec.labels)]
+        if wrong:
+            raise DatasetError(f"{path}: {wrong[0]} has counts of other labels than the spec's; make it again")
         return cls(folder, spec, about)
 
     @property
-    def flights(self) -> list[dict[str, Any]]:
+    def flights(self) -> tuple[FlightEntry, ...]:
         """Descriptions of the flights, in order; the position is the log_id."""
-        return list(self.about["flights"])
+        return self.about.flights
 
     def flight(self, log_id: int) -> FlightWindows:
         """One flight's windows."""
         entry = self.flights[log_id]
-        return read_flight(self.folder / entry["file"], self.spec, entry.get("file_sha256"))
+        return read_flight(self.folder / entry.file, self.spec, entry.file_sha256)
 
     def windows(self, parts: Iterable[str], between: bool = False) -> Windows:
         """All labelled windows of some parts; `between` gives the ones left out for their EDR instead."""
         wanted = set(parts)
-        chosen = [i for i, f in enumerate(self.flights) if f["part"] in wanted]
+        chosen = [i for i, f in enumerate(self.flights) if f.part in wanted]
         loaded = [(i, self.flight(i)) for i in chosen]
         masks = [(f.y == BETWEEN) if between else (f.y >= 0) for _, f in loaded]
         shape = (0, self.spec.window, len(self.spec.channels))
@@ -177,7 +230,7 @@ class Dataset:
         return Windows(
             x=join([f.x[m] for (_, f), m in pairs], np.zeros(shape, np.float32)),
             y=join([f.y[m] for (_, f), m in pairs], np.zeros(0, np.int32)),
-            log_id=join([np.full(int(m.sum()), i) for (i, _), m in pairs], np.zeros(0, np.int32)),
+            log_id=join([np.full(int(m.sum()), i, np.int32) for (i, _), m in pairs], np.zeros(0, np.int32)),
             start_us=join([f.start_us[m] for (_, f), m in pairs], np.zeros(0, np.uint64)),
             baro_ok=join([f.baro_ok[m] for (_, f), m in pairs], np.zeros(0, np.bool_)),
         )

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import Training
 from px4_tinyml.dataset.autolabel import BETWEEN, CALM_EDR, TURBULENT_EDR
 from px4_tinyml.report.svg import SIZES, Size, colour, inline_svg, label_colours, new_figure
 from px4_tinyml.report.timeline import Timeline
@@ -27,19 +28,19 @@ def both_sizes(draw: Callable[[Size], Markup]) -> Markup:
     return Markup("\n").join(draw(size) for size in SIZES)
 
 
-def loss_chart(training: Mapping[str, Any]) -> Markup:
+def loss_chart(training: Training) -> Markup:
     """Training and validation loss by epoch, with the epoch whose weights were kept."""
 
     def draw(size: Size) -> Markup:
         height = 260
         with new_figure(size, height) as figure:
             axes = _panel(figure, size, height, TOP, height - TOP - BOTTOM)
-            epochs = np.arange(1, len(training["loss"]) + 1)
-            best = training["best_epoch"]
+            epochs = np.arange(1, len(training.loss) + 1)
+            best = training.best_epoch
             axes.axvline(best, color=colour("line"), linewidth=1)
-            axes.plot(epochs, training["loss"], color=colour("faint"), linewidth=1.6)
-            axes.plot(epochs, training["validation_loss"], color=colour("accent"), linewidth=2)
-            axes.plot(best, training["validation_loss"][best - 1], "o", color=colour("accent"), markersize=7)
+            axes.plot(epochs, training.loss, color=colour("faint"), linewidth=1.6)
+            axes.plot(epochs, training.validation_loss, color=colour("accent"), linewidth=2)
+            axes.plot(best, training.validation_loss[best - 1], "o", color=colour("accent"), markersize=7)
             axes.set_ylim(bottom=0)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)

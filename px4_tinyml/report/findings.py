@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import Metrics, Score
 from px4_tinyml.training.metrics import BOOTSTRAP_DRAWS, macro_f1
 
 I64 = NDArray[np.int64]
@@ -32,18 +32,18 @@ class Gain:
         return self.flights >= ENOUGH_FLIGHTS and self.low > 0
 
 
-def gain_over_baseline(metrics: Mapping[str, Any]) -> Gain:
+def gain_over_baseline(metrics: Metrics) -> Gain:
     """Both models on the same draws of flights, so that a hard flight weighs on both."""
-    flights = list(metrics["int8"]["by_flight"])
+    flights = list(metrics.int8.by_flight)
     network, physics = (
-        np.array([metrics[model]["by_flight"][f]["confusion"] for f in flights], np.int64)
-        for model in ("int8", "baseline")
+        np.array([score.by_flight[f].confusion for f in flights], np.int64)
+        for score in (metrics.int8, metrics.baseline)
     )
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(flights), (BOOTSTRAP_DRAWS, len(flights)))
     gains = [macro_f1(network[d].sum(axis=0)) - macro_f1(physics[d].sum(axis=0)) for d in draws]
     low, high = np.percentile(gains, [2.5, 97.5]).tolist()
-    value = metrics["int8"]["macro_f1"] - metrics["baseline"]["macro_f1"]
+    value = metrics.int8.macro_f1 - metrics.baseline.macro_f1
     return Gain(value, low, high, len(flights))
 
 
@@ -57,11 +57,11 @@ class Error:
     share: float
 
 
-def commonest_error(summary: Mapping[str, Any], labels: list[str]) -> Error | None:
+def commonest_error(summary: Score, labels: Sequence[str]) -> Error | None:
     """The wrong cell with the largest share of its row; None when nothing is wrong."""
-    matrix = np.array(summary["confusion"], np.int64)
+    matrix = np.array(summary.confusion, np.int64)
     wrong = row_shares(matrix) * ~np.eye(len(matrix), dtype=np.bool_)
-    t, c = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    t, c = divmod(int(np.argmax(wrong)), len(matrix))
     if matrix[t, c] == 0 or t == c:
         return None
     return Error(labels[t], labels[c], int(matrix[t, c]), float(wrong[t, c]))

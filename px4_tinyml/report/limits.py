@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import Metrics, Part
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, MIXED, TURBULENT_EDR
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report.words import count, join, percent, plural, score
@@ -31,7 +30,7 @@ class Limit:
 
 def find_limits(bundle: ModelBundle, dataset: Dataset) -> list[Limit]:
     """The limits that apply to this model and data set, the weightiest first."""
-    metrics, spec = bundle.manifest["metrics"], bundle.spec
+    metrics, spec = bundle.manifest.metrics, bundle.spec
     found = [
         _origin(dataset),
         _few_flights(metrics),
@@ -71,15 +70,15 @@ def _has_true_edr(dataset: Dataset, log_id: int) -> bool:
     return bool(np.isfinite(dataset.flight(log_id).edr_m23_s).any())
 
 
-def _few_flights(metrics: Mapping[str, Any]) -> Limit:
-    low, high = metrics["int8"]["macro_f1_interval"]
-    flights = len(metrics["int8"]["by_flight"])
+def _few_flights(metrics: Metrics) -> Limit:
+    low, high = metrics.int8.macro_f1_interval
+    flights = len(metrics.int8.by_flight)
     if flights == 1:
         text = "One test flight: its windows resemble each other, and no interval over flights can be given."
     else:
         text = (
             f"Windows of one flight resemble each other, so {plural(flights, 'test flight')} count, not "
-            f"{count(metrics['int8']['windows'])} windows: macro-F1 lies in {score(low)}…{score(high)} (95 %)."
+            f"{count(metrics.int8.windows)} windows: macro-F1 lies in {score(low)}…{score(high)} (95 %)."
         )
     if 1 < flights < FEW_FLIGHTS:
         text += " With so few flights the interval itself is rough. More flights make it narrower."
@@ -87,9 +86,9 @@ def _few_flights(metrics: Mapping[str, Any]) -> Limit:
 
 
 def _airframes(dataset: Dataset) -> Limit | None:
-    if dataset.about["split_by"] == "airframe":
+    if dataset.about.split_by == "airframe":
         return None
-    airframes = len({flight["vehicle"] for flight in dataset.flights})
+    airframes = len({flight.vehicle for flight in dataset.flights})
     return Limit(
         "No airframe held out",
         f"The split is by flight: with {plural(airframes, 'airframe')} in all, the test flights come from airframes "
@@ -98,16 +97,17 @@ def _airframes(dataset: Dataset) -> Limit | None:
 
 
 def _labels_without_windows(dataset: Dataset, spec: PipelineSpec) -> list[Limit]:
-    by_part = dataset.about["counts"]["windows"]
+    by_part = dataset.about.counts.windows
     found = []
-    for part, meaning in (
+    meanings: tuple[tuple[Part, str], ...] = (
         ("train", "the model cannot know {it}"),
         ("test", "nothing here says how well the model reads {it}, and macro-F1 leaves {it} out"),
-    ):
+    )
+    for part, meaning in meanings:
         missing = [name for name in spec.labels if not by_part[part].get(name)]
         if missing:
             it = "it" if len(missing) == 1 else "them"
-            word = {"train": "training", "test": "test"}[part]
+            word = "training" if part == "train" else "test"
             text = f"No {word} window is labelled {join(missing)}: {meaning.format(it=it)}."
             found.append(Limit(f"{join(missing).capitalize()} without {word} windows", text))
     return found
@@ -121,7 +121,7 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> list[Limit]:
         return []
     physics = "A steady climb has no mean acceleration: an IMU alone cannot tell it from level flight."
     if not spec.uses_baro:
-        matrix = np.array(bundle.manifest["metrics"]["int8"]["confusion"], np.int64)
+        matrix = np.array(bundle.manifest.metrics.int8.confusion, np.int64)
         return [
             Limit(
                 "No barometer among the inputs",
@@ -139,7 +139,7 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> list[Limit]:
             "When the barometer fails",
             f"{physics} The altitude channel tells them apart; when the barometer is silent it is set to zero and the "
             "decision carries the flag BARO_STALE. On the same test windows without altitude, int8 macro-F1 is "
-            f"{score(without)} instead of {score(bundle.manifest['metrics']['int8']['macro_f1'])}.",
+            f"{score(without)} instead of {score(bundle.manifest.metrics.int8.macro_f1)}.",
         )
     ]
 
@@ -155,7 +155,7 @@ def _confused(matrix: NDArray[np.int64], vertical: list[int], level: int) -> str
     )
 
 
-def _turbulence(metrics: Mapping[str, Any], dataset: Dataset, spec: PipelineSpec) -> list[Limit]:
+def _turbulence(metrics: Metrics, dataset: Dataset, spec: PipelineSpec) -> list[Limit]:
     if TURBULENCE_LABEL not in spec.labels:
         return []
     text = (
@@ -163,19 +163,18 @@ def _turbulence(metrics: Mapping[str, Any], dataset: Dataset, spec: PipelineSpec
         f"≤ {CALM_EDR:.2f}: a label scheme for small aircraft, not the severity scale of ICAO, which is set by what an "
         "airliner feels."
     )
-    between = dataset.about["counts"]["between"]
+    between = dataset.about.counts.between
     if between:
         text += f" {count(between)} windows between the two are neither trained on nor scored"
-        called = metrics.get("between", {}).get(TURBULENCE_LABEL)
-        if called is not None:
-            share = percent(called, sum(metrics["between"].values()))
+        if metrics.between:
+            share = percent(metrics.between[TURBULENCE_LABEL], sum(metrics.between.values()))
             text += f"; of those in the test part int8 calls {share} turbulence"
         text += "."
     return [Limit("Turbulence is a label, not a severity", text)]
 
 
 def _clean_windows(dataset: Dataset) -> Limit:
-    mixed = dataset.about["counts"]["dropped"].get(MIXED, 0)
+    mixed = dataset.about.counts.dropped.get(MIXED, 0)
     return Limit(
         "Clean windows are scored",
         f"A window is scored when at least {100 * AGREEMENT:.0f} % of its slots carry one label; "

@@ -10,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import TrainedFlight
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, view
@@ -43,8 +44,8 @@ def write_report(path: Path, bundle: ModelBundle, dataset: Dataset, parity: Mapp
 
 def check_trained_on(bundle: ModelBundle, dataset: Dataset) -> None:
     """DatasetError unless the bundle was trained on this very data set."""
-    trained_on = bundle.manifest["training"]["dataset"]["flights"]
-    found = [{key: flight[key] for key in ("source", "vehicle", "part", "labels")} for flight in dataset.flights]
+    trained_on = bundle.manifest.training.dataset.flights
+    found = tuple(TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in dataset.flights)
     if found != trained_on:
         raise DatasetError(
             f"{dataset.folder}: not the data set the bundle was trained on ({len(found)} flights found, "
@@ -64,12 +65,12 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         colours=label_colours(bundle.spec.labels),
-        arch=bundle.manifest["model"]["arch"],
+        arch=bundle.manifest.model.arch,
         headline=view.headline(bundle, dataset),
         facts=view.facts(bundle, dataset),
         confusion=view.confusion(bundle),
         training=view.training(bundle),
-        loss_chart=charts.loss_chart(bundle.manifest["training"]),
+        loss_chart=charts.loss_chart(bundle.manifest.training),
         timelines=timelines(bundle, dataset),
         hole_s=f"{SHOWN_HOLE_S:g}",
         short=view.SHORT_LIST,
@@ -77,7 +78,7 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         left_out=view.left_out(dataset, bundle.spec),
         split=view.split(bundle, dataset),
         sizes=view.sizes(bundle),
-        rules=bundle.manifest["baseline"]["rules"],
+        rules=bundle.manifest.baseline.rules,
         parity=view.parity(parity),
         limits=find_limits(bundle, dataset),
         spec=view.spec_tables(bundle),
@@ -86,17 +87,17 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
 
 def timelines(bundle: ModelBundle, dataset: Dataset) -> list[dict[str, Any]]:
     """Charts of one or two test flights with what they show in words."""
-    by_flight = bundle.manifest["metrics"]["int8"]["by_flight"]
-    accuracy = {source: result["accuracy"] for source, result in by_flight.items()}
+    by_flight = bundle.manifest.metrics.int8.by_flight
+    accuracy = {source: result.accuracy for source, result in by_flight.items()}
     shown = []
     for number, log_id in enumerate(choose_flights(dataset.flights, accuracy)):
-        timeline = build_timeline(bundle, dataset, log_id)
+        timeline = build_timeline(bundle, dataset.flight(log_id))
         right, uncertain, labelled = timeline.agreement
         flight = dataset.flights[log_id]
         shown.append(
             {
-                "source": flight["source"],
-                "vehicle": flight["vehicle"],
+                "source": flight.source,
+                "vehicle": flight.vehicle,
                 "why": "the test flight with the most labels" if number == 0 else "the test flight read worst",
                 "right": f"{percent(right, labelled)} of {count(labelled)} labelled windows",
                 "uncertain": percent(uncertain, labelled),

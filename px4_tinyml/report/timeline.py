@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.dataset.store import Dataset, FlightWindows
+from px4_tinyml.bundle.manifest import TrainedFlight
+from px4_tinyml.dataset.store import FlightWindows
 from px4_tinyml.flight_log import F32, I32
 from px4_tinyml.signal.decision import ONE_Q16, decide
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
@@ -52,9 +53,9 @@ class Timeline:
         return right, int((self.decision[labelled] < 0).sum()), int(labelled.sum())
 
 
-def build_timeline(bundle: ModelBundle, dataset: Dataset, log_id: int) -> Timeline:
-    """The timeline of one flight. The decision filter starts anew after a hole, as it does after a gap."""
-    spec, flight = bundle.spec, dataset.flight(log_id)
+def build_timeline(bundle: ModelBundle, flight: FlightWindows) -> Timeline:
+    """The timeline of one flight. The decision filter restarts after a hole, as it does after a gap."""
+    spec = bundle.spec
     end_slot = np.array([spec.slot_of(int(t)) for t in flight.start_us], np.int64) + spec.window
     step = np.diff(end_slot, prepend=end_slot[:1] - spec.window)
     segment = np.cumsum(step != spec.hop)
@@ -103,16 +104,16 @@ def _slot_means(
     return np.concatenate(times), {name: joined[:, i] for i, name in enumerate(channels)}
 
 
-def choose_flights(flights: list[dict[str, Any]], accuracy: dict[str, float]) -> list[int]:
+def choose_flights(flights: Sequence[TrainedFlight], accuracy: dict[str, float]) -> list[int]:
     """Positions of up to two test flights with labels: the one with the most, and the one the network reads worst."""
-    test = [i for i, flight in enumerate(flights) if flight["part"] == "test" and flight["source"] in accuracy]
+    test = [i for i, flight in enumerate(flights) if flight.part == "test" and flight.source in accuracy]
     if not test:
         return []
 
     def richness(i: int) -> tuple[int, bool, int]:
-        labels = flights[i]["labels"]
+        labels = flights[i].labels
         return sum(n > 0 for n in labels.values()), labels.get(TURBULENCE_LABEL, 0) > 0, sum(labels.values())
 
     richest = max(test, key=richness)
-    worst = min(test, key=lambda i: accuracy[flights[i]["source"]])
+    worst = min(test, key=lambda i: accuracy[flights[i].source])
     return [richest] if worst == richest else [richest, worst]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import Metrics
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MIXED, SPARSE, TURBULENT_EDR
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
@@ -36,17 +37,13 @@ RESET_MEANING = {
     "backwards": "the clock ran backwards",
     "non_finite": "a value that is not finite",
 }
-MEMORY_NAMES = {
-    "compiled_arena_bytes": "Arena, compiled engine",
-    "tflm_arena_bytes": "Arena, TFLite Micro on a 64-bit computer",
-}
 CHANNEL_UNITS = {"a": "m/s²", "g": "rad/s"}
 
 
 def headline(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
     """Verdict, what stands behind it, and the three scores with their intervals."""
-    metrics, gain = bundle.manifest["metrics"], gain_over_baseline(bundle.manifest["metrics"])
-    int8, physics = score(metrics["int8"]["macro_f1"]), score(metrics["baseline"]["macro_f1"])
+    metrics, gain = bundle.manifest.metrics, gain_over_baseline(bundle.manifest.metrics)
+    int8, physics = score(metrics.int8.macro_f1), score(metrics.baseline.macro_f1)
     figures = f"macro-F1 {int8} against {physics}"
     if gain.value <= 0:
         title = f"The network does not beat the physics baseline: {figures}"
@@ -57,13 +54,13 @@ def headline(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
     return {"title": title, "sentences": _headline_sentences(metrics, gain, dataset), "scores": _scores(metrics)}
 
 
-def _headline_sentences(metrics: Mapping[str, Any], gain: Any, dataset: Dataset) -> list[str]:
-    test = [flight for flight in dataset.flights if flight["part"] == "test"]
-    seen = {flight["vehicle"] for flight in dataset.flights if flight["part"] != "test"}
-    airframes = {flight["vehicle"] for flight in test}
+def _headline_sentences(metrics: Metrics, gain: Any, dataset: Dataset) -> list[str]:
+    test = [flight for flight in dataset.flights if flight.part == "test"]
+    seen = {flight.vehicle for flight in dataset.flights if flight.part != "test"}
+    airframes = {flight.vehicle for flight in test}
     new = len(airframes - seen)
     held_out = f"{plural(new, 'airframe')} never trained on" if new else "airframes also trained on"
-    lost = 100 * (metrics["float"]["macro_f1"] - metrics["int8"]["macro_f1"])
+    lost = 100 * (metrics.float32.macro_f1 - metrics.int8.macro_f1)
     if gain.flights > 1:
         interval = f"{gain.low:+.3f}…{gain.high:+.3f}"
         doubt = f"Over the same test flights the gain is {gain.value:+.3f}, 95 % interval {interval}."
@@ -72,7 +69,7 @@ def _headline_sentences(metrics: Mapping[str, Any], gain: Any, dataset: Dataset)
     cost = f"{abs(lost):.2f} points {'below' if lost > 0 else 'above'} float32"
     if abs(lost) < 0.005:
         cost = "as good as float32"
-    windows, same = count(metrics["int8"]["windows"]), percent(metrics["agreement"])
+    windows, same = count(metrics.int8.windows), percent(metrics.agreement)
     return [
         f"Measured on {windows} windows of {plural(len(test), 'test flight')} with {held_out}.",
         signed(doubt),
@@ -80,19 +77,20 @@ def _headline_sentences(metrics: Mapping[str, Any], gain: Any, dataset: Dataset)
     ]
 
 
-def _scores(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _scores(metrics: Metrics) -> list[dict[str, Any]]:
     """Dot and whisker of each model on an axis from `floor` to 1."""
-    lowest = min(metrics[model]["macro_f1_interval"][0] for model in MODELS)
+    lowest = min(s.macro_f1_interval[0] for s in metrics.scores.values())
     floor = min(0.5, max(0.0, np.floor(10 * lowest) / 10)) if lowest < 0.9 else 0.8
     rows = []
     for model in ("int8", "float", "baseline"):
-        value, (low, high) = metrics[model]["macro_f1"], metrics[model]["macro_f1_interval"]
+        value, (low, high) = metrics.scores[model].macro_f1, metrics.scores[model].macro_f1_interval
         left, middle, right = (100 * (v - floor) / (1 - floor) for v in (low, value, high))
+        flights = len(metrics.scores[model].by_flight)
         rows.append(
             {
                 "model": MODEL_NAMES[model],
                 "score": score(value),
-                "interval": f"{score(low)}…{score(high)}" if len(metrics[model]["by_flight"]) > 1 else "no interval",
+                "interval": f"{score(low)}…{score(high)}" if flights > 1 else "no interval",
                 "left": f"{left:.2f}",
                 "width": f"{right - left:.2f}",
                 "dot": f"{middle:.2f}",
@@ -104,46 +102,46 @@ def _scores(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def facts(bundle: ModelBundle, dataset: Dataset) -> list[tuple[str, str]]:
     """The model in a few words."""
-    model = bundle.manifest["model"]
+    model = bundle.manifest.model
     return [
-        ("Architecture", f"{model['arch']}, {count(model['parameters'])} parameters"),
+        ("Architecture", f"{model.arch}, {count(model.parameters)} parameters"),
         ("Labels", ", ".join(bundle.spec.labels)),
-        ("Work", f"{count(model['macs'])} MACs a window"),
-        ("Weights", f"{count(model['weights_bytes'])} bytes"),
-        ("Operators", _operators(model["operators"])),
+        ("Work", f"{count(model.macs)} MACs a window"),
+        ("Weights", f"{count(model.weights_bytes)} bytes"),
+        ("Operators", _operators(model.operators)),
         ("Spec", bundle.spec.short_hash),
     ]
 
 
-def _operators(names: list[str]) -> str:
+def _operators(names: tuple[str, ...]) -> str:
     return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in Counter(names).items())
 
 
 def confusion(bundle: ModelBundle) -> dict[str, Any]:
     """Three matrices, F1 by class, and the finding."""
-    metrics = bundle.manifest["metrics"]
-    labels = list(metrics["labels"])
-    error = commonest_error(metrics["int8"], labels)
+    metrics = bundle.manifest.metrics
+    labels = list(metrics.labels)
+    error = commonest_error(metrics.int8, labels)
     if error is None:
-        title = f"int8 labels all {count(metrics['int8']['windows'])} test windows right"
+        title = f"int8 labels all {count(metrics.int8.windows)} test windows right"
     else:
         title = f"Most confused: int8 calls {percent(error.share)} of the {error.truth} windows {error.called}"
     matrices = []
     for model in MODELS:
-        matrix = np.array(metrics[model]["confusion"], np.int64)
+        matrix = np.array(metrics.scores[model].confusion, np.int64)
         rows = [
             [_cell(int(n), float(share)) for n, share in zip(row, shares, strict=True)] if row.sum() else None
             for row, shares in zip(matrix, row_shares(matrix), strict=True)
         ]
-        matrices.append({"model": MODEL_NAMES[model], "score": score(metrics[model]["macro_f1"]), "rows": rows})
-    windows = np.array(metrics["int8"]["confusion"], np.int64).sum(axis=1).tolist()
+        matrices.append({"model": MODEL_NAMES[model], "score": score(metrics.scores[model].macro_f1), "rows": rows})
+    windows = np.array(metrics.int8.confusion, np.int64).sum(axis=1).tolist()
     by_class = [
-        {"label": name, "windows": count(n), "f1": [score(metrics[model]["f1"][name]) for model in MODELS]}
+        {"label": name, "windows": count(n), "f1": [score(metrics.scores[model].f1[name]) for model in MODELS]}
         for name, n in zip(labels, windows, strict=True)
     ]
     totals = [
-        ("macro-F1", [score(metrics[model]["macro_f1"]) for model in MODELS]),
-        ("accuracy", [score(metrics[model]["accuracy"]) for model in MODELS]),
+        ("macro-F1", [score(metrics.scores[model].macro_f1) for model in MODELS]),
+        ("accuracy", [score(metrics.scores[model].accuracy) for model in MODELS]),
     ]
     names = [MODEL_NAMES[model] for model in MODELS]
     return {"title": title, "matrices": matrices, "by_class": by_class, "totals": totals, "models": names}
@@ -159,33 +157,33 @@ def _cell(windows: int, share: float) -> dict[str, str]:
 
 def training(bundle: ModelBundle) -> dict[str, str]:
     """What happened in training, in words."""
-    t = bundle.manifest["training"]
-    ran, best = t["epochs_run"], t["best_epoch"]
-    stopped = f"stopped after {ran}" if ran < t["epochs"] else f"ran all {ran}"
-    note = f"Training {stopped} of at most {plural(t['epochs'], 'epoch')}, batches of {t['batch']}, "
-    note += f"learning rate {t['learning_rate']:g} with cosine decay, seed {t['seed']}."
-    if ran == t["epochs"] and best > 0.9 * ran and ran > 1:
+    t = bundle.manifest.training
+    ran, best = t.epochs_run, t.best_epoch
+    stopped = f"stopped after {ran}" if ran < t.epochs else f"ran all {ran}"
+    note = f"Training {stopped} of at most {plural(t.epochs, 'epoch')}, batches of {t.batch}, "
+    note += f"learning rate {t.learning_rate:g} with cosine decay, seed {t.seed}."
+    if ran == t.epochs and best > 0.9 * ran and ran > 1:
         note += " The best epoch is among the last: more epochs may still help."
     return {"title": f"Validation loss is lowest in epoch {best}: those weights are kept", "note": note}
 
 
 def flights(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
     """Every test flight, worst first."""
-    metrics = bundle.manifest["metrics"]
-    known = {flight["source"]: flight for flight in dataset.flights if flight["part"] == "test"}
+    metrics = bundle.manifest.metrics
+    known = {flight.source: flight for flight in dataset.flights if flight.part == "test"}
     rows = []
-    for source, result in sorted(metrics["int8"]["by_flight"].items(), key=lambda item: item[1]["accuracy"]):
-        others = [metrics[model]["by_flight"][source]["accuracy"] for model in ("float", "baseline")]
-        flight = known.get(source, {})
+    for source, result in sorted(metrics.int8.by_flight.items(), key=lambda item: item[1].accuracy):
+        others = [metrics.scores[model].by_flight[source].accuracy for model in ("float", "baseline")]
+        flight = known[source]
         rows.append(
             {
                 "source": source,
-                "vehicle": flight.get("vehicle", ""),
-                "part": flight.get("part", ""),
-                "windows": count(result["windows"]),
-                "accuracy": percent(result["accuracy"]),
-                "bar": f"{100 * result['accuracy']:.1f}",
-                "macro_f1": score(result["macro_f1"]),
+                "vehicle": flight.vehicle,
+                "part": flight.part,
+                "windows": count(result.windows),
+                "accuracy": percent(result.accuracy),
+                "bar": f"{100 * result.accuracy:.1f}",
+                "macro_f1": score(result.macro_f1),
                 "others": [percent(value) for value in others],
             }
         )
@@ -196,50 +194,50 @@ def flights(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
 
 def left_out(dataset: Dataset, spec: PipelineSpec) -> dict[str, Any]:
     """Windows dropped, logs not used, resets, barometer trouble, warnings."""
-    counts, entries = dataset.about["counts"], dataset.flights
-    dropped = Counter(counts["dropped"])
-    dropped["between"] += counts["between"]
+    counts, entries = dataset.about.counts, dataset.flights
+    dropped = Counter(counts.dropped)
+    dropped["between"] += counts.between
     reasons = [(why.replace("_", " "), count(n), REASON_MEANING.get(why, "")) for why, n in dropped.most_common() if n]
-    resets = [(why.replace("_", " "), count(n), RESET_MEANING.get(why, "")) for why, n in counts["resets"].items() if n]
+    resets = [(why.replace("_", " "), count(n), RESET_MEANING.get(why, "")) for why, n in counts.resets.items() if n]
     total = sum(dropped.values())
-    kept = sum(sum(labels.values()) for labels in counts["windows"].values())
-    unusable = dataset.about["unusable"]
+    kept = sum(sum(labels.values()) for labels in counts.windows.values())
+    unusable = dataset.about.unusable
     what = [f"{count(total)} of {plural(total + kept, 'window')}"] if total else []
     what += [plural(len(unusable), "log")] if unusable else []
     verb = "was" if total + len(unusable) == 1 else "were"
     without_baro = [
-        (f["source"], count(f["without_baro"]), count(sum(f["labels"].values()) + f["between"]))
+        (f.source, count(f.without_baro), count(sum(f.labels.values()) + f.between))
         for f in entries
-        if f["without_baro"] and spec.uses_baro
+        if f.without_baro and spec.uses_baro
     ]
     return {
         "title": f"{join(what)} {verb} left out" if what else "Nothing was left out",
         "reasons": reasons,
         "resets": resets,
-        "unusable": [(PurePath(u["source"]).name, u["why"].removeprefix(f"{u['source']}: ")) for u in unusable],
+        "unusable": [(PurePath(log.source).name, log.why) for log in unusable],
         "without_baro": without_baro,
-        "warnings": [(f["source"], f["warnings"]) for f in entries if f["warnings"]],
+        "warnings": [(f.source, f.warnings) for f in entries if f.warnings],
     }
 
 
 def split(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
     """Flights, airframes and windows by label of each part."""
-    labels, by_part = bundle.spec.labels, dataset.about["counts"]["windows"]
+    labels, by_part = bundle.spec.labels, dataset.about.counts.windows
     rows: list[dict[str, Any]] = []
     for part in PARTS:
-        inside = [flight for flight in dataset.flights if flight["part"] == part]
+        inside = [flight for flight in dataset.flights if flight.part == part]
         total = sum(by_part[part].values())
         rows.append(
             {
                 "part": {"train": "training"}.get(part, part),
                 "flights": count(len(inside)),
-                "airframes": count(len({flight["vehicle"] for flight in inside})),
+                "airframes": count(len({flight.vehicle for flight in inside})),
                 "labels": [count(by_part[part][name]) for name in labels],
                 "windows": count(total),
                 "shares": [f"{100 * by_part[part][name] / max(total, 1):.2f}" for name in labels],
             }
         )
-    by = dataset.about["split_by"]
+    by = dataset.about.split_by
     numbers = " / ".join(row["flights"] for row in rows)
     title = f"{numbers} flights to train, validate and test, split by {by}"
     return {"title": title, "by": by, "rows": rows, "between": _between(bundle)}
@@ -247,7 +245,7 @@ def split(bundle: ModelBundle, dataset: Dataset) -> dict[str, Any]:
 
 def _between(bundle: ModelBundle) -> dict[str, Any] | None:
     """How int8 calls the test windows with EDR between calm and turbulent."""
-    calls = bundle.manifest["metrics"].get("between")
+    calls = bundle.manifest.metrics.between
     if not calls:
         return None
     total = sum(calls.values())
@@ -257,23 +255,25 @@ def _between(bundle: ModelBundle) -> dict[str, Any] | None:
 
 def sizes(bundle: ModelBundle) -> dict[str, Any]:
     """Bytes, operators and quantization."""
-    model = bundle.manifest["model"]
+    model = bundle.manifest.model
     rows = [
-        ("Model file, int8", f"{count(model['model_bytes'])} bytes"),
-        ("Weights and biases", f"{count(model['weights_bytes'])} bytes"),
-        ("Multiply-accumulates a window", count(model["macs"])),
-        ("Parameters", count(model["parameters"])),
+        ("Model file, int8", f"{count(model.model_bytes)} bytes"),
+        ("Weights and biases", f"{count(model.weights_bytes)} bytes"),
+        ("Multiply-accumulates a window", count(model.macs)),
+        ("Parameters", count(model.parameters)),
     ]
-    for key, value in bundle.manifest.get("memory", {}).items():
-        text = "not measured" if value is None else f"{count(value)} bytes"
-        rows.append((MEMORY_NAMES.get(key, key.replace("_", " ")), text))
-    for side in ("input", "output"):
-        q = model[side]
-        shape = " × ".join(map(str, q["shape"]))
-        rows.append((f"int8 {side}", f"{shape}, scale {q['scale']:.9g}, zero point {signed(q['zero_point'])}"))
-    macs, weights = count(model["macs"]), count(model["weights_bytes"])
+    memory = bundle.manifest.memory
+    tflm = memory.tflm_arena_bytes
+    rows += [
+        ("Arena, compiled engine", f"{count(memory.compiled_arena_bytes)} bytes"),
+        ("Arena, TFLite Micro on a 64-bit computer", "not measured" if tflm is None else f"{count(tflm)} bytes"),
+    ]
+    for side, q in (("input", model.input), ("output", model.output)):
+        shape = " × ".join(map(str, q.shape))
+        rows.append((f"int8 {side}", f"{shape}, scale {q.scale:.9g}, zero point {signed(q.zero_point)}"))
+    macs, weights = count(model.macs), count(model.weights_bytes)
     title = f"One window costs {macs} MACs; the weights take {weights} bytes"
-    return {"title": title, "rows": rows, "operators": model["operators"]}
+    return {"title": title, "rows": rows, "operators": model.operators}
 
 
 def parity(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -303,9 +303,9 @@ def spec_tables(bundle: ModelBundle) -> dict[str, Any]:
         (name, "m" if name == ALTITUDE_CHANNEL else CHANNEL_UNITS[name[0]], signed(f"{offset:.4f}"), f"{1 / scale:.4f}")
         for name, offset, scale in zip(spec.channels, spec.offset, spec.inv_scale, strict=True)
     ]
-    made_with = [(name, str(version)) for name, version in manifest["tools"].items()]
+    made_with = [(name, str(version)) for name, version in manifest.tools.items()]
     made_with += [
-        ("seed of training", str(manifest["training"]["seed"])),
+        ("seed of training", str(manifest.training.seed)),
         ("spec", spec.hash),
         ("model.tflite, SHA-256", bundle.sha256),
     ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml.toml_file import read_toml
+from px4_tinyml.files import read_toml
 
 SPEC_VERSION = 1
 IMU_CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
@@ -167,7 +167,7 @@ class PipelineSpec:
             _reject_unknown(decision, DecisionSpec, f"{where}: decision")
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             return cls(**values, decision=DecisionSpec(**decision))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise SpecError(f"{where}: {error}") from error
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from error

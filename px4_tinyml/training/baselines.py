@@ -1,16 +1,11 @@
-"""The physics baseline: thresholds on band RMS and barometer slope, fitted on the training part.
-
-A decision tree of depth 4 over quantities an engineer would plot first. The network has to beat it.
-"""
+"""The physics baseline: a decision tree of depth 4 over band RMS and barometer slope. The network has to beat it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import Thresholds
 from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import ConversionError, ToolchainError
 from px4_tinyml.flight_log import F32
@@ -41,8 +36,8 @@ def features(x: F32, spec: PipelineSpec) -> tuple[NDArray[np.float64], list[str]
     return np.stack(columns, axis=1).astype(np.float64), names
 
 
-def fit(train: Windows, spec: PipelineSpec, seed: int) -> dict[str, Any]:
-    """Fit the thresholds; the result is plain JSON data for `predict` and for people."""
+def fit(train: Windows, spec: PipelineSpec, seed: int) -> Thresholds:
+    """Fit the tree to the training part. rules: the tree as text."""
     try:
         from sklearn.tree import DecisionTreeClassifier, export_text
     except ImportError as error:
@@ -52,24 +47,24 @@ def fit(train: Windows, spec: PipelineSpec, seed: int) -> dict[str, Any]:
     fitted.fit(values, train.y)
     tree = fitted.tree_
     known = [spec.labels[i] for i in fitted.classes_]
-    return {
-        "features": names,
-        "feature": tree.feature.tolist(),
-        "threshold": tree.threshold.tolist(),
-        "left": tree.children_left.tolist(),
-        "right": tree.children_right.tolist(),
-        "label": fitted.classes_[tree.value[:, 0].argmax(axis=1)].tolist(),
-        "rules": export_text(fitted, feature_names=names, class_names=known),
-    }
+    return Thresholds(
+        features=names,
+        feature=tree.feature.tolist(),
+        threshold=tree.threshold.tolist(),
+        left=tree.children_left.tolist(),
+        right=tree.children_right.tolist(),
+        label=fitted.classes_[tree.value[:, 0].argmax(axis=1)].tolist(),
+        rules=export_text(fitted, feature_names=names, class_names=known),
+    )
 
 
-def predict(baseline: Mapping[str, Any], x: F32, spec: PipelineSpec) -> NDArray[np.int64]:
+def predict(baseline: Thresholds, x: F32, spec: PipelineSpec) -> NDArray[np.int64]:
     """Label index of each window."""
     values, names = features(x, spec)
-    if names != baseline.get("features"):
+    if names != baseline.features:
         raise ConversionError("the bundle's baseline was fitted on other features; train again")
-    feature, threshold = np.array(baseline["feature"]), np.array(baseline["threshold"])
-    left, right = np.array(baseline["left"]), np.array(baseline["right"])
+    feature, threshold = np.array(baseline.feature), np.array(baseline.threshold)
+    left, right = np.array(baseline.left), np.array(baseline.right)
     node = np.zeros(len(x), np.int64)
     rows = np.arange(len(x))
     for _ in range(DEPTH):
@@ -77,4 +72,4 @@ def predict(baseline: Mapping[str, Any], x: F32, spec: PipelineSpec) -> NDArray[
         # float32, as the tree was grown
         go_left = values.astype(np.float32)[rows, np.maximum(feature[node], 0)] <= threshold[node]
         node = np.where(inner, np.where(go_left, left[node], right[node]), node)
-    return np.array(baseline["label"], np.int64)[node]
+    return np.array(baseline.label, np.int64)[node]

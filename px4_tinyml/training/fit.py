@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import F32
-from px4_tinyml.progress import interrupt_between_steps, progress
+from px4_tinyml.progress import progress
 from px4_tinyml.signal.scaling import scale
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.training.architectures import make_model
@@ -41,11 +44,12 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted spec, the Keras model with its best weights, and the loss curves."""
+    """A fitted spec, the Keras model with its best weights, and the losses by epoch."""
 
     spec: PipelineSpec
     model: Any
-    history: Mapping[str, list[float]]
+    loss: list[float]
+    validation_loss: list[float]
 
 
 def fit_scaling(train: Windows, spec: PipelineSpec) -> PipelineSpec:
@@ -74,8 +78,8 @@ def class_weights(y: NDArray[Any], classes: int) -> NDArray[np.float32]:
     return np.asarray(np.minimum(weight, 10.0)[y], np.float32)
 
 
-def train(train_part: Windows, validation: Windows, spec: PipelineSpec, options: TrainOptions) -> Trained:
-    """Train on one part, stop by the other. Augmentation is drawn anew every epoch."""
+def fit_network(train_part: Windows, validation: Windows, spec: PipelineSpec, options: TrainOptions) -> Trained:
+    """Train on one part, stop by the other. Augmentation is drawn again every epoch."""
     missing = [name for i, name in enumerate(spec.labels) if not (train_part.y == i).any()]
     if missing:
         log.warning("no training window is labelled %s: the model cannot learn it", ", ".join(missing))
@@ -93,22 +97,20 @@ def train(train_part: Windows, validation: Windows, spec: PipelineSpec, options:
     steps = -(-len(train_part) // options.batch)
     rate = keras.optimizers.schedules.CosineDecay(options.learning_rate, steps * options.epochs, alpha=0.02)
     model.compile(keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", weighted_metrics=[])
-    history = _epochs(model, train_part, validation, spec, options)
-    return Trained(spec, model, history)
+    return Trained(spec, model, *_epochs(model, train_part, validation, spec, options))
 
 
 def _epochs(
     model: Any, train_part: Windows, validation: Windows, spec: PipelineSpec, options: TrainOptions
-) -> dict[str, list[float]]:
+) -> tuple[list[float], list[float]]:
+    """Train the model in place and leave it with its best weights. Returns loss and validation loss by epoch."""
     rng = np.random.default_rng(options.seed)
     weight = class_weights(train_part.y, len(spec.labels))
-    held_out, held_out_weight = (
-        network_input(validation.x, spec),
-        class_weights(validation.y, len(spec.labels)),
-    )
-    history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
-    best, best_weights = np.inf, model.get_weights()
-    with interrupt_between_steps() as check_interrupt:
+    held_out, held_out_weight = network_input(validation.x, spec), class_weights(validation.y, len(spec.labels))
+    losses: list[float] = []
+    validation_losses: list[float] = []
+    best_weights = model.get_weights()
+    with _interrupt_between_steps() as check_interrupt:
         for epoch in progress(range(options.epochs), f"training {options.arch}", unit="epoch"):
             check_interrupt()
             x = network_input(augment(train_part.x, rng, spec), spec)
@@ -117,17 +119,43 @@ def _epochs(
                 x[order], train_part.y[order], sample_weight=weight[order],
                 batch_size=options.batch, shuffle=False, verbose=0,
             )  # fmt: skip
-            loss = float(result.history["loss"][-1])
-            validation_loss = float(
-                model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight)
+            losses.append(float(result.history["loss"][-1]))
+            validation_losses.append(
+                float(model.evaluate(held_out, validation.y, 1024, verbose=0, sample_weight=held_out_weight))
             )
-            history["loss"].append(loss)
-            history["validation_loss"].append(validation_loss)
-            log.debug("epoch %d: loss %.4f, validation %.4f", epoch + 1, loss, validation_loss)
-            if validation_loss < best:
-                best, best_weights = validation_loss, model.get_weights()
-            elif epoch - int(np.argmin(history["validation_loss"])) >= options.patience:
+            log.debug("epoch %d: loss %.4f, validation %.4f", epoch + 1, losses[-1], validation_losses[-1])
+            best = int(np.argmin(validation_losses))
+            if best == epoch:
+                best_weights = model.get_weights()
+            elif epoch - best >= options.patience:
                 break
         check_interrupt()
     model.set_weights(best_weights)
-    return history
+    return losses, validation_losses
+
+
+@contextlib.contextmanager
+def _interrupt_between_steps() -> Iterator[Callable[[], None]]:
+    """Defer Ctrl-C to the next call of the yielded function; pressed twice, it is raised at once.
+
+    TensorFlow's native code sometimes swallows a KeyboardInterrupt.
+    """
+    pressed = threading.Event()
+
+    def handler(signum: int, frame: object) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    def check() -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)

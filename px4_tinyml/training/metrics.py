@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import FlightScore, Score
+
 I64 = NDArray[np.int64]
 BOOTSTRAP_DRAWS = 1000
 
@@ -34,37 +36,32 @@ def macro_f1(matrix: I64) -> float:
 
 
 def summarize(
-    truth: NDArray[Any], predicted: NDArray[Any], flight: NDArray[Any], labels: Sequence[str], seed: int = 0
-) -> dict[str, Any]:
-    """What `evaluate --json` says of one model.
+    truth: NDArray[Any], predicted: NDArray[Any], log_id: NDArray[Any], labels: Sequence[str], sources: Sequence[str]
+) -> Score:
+    """Score of one model. truth[W], predicted[W]: label indices; log_id[W]: index into sources.
 
     The interval is the 2.5…97.5 % range of macro-F1 when flights (not windows) are drawn with replacement.
     """
-    flights = np.unique(flight)
-    each = np.array(
-        [confusion_matrix(truth[flight == f], predicted[flight == f], len(labels)) for f in flights], np.int64
-    ).reshape(len(flights), len(labels), len(labels))
+    flights = np.unique(log_id)
+    each = np.array([confusion_matrix(truth[log_id == f], predicted[log_id == f], len(labels)) for f in flights])
     matrix = each.sum(axis=0)
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, max(len(flights), 1), (BOOTSTRAP_DRAWS if len(flights) else 0, len(flights)))
-    scores = [macro_f1(each[draw].sum(axis=0)) for draw in draws]
-    interval = np.percentile(scores, [2.5, 97.5]).tolist() if scores else [0.0, 0.0]
+    draws = np.random.default_rng(0).integers(0, len(flights), (BOOTSTRAP_DRAWS, len(flights)))
+    low, high = np.percentile([macro_f1(each[draw].sum(axis=0)) for draw in draws], [2.5, 97.5]).tolist()
     present = matrix.sum(axis=1) > 0
     by_class = dict(zip(labels, f1_by_class(matrix).tolist(), strict=True))
-    return {
-        "windows": int(matrix.sum()),
-        "macro_f1": macro_f1(matrix),
-        "macro_f1_interval": interval,
-        "accuracy": float(np.trace(matrix) / max(matrix.sum(), 1)),
-        "confusion": matrix.tolist(),
-        "f1": {name: by_class[name] if ok else None for name, ok in zip(labels, present, strict=True)},
-        "by_flight": {
-            str(f): {
-                "windows": int(m.sum()),
-                "accuracy": float(np.trace(m) / m.sum()),
-                "macro_f1": macro_f1(m),
-                "confusion": m.tolist(),
-            }
+    return Score(
+        windows=int(matrix.sum()),
+        macro_f1=macro_f1(matrix),
+        macro_f1_interval=(low, high),
+        accuracy=_accuracy(matrix),
+        confusion=matrix.tolist(),
+        f1={name: by_class[name] if ok else None for name, ok in zip(labels, present, strict=True)},
+        by_flight={
+            sources[f]: FlightScore(int(m.sum()), _accuracy(m), macro_f1(m), m.tolist())
             for f, m in zip(flights.tolist(), each, strict=True)
         },
-    }
+    )
+
+
+def _accuracy(matrix: I64) -> float:
+    return float(np.trace(matrix) / matrix.sum())

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 CALIBRATION_WINDOWS = 120
 """More of them widen the ranges for a few outliers: with 600, int8 agreed less with float (real and simulated logs)."""
 CALIBRATION_SETS = 4
-"""So many seeded choices of calibration windows are tried."""
+"""Seeded choices of calibration windows that are tried."""
 
 
 def calibration_windows(train: Windows, seed: int) -> F32:
-    """Training windows for calibration: as many of each label, seeded."""
+    """Training windows for calibration: the same number of each label, seeded."""
     rng = np.random.default_rng(seed)
     labels = np.unique(train.y)
     each = -(-CALIBRATION_WINDOWS // len(labels))
@@ -38,7 +38,7 @@ def calibration_windows(train: Windows, seed: int) -> F32:
 
 
 def _convert(trained: Trained, calibrations: Sequence[F32 | None]) -> list[bytes]:
-    """The model once for each set of calibration inputs; None: left in float32."""
+    """One converted model for each set of calibration inputs; None: float32."""
     tf = tensorflow()
     # A batch of one, fixed: with a free batch size Flatten becomes four operators that compute shapes.
     model = make_model(trained.model.name, trained.spec, batch=1)
@@ -69,23 +69,23 @@ def to_float(trained: Trained) -> bytes:
 def to_int8(trained: Trained, float_model: bytes, train: Windows, validation: Windows, seed: int) -> bytes:
     """Full int8 .tflite, int8 in and out.
 
-    Ranges, and with them rounding, depend on the calibration windows: of several seeded sets the one is taken whose
-    model agrees best with the float model on the validation part, by class and then by probability.
+    Ranges, and with them rounding, depend on the calibration windows. Several seeded sets are tried; the model that
+    agrees best with the float model on the validation part, by class and then by probability, is returned.
     """
     spec = trained.spec
     sets = [
         network_input(calibration_windows(train, CALIBRATION_SETS * seed + i), spec) for i in range(CALIBRATION_SETS)
     ]
-    wanted = float_probabilities(float_model, network_input(validation.x, spec))
+    expected = float_probabilities(float_model, network_input(validation.x, spec))
 
-    def fit(model: bytes) -> tuple[float, float]:
-        found = run_int8(model, validation.x, spec).astype(np.float32) / 256 + 0.5
-        agreement = float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
-        distance = float(np.abs(found - wanted).mean())
-        log.debug("int8: agreement with float %.4f, probabilities apart by %.4f (validation)", agreement, distance)
+    def agreement_with_float(model: bytes) -> tuple[float, float]:
+        probabilities = run_int8(model, validation.x, spec).astype(np.float32) / 256 + 0.5
+        agreement = float((probabilities.argmax(axis=1) == expected.argmax(axis=1)).mean())
+        distance = float(np.abs(probabilities - expected).mean())
+        log.debug("int8: agreement with float %.4f, mean difference of probabilities %.4f", agreement, distance)
         return agreement, -distance
 
-    return max(_convert(trained, sets), key=fit)
+    return max(_convert(trained, sets), key=agreement_with_float)
 
 
 def run_int8(model: bytes, x: F32, spec: PipelineSpec) -> I8:

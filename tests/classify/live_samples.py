@@ -14,6 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compiler"))  # models
 
 from models import Builder
+from reference_models import untrained
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.mavlink.framer import Frame
@@ -58,7 +59,7 @@ def small_bundle(spec: PipelineSpec | None = None) -> ModelBundle:
     time_us = np.arange(200, dtype=np.uint64) * np.uint64(10_000)
     imu = np.random.default_rng(2).normal(0, 1, (200, 6)).astype(np.float32)
     feed = Feed(time_us, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), np.zeros(200, np.int64))
-    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden={})
+    bundle = ModelBundle(spec=spec, model=model, float_model=b"none", manifest=untrained(spec.labels), golden={})
     return replace(bundle, golden=make_golden(bundle.classifier(), feed))
 
 

@@ -12,12 +12,14 @@ import re
 import time
 import tty
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from live_process import Command, UdpVehicle, folder_of, free_port, is_free
 from live_samples import Sender, delivered, px4_flight
+from reference_models import untrained
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
@@ -221,7 +223,7 @@ def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
 ) -> None:  # fmt: skip
     """By `live`, and by `classify` of what `live` recorded."""
     folder = tmp_path / "bundle"
-    bundle.with_manifest(training={"dataset": {"thinned_hz": thinned_hz}}).save(folder)
+    replace(bundle, manifest=untrained(bundle.spec.labels, thinned_hz)).save(folder)
     sender, port = Sender(1), free_port()
     patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
     options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6, "--record", tmp_path / "rec")

@@ -22,7 +22,7 @@ def test_logs_of_the_same_name_stay_apart(run, tmp_path: Path) -> None:
         write_gestures(tmp_path / day / "hori.csv", axis=0, captures=4, seed=10 + seed)
     write_gestures(tmp_path / "monday" / "own_hori.csv", axis=0, captures=4, seed=30)
     assert run("dataset", tmp_path, *PRESET, "--out", tmp_path / "set").code == 0
-    names = [flight["source"] for flight in Dataset.load(tmp_path / "set").flights]
+    names = [flight.source for flight in Dataset.load(tmp_path / "set").flights]
     assert len(set(names)) == len(names)
     assert {"monday/vert.csv#1", "tuesday/vert.csv#1", "own_hori.csv#1"} <= set(names)
 
@@ -34,8 +34,8 @@ def test_a_log_given_twice_counts_once(run, tmp_path: Path) -> None:
     result = run("dataset", logs, logs / "hori.csv", logs, *PRESET, "--out", tmp_path / "twice")
     once, twice = (Dataset.load(tmp_path / name) for name in ("once", "twice"))
     assert result.code == 0 and len(once.windows(PARTS)) == len(twice.windows(PARTS)) > 40
-    same = [u for u in twice.about["unusable"] if u["why"].startswith("the same file as ")]
-    assert len(same) == CAPTURES and {Path(u["source"]).name.partition("#")[0] for u in same} == {"vert.csv"}
+    same = [u for u in twice.about.unusable if u.why.startswith("the same file as ")]
+    assert len(same) == CAPTURES and {Path(u.source).name.partition("#")[0] for u in same} == {"vert.csv"}
 
 
 def test_labels_of_a_file_that_the_spec_does_not_know_are_left_out(run, fails, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_labels_of_a_file_that_the_spec_does_not_know_are_left_out(run, fails, t
     spans = tmp_path / "spans.csv"
     spans.write_text("file,start_s,end_s,label\ncircle.csv,,,hori\n")
     assert run("dataset", logs, *PRESET, "--labels", spans, "--out", tmp_path / "set").code == 0
-    assert any(flight["source"].startswith("circle.csv#") for flight in Dataset.load(tmp_path / "set").flights)
+    assert any(flight.source.startswith("circle.csv#") for flight in Dataset.load(tmp_path / "set").flights)
     spans.write_text("file,start_s,end_s,label\ncircle.csv,,,circle\n")
     assert "'circle' is not one of the spec's" in fails(
         1, "dataset", logs, *PRESET, "--labels", spans, "--out", tmp_path / "other"
@@ -65,7 +65,7 @@ def test_spans_reach_the_log_they_name_whatever_its_name(run, tmp_path: Path) ->
     spans = tmp_path / "spans.csv"
     spans.write_text("file,start_s,end_s,label\ncircle [2].csv#2,,,hori\n")
     assert run("dataset", logs, *PRESET, "--labels", spans, "--out", tmp_path / "set").code == 0
-    names = [flight["source"] for flight in Dataset.load(tmp_path / "set").flights]
+    names = [flight.source for flight in Dataset.load(tmp_path / "set").flights]
     assert [name for name in names if "circle" in name] == ["circle [2].csv#2"]
 
 
@@ -98,5 +98,5 @@ def test_names_that_are_not_utf8(run, tmp_path: Path) -> None:
     result = run("dataset", logs, *PRESET, "--out", tmp_path / "set")
     assert result.code == 0 and "\\udcfe.ulg" in result.out
     data = Dataset.load(tmp_path / "set")
-    assert any(flight["source"].startswith(odd) for flight in data.flights) and len(data.windows(["train"]))
+    assert any(flight.source.startswith(odd) for flight in data.flights) and len(data.windows(["train"]))
     json.loads((tmp_path / "set" / "dataset.json").read_text(encoding="utf-8"))

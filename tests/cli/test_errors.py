@@ -112,12 +112,12 @@ def test_a_data_set_is_replaced_as_a_whole_or_not_at_all(run, fails, dataset: Pa
     write_gestures(logs / "vert.csv", axis=2, captures=5, seed=9)
     assert run("dataset", logs, *PRESET, "--out", dataset).code == 0
     stored = {str(p.relative_to(dataset)) for p in dataset.rglob("*.parquet")}
-    assert stored == {flight["file"] for flight in Dataset.load(dataset).flights}
+    assert stored == {flight.file for flight in Dataset.load(dataset).flights}
     assert sorted(p.name for p in dataset.iterdir()) == ["dataset.json", "flights", "notes.txt"]
 
 
 def test_a_damaged_data_set_is_told(fails, workshop: Workshop, dataset: Path) -> None:
-    description, flight = dataset / "dataset.json", dataset / Dataset.load(dataset).flights[0]["file"]
+    description, flight = dataset / "dataset.json", dataset / Dataset.load(dataset).flights[0].file
     text, whole = description.read_bytes(), flight.read_bytes()
 
     def told(*, train: bool = False) -> str:
@@ -141,7 +141,7 @@ def test_a_damaged_data_set_is_told(fails, workshop: Workshop, dataset: Path) ->
     assert "the spec was changed by hand" in told()
     for key in ("spec", "flights", "counts"):
         edit(description, lambda data, key=key: data.pop(key))
-        assert f"damaged: {key!r} is missing" in told()
+        assert f"damaged: the document: Object missing required field `{key}`" in told()
     edit(description, lambda data: data.update(dataset_version=99))
     assert "not a data set of version" in told()
 

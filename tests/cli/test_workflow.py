@@ -10,25 +10,24 @@ import numpy as np
 from cli_workshop import Workshop
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.cli.metrics_table import print_metrics
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.training import evaluation as evaluate
-from px4_tinyml.training import quantize
-from px4_tinyml.training.workflow import evaluate_part, print_metrics
+from px4_tinyml.training import evaluation, quantize
 
 
 def test_training_learnt_the_gestures(workshop: Workshop) -> None:
     manifest = ModelBundle.load(workshop.bundle).manifest
-    metrics, gate = manifest["metrics"], manifest["int8_gate"]
-    assert metrics["int8"]["macro_f1"] > 0.9
+    metrics, gate = manifest.metrics, manifest.int8_gate
+    assert metrics.int8.macro_f1 > 0.9
     everything = Dataset.load(workshop.dataset).windows(PARTS)
-    assert gate["windows"] == len(everything) > 40
-    assert metrics["int8"]["windows"] < 20 and abs(gate["float_macro_f1"] - gate["int8_macro_f1"]) <= 0.005
+    assert gate.windows == len(everything) > 40
+    assert metrics.int8.windows < 20 and abs(gate.float_macro_f1 - gate.int8_macro_f1) <= 0.005
     assert (workshop.bundle / "report.html").stat().st_size > 10_000
 
 
 def test_the_gate_shows_what_int8_costs_and_writes_no_bundle(run, workshop: Workshop, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(evaluate, "MAX_INT8_LOSS", -2.0)
+    monkeypatch.setattr(evaluation, "MAX_INT8_LOSS", -2.0)
     result = run("train", workshop.dataset, "--out", tmp_path / "bundle", "--arch", "dense", "--epochs", "1")
     line = result.err.splitlines()[-1]
     assert result.code == 3 and "points of macro-F1" in line and ("most on vert" in line or "most on hori" in line)
@@ -61,11 +60,11 @@ def test_evaluate(run, workshop: Workshop) -> None:
 
 
 def test_a_label_without_windows_has_words_for_a_score(workshop: Workshop, capsys) -> None:
-    metrics = evaluate_part(ModelBundle.load(workshop.bundle), Dataset.load(workshop.dataset), PARTS)
+    metrics = evaluation.evaluate(ModelBundle.load(workshop.bundle), Dataset.load(workshop.dataset), PARTS)
     print_metrics(metrics, "all")
     assert "windows" not in capsys.readouterr().out.replace("between", "")
-    for model in ("float", "int8", "baseline"):
-        metrics[model]["f1"]["hori"] = None
+    for score in metrics.scores.values():
+        score.f1["hori"] = None
     for part, words in (
         ("test", "no test windows"),
         ("validation", "no validation windows"),
@@ -81,7 +80,7 @@ def test_a_label_without_windows_has_words_for_a_score(workshop: Workshop, capsy
 def test_classify_and_replay(run, workshop: Workshop) -> None:
     result = run("classify", workshop.bundle, workshop.logs / "hori.csv")
     rows = list(csv.DictReader(io.StringIO(result.out)))
-    hori = sum(f["labels"]["hori"] for f in Dataset.load(workshop.dataset).flights)
+    hori = sum(f.labels["hori"] for f in Dataset.load(workshop.dataset).flights)
     assert result.code == 0 and len(rows) == hori > 20
     told = [row["class"] for row in rows]
     assert told.count("hori") > 15 and "vert" not in told

@@ -1,4 +1,4 @@
-"""A bundle of a stranger: its files are what the manifest says, its arrays what they must be, and it runs nothing."""
+"""A stranger's bundle: every file, key and array is checked, and none of them runs code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 
 from px4_tinyml.bundle import HASHED_FILES, ModelBundle
+from px4_tinyml.bundle.model_bundle import MAX_BYTES
 from px4_tinyml.cli.main import main
 from px4_tinyml.emit.shipped import pretrained_bundle
-from px4_tinyml.errors import ConversionError
+from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.signal import golden_arrays
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.targets.px4.generate import px4_files
@@ -44,7 +46,7 @@ def golden_of(folder: Path) -> dict[str, Any]:
 
 
 def write_golden(folder: Path, golden: Mapping[str, Any]) -> None:
-    """With its hash in the manifest: whoever makes a bundle can do that too."""
+    """With its hash in the manifest, as an attacker would."""
     file = io.BytesIO()
     np.savez(file, **dict(golden))
     (folder / "golden.npz").write_bytes(file.getvalue())
@@ -78,7 +80,7 @@ def hostile(folder: Path) -> dict[str, Any]:
         ("replay", "BUNDLE", "LOG"),
     ],
 )
-def test_code_in_the_golden_vectors_is_refused(
+def test_code_in_the_golden_vectors_is_rejected(
     folder: Path, own_cache: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], hashed: bool
 ) -> None:
     out = folder.parent / "out"
@@ -94,7 +96,7 @@ def test_code_in_the_golden_vectors_is_refused(
     assert not out.exists() and not own_cache.exists()
 
 
-def test_code_in_the_golden_vectors_is_refused_in_memory_too(folder: Path) -> None:
+def test_code_in_the_golden_vectors_is_rejected_in_memory_too(folder: Path) -> None:
     bundle = dataclasses.replace(ModelBundle.load(folder), golden=hostile(folder))
     with pytest.raises(ConversionError, match="array output is <U200"):
         read_golden(bundle.golden, bundle.spec)
@@ -117,39 +119,104 @@ def test_code_in_the_golden_vectors_is_refused_in_memory_too(folder: Path) -> No
         ({"counts": np.array([{}], object)}, "damaged golden vectors"),
     ],
 )
-def test_an_array_that_is_not_what_it_has_to_be(folder: Path, change: dict[str, Any], found: str) -> None:
+def test_an_array_of_a_wrong_type_shape_or_range_is_rejected(folder: Path, change: dict[str, Any], found: str) -> None:
     write_golden(folder, {k: v for k, v in {**golden_of(folder), **change}.items() if v is not None})
     with pytest.raises(ConversionError, match=f"golden.npz: {found}"):
         ModelBundle.load(folder)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"no archive"])
-def test_golden_vectors_that_are_no_archive(folder: Path, data: bytes) -> None:
+def test_golden_vectors_that_are_not_an_archive_are_rejected(folder: Path, data: bytes) -> None:
     (folder / "golden.npz").write_bytes(data)
     edit_manifest(folder, lambda found: found["files"].update(hashes(folder)))
     with pytest.raises(ConversionError, match=r"golden\.npz: damaged golden vectors"):
         ModelBundle.load(folder)
 
 
-def test_golden_vectors_that_are_too_big(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_golden_vectors_above_the_limit_are_rejected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(golden_arrays, "MAX_BYTES", 1000)
     with pytest.raises(ConversionError, match="1000 at most expected"):
         ModelBundle.load(folder)
 
 
 @pytest.mark.parametrize("name", HASHED_FILES)
-def test_a_file_that_was_changed_is_refused(folder: Path, name: str) -> None:
+def test_a_changed_file_is_rejected(folder: Path, name: str) -> None:
     data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1
     (folder / name).write_bytes(data)
-    with pytest.raises(ConversionError, match=rf"hash of (the model|{name}) is \w{{16}}, the manifest says"):
+    with pytest.raises(ConversionError, match=rf"hash of (the model|{name}) is \w{{16}}, .* in the manifest"):
         ModelBundle.load(folder)
 
 
-@pytest.mark.parametrize("files", [{}, [], "x", {"golden.npz": "0"}])
-def test_hashes_that_are_not_all_there(folder: Path, files: object) -> None:
+@pytest.mark.parametrize("files", [{}, {"golden.npz": "0"}])
+def test_missing_hashes_are_rejected(folder: Path, files: object) -> None:
     edit_manifest(folder, lambda data: data.update(files=files))
     with pytest.raises(ConversionError, match=r"the sha256 of each of model\.tflite, .*golden\.npz expected"):
+        ModelBundle.load(folder)
+
+
+def changed(*path: str | int, to: object) -> Callable[[dict[str, Any]], object]:
+    """An edit of one key of the manifest."""
+
+    def change(data: Any) -> None:
+        for key in path[:-1]:
+            data = data[key]
+        data[path[-1]] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("files", to=[]), r"files: Expected `object | null`, got `array` \(\[\] found\); train again"),
+        (changed("bundle_version", to=True), "bundle version True found, 1 expected"),
+        (changed("bundle_version", to=2), "bundle version 2 found, 1 expected"),
+        (changed("training", to=[]), r"training: Expected `object`, got `array` \(\[\] found\)"),
+        (changed("training", "seed", to="x"), r"training\.seed: Expected `int`, got `str` \('x' found\)"),
+        (changed("training", "best_epoch", to=99), "training: expected 80 losses, and a best epoch among them"),
+        (changed("metrics", "int8", "accuracy", to=1.5), r"metrics\.int8\.accuracy: .*<= 1\.0 \(1\.5 found\)"),
+        (changed("metrics", "int8", "confusion", 0, to=[1]), "metrics: expected 4 rows and columns in the confusion"),
+        (changed("metrics", "labels", to=["a", "b", "c", "d"]), "metrics: expected f1 of a, b, c, d for float"),
+        (changed("model", "input", "scale", to=-1.0), r"model\.input\.scale: .* > 0\.0 \(-1\.0 found\)"),
+        (changed("baseline", "left", 0, to=31), "baseline: expected nodes -1 to 30"),
+        (changed("baseline", "label", 0, to=4), "of other labels than the spec's"),
+        (changed("more", to=1), "the document: Object contains unknown field `more`"),
+        (lambda data: data.pop("metrics"), "the document: Object missing required field `metrics`"),
+        (changed("spec", to=None), r"spec: Expected `object`, got `null` \(None found\)"),
+        (changed("spec", "offset", 0, to=1e300), "float too large"),
+        (changed("spec", "offset", 0, to=10**400), "int too large"),
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_error(
+    folder: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    edit_manifest(folder, change)
+    with pytest.raises((ConversionError, SpecError), match=rf"manifest\.json: .*{message}"):
+        ModelBundle.load(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"bundle_version": NaN}', "", "\xff", '{"a": ' + "9" * 6000 + "}"])
+def test_a_manifest_that_is_not_json_is_rejected(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ConversionError, match=r"manifest\.json: damaged: .*; train again"):
+        ModelBundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *HASHED_FILES])
+def test_only_regular_files_of_a_bounded_size_are_read(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ConversionError, match="not a regular file"):
+        ModelBundle.load(folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(ConversionError, match="not a regular file"):
+        ModelBundle.load(folder)
+    (folder / name).unlink()
+    with (folder / name).open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ConversionError, match="larger than 67108864 bytes"):
         ModelBundle.load(folder)
 
 
@@ -160,11 +227,12 @@ def test_a_bundle_without_hashes_warns_once(folder: Path, tmp_path: Path, caplog
     assert str(folder) in line and "train again" in line and "\n" not in line
     bundle.save(tmp_path / "again")
     caplog.clear()
-    assert ModelBundle.load(tmp_path / "again").manifest["files"] == hashes(tmp_path / "again")
+    ModelBundle.load(tmp_path / "again")
+    assert json.loads((tmp_path / "again/manifest.json").read_text())["files"] == hashes(tmp_path / "again")
     assert not caplog.messages
 
 
-def test_a_bundle_is_saved_as_it_was(tmp_path: Path) -> None:
+def test_a_bundle_is_saved_with_the_same_bytes(tmp_path: Path) -> None:
     ModelBundle.load(pretrained_bundle()).save(tmp_path)
     for path in pretrained_bundle().iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()

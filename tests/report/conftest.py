@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from reference_models import MODELS
+from reference_models import MODELS, untrained
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.bundle.manifest import ArenaBytes, Metrics, TrainedFlight, TrainedOn, Training
 from px4_tinyml.dataset.build import Collected, build, prepare
-from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.dataset.store import Dataset, UnusedLog
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec
-from px4_tinyml.training import baselines as baseline
+from px4_tinyml.training import baselines
 from px4_tinyml.training.evaluation import int8_outputs
 from px4_tinyml.training.fit import fit_scaling
 from px4_tinyml.training.metrics import summarize
+from px4_tinyml.training.pipeline import describe_model
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 HOSTILE = '<img src=x onerror=alert(1)>"&$x^$.ulg'
@@ -60,7 +60,7 @@ def make_flight(source: str, vehicle: str, seed: int, leg_s: float = 12.0, edr: 
 
 def make_dataset(folder: Path, spec: PipelineSpec, flights: list[FlightLog]) -> Dataset:
     """A stored data set, with one log that could not be used."""
-    unusable = [{"source": "logs/<b>bad</b>.ulg", "why": "<i>not</i> a ULog file: found a Git LFS pointer"}]
+    unusable = [UnusedLog("logs/<b>bad</b>.ulg", "<i>not</i> a ULog file: found a Git LFS pointer")]
     build(Collected([prepare(flight, spec) for flight in flights], unusable), spec, folder, seed=0)
     return Dataset.load(folder)
 
@@ -69,40 +69,29 @@ def make_bundle(dataset: Dataset) -> ModelBundle:
     """The checked-in conv network with the data set's scaling, a fitted baseline and the metrics of both."""
     train, test = dataset.windows(["train"]), dataset.windows(["test"])
     spec, model = fit_scaling(train, dataset.spec), (MODELS / "conv.tflite").read_bytes()
-    graph = read_model(model)
-    sides = {
-        name: {"scale": tensor.scale, "zero_point": tensor.zero_point, "shape": list(tensor.shape)}
-        for name, tensor in (("input", graph.input), ("output", graph.output))
-    }
-    manifest: dict[str, Any] = {
-        "model": {
-            "arch": "conv", "parameters": 988, "macs": graph.macs, "weights_bytes": graph.weights_bytes,
-            "model_bytes": len(model), "operators": [operator.name for operator in graph.operators], **sides,
-        },
-        "memory": {"compiled_arena_bytes": 1504, "tflm_arena_bytes": None},
-        "training": {
-            "seed": 7, "epochs": 9, "epochs_run": 5, "best_epoch": 3, "batch": 32, "learning_rate": 0.003,
-            "loss": [1.2, 0.8, 0.5, 0.4, 0.3], "validation_loss": [1.1, 0.7, 0.45, 0.5, 0.6],
-            "dataset": {
-                "spec_hash": dataset.spec.hash, "split_by": dataset.about["split_by"],
-                "counts": dataset.about["counts"],
-                "flights": [{k: f[k] for k in ("source", "vehicle", "part", "labels")} for f in dataset.flights],
-            },
-        },
-        "baseline": baseline.fit(train, dataset.spec, 0),
-        "tools": {"px4-tinyml": "0.1.0", "tensorflow": "2.21.0", "numpy": "2.0.0"},
-    }  # fmt: skip
-    bundle = ModelBundle(spec, model, b"", manifest, {})
+    about, baseline = dataset.about, baselines.fit(train, dataset.spec, 0)
+    flights = tuple(TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in dataset.flights)
+    loss, validation_loss = [1.2, 0.8, 0.5, 0.4, 0.3], [1.1, 0.7, 0.45, 0.5, 0.6]
+    bundle = ModelBundle(spec, model, b"", untrained(spec.labels), {})
     called = int8_outputs(bundle, test.x).argmax(axis=1)
-    predicted = {"int8": called, "float": called, "baseline": baseline.predict(manifest["baseline"], test.x, spec)}
-    metrics: dict[str, Any] = {"labels": list(spec.labels), "spec_hash": spec.hash, "agreement": 0.987}
-    for name, calls in predicted.items():
-        metrics[name] = summarize(test.y, calls, test.log_id, spec.labels)
-        by_flight = metrics[name]["by_flight"]
-        metrics[name]["by_flight"] = {dataset.flights[int(f)]["source"]: v for f, v in by_flight.items()}
+    sources = [flight.source for flight in flights]
+    int8, physics = (
+        summarize(test.y, calls, test.log_id, spec.labels, sources)
+        for calls in (called, baselines.predict(baseline, test.x, spec))
+    )
     between = int8_outputs(bundle, dataset.windows(["test"], between=True).x).argmax(axis=1)
-    metrics["between"] = {name: int((between == i).sum()) for i, name in enumerate(spec.labels)}
-    return bundle.with_manifest(metrics=metrics)
+    calls = {name: int((between == i).sum()) for i, name in enumerate(spec.labels)}
+    return bundle.with_manifest(
+        model=describe_model("conv", bundle.graph, model, 988),
+        memory=ArenaBytes(1504, None),
+        training=Training(
+            7, 9, 5, 3, 32, 0.003, loss, validation_loss,
+            TrainedOn(dataset.spec.hash, about.split_by, about.counts, None, flights),
+        ),
+        baseline=baseline,
+        tools={"px4-tinyml": "0.1.0", "tensorflow": "2.21.0", "numpy": "2.0.0"},
+        metrics=Metrics(spec.labels, spec.hash, int8, int8, physics, 0.987, calls),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import Metrics, Score
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report import view
 from px4_tinyml.report.findings import commonest_error, gain_over_baseline
@@ -18,21 +20,22 @@ from px4_tinyml.report.words import NOTHING
 from px4_tinyml.signal.spec import DecisionSpec
 from px4_tinyml.training.metrics import summarize
 
-LABELS = ["level", "climb"]
+LABELS = ("level", "climb")
 
 
-def metrics(network: list[float], physics: list[float]) -> dict[str, Any]:
+def metrics(network: list[float], physics: list[float]) -> Metrics:
     """Both models on flights of 200 windows (half of each label), right in these shares of them."""
     truth = np.tile(np.arange(2), 100 * len(network))
     flight = np.repeat(np.arange(len(network)), 200)
-    result: dict[str, Any] = {"labels": LABELS, "agreement": 1.0}
-    for model, shares in (("float", network), ("int8", network), ("baseline", physics)):
+    scores = []
+    for shares in (network, physics):
         wrong = np.concatenate([np.arange(200) >= round(200 * share) for share in shares])
-        result[model] = summarize(truth, np.where(wrong, 1 - truth, truth), flight, LABELS)
-    return result
+        sources = [f"{i}.ulg" for i in range(len(network))]
+        scores.append(summarize(truth, np.where(wrong, 1 - truth, truth), flight, LABELS, sources))
+    return Metrics(LABELS, "", scores[0], *scores, agreement=1.0)
 
 
-def headline(result: dict[str, Any], trained: tuple[ModelBundle, Dataset]) -> dict[str, Any]:
+def headline(result: Metrics, trained: tuple[ModelBundle, Dataset]) -> dict[str, Any]:
     return view.headline(trained[0].with_manifest(metrics=result), trained[1])
 
 
@@ -42,7 +45,7 @@ def test_the_gain_is_paired_by_flight() -> None:
     result = metrics([share + 0.05 for share in hard_and_easy], hard_and_easy)
     gain = gain_over_baseline(result)
     assert gain.value == pytest.approx(0.05) and gain.low == pytest.approx(0.05) and gain.high == pytest.approx(0.05)
-    assert result["int8"]["macro_f1_interval"][0] < result["baseline"]["macro_f1"]
+    assert result.int8.macro_f1_interval[0] < result.baseline.macro_f1
     assert gain.proven
 
 
@@ -82,11 +85,15 @@ def test_dots_stand_inside_their_axis(trained: tuple[ModelBundle, Dataset]) -> N
             )
 
 
+def confused(confusion: list[list[int]]) -> Score:
+    return Score(0, 0.0, (0.0, 0.0), 0.0, confusion, {})
+
+
 def test_commonest_error_is_by_share_of_the_label() -> None:
-    error = commonest_error({"confusion": [[900, 100, 0], [4, 6, 0], [0, 0, 5]]}, ["level", "climb", "descend"])
+    error = commonest_error(confused([[900, 100, 0], [4, 6, 0], [0, 0, 5]]), ["level", "climb", "descend"])
     assert error is not None
     assert (error.truth, error.called, error.count, error.share) == ("climb", "level", 4, 0.4)
-    assert commonest_error({"confusion": [[9, 0], [0, 9]]}, LABELS) is None
+    assert commonest_error(confused([[9, 0], [0, 9]]), LABELS) is None
 
 
 def limits(bundle: ModelBundle, dataset: Dataset) -> dict[str, str]:
@@ -96,20 +103,20 @@ def limits(bundle: ModelBundle, dataset: Dataset) -> dict[str, str]:
 def test_an_imu_alone_shows_what_it_confuses(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
     text = limits(bundle, dataset)["No barometer among the inputs"]
-    matrix = np.array(bundle.manifest["metrics"]["int8"]["confusion"])
+    matrix = np.array(bundle.manifest.metrics.int8.confusion)
     assert f"{100 * matrix[1:3, 0].sum() / matrix[1:3].sum():.1f}\u202f% of the climb and descend" in text
     assert f"{100 * matrix[0, 1:3].sum() / matrix[0].sum():.1f}\u202f% of the level" in text
 
 
-def without_truth(metrics: dict[str, Any], *labels: int) -> dict[str, Any]:
+def without_truth(metrics: Metrics, *labels: int) -> Metrics:
     """The same metrics had no window been labelled one of these."""
-    changed = dict(metrics)
-    for model in ("float", "int8", "baseline"):
-        matrix = np.array(metrics[model]["confusion"])
+    changed = []
+    for score in metrics.scores.values():
+        matrix = np.array(score.confusion)
         matrix[list(labels)] = 0
-        f1 = {name: None if i in labels else value for i, (name, value) in enumerate(metrics[model]["f1"].items())}
-        changed[model] = {**metrics[model], "confusion": matrix.tolist(), "f1": f1}
-    return changed
+        f1 = {name: None if i in labels else value for i, (name, value) in enumerate(score.f1.items())}
+        changed.append(msgspec.structs.replace(score, confusion=matrix.tolist(), f1=f1))
+    return Metrics(metrics.labels, metrics.spec_hash, *changed, agreement=metrics.agreement, between=metrics.between)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,7 @@ def test_an_imu_alone_without_windows_to_confuse(
     missing: tuple[int, ...], words: str, trained: tuple[ModelBundle, Dataset]
 ) -> None:
     bundle, dataset = trained
-    changed = bundle.with_manifest(metrics=without_truth(bundle.manifest["metrics"], *missing))
+    changed = bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, *missing))
     text = limits(changed, dataset)["No barometer among the inputs"]
     assert words in text and NOTHING not in text
 
@@ -132,7 +139,7 @@ def test_an_imu_alone_without_windows_to_confuse(
 def test_a_label_without_test_windows_has_words_for_a_score(trained: tuple[ModelBundle, Dataset]) -> None:
     """As in every data set of real logs: none of them has the truth of turbulence."""
     bundle, _ = trained
-    shown = view.confusion(bundle.with_manifest(metrics=without_truth(bundle.manifest["metrics"], 3)))
+    shown = view.confusion(bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, 3)))
     assert [row["f1"] for row in shown["by_class"]][3] == ["no test windows"] * 3
     assert all("no test windows" not in row["f1"] for row in shown["by_class"][:3])
     assert [matrix["rows"][3] for matrix in shown["matrices"]] == [None] * 3
@@ -147,9 +154,11 @@ def test_limits_follow_the_data(trained: tuple[ModelBundle, Dataset]) -> None:
     assert "covers 2.56 s and a new one is complete every 0.64 s" in found["Answers come late"]
     assert "2 windows (1.28 s)" in found["Answers come late"]
 
-    counts = dataset.about["counts"]
-    windows = {**counts["windows"], "test": {**counts["windows"]["test"], "climb": 0, "descend": 0}}
-    about = {**dataset.about, "split_by": "flight", "counts": {**counts, "windows": windows}}
+    counts = dataset.about.counts
+    windows = {**counts.windows, "test": {**counts.windows["test"], "climb": 0, "descend": 0}}
+    about = msgspec.structs.replace(
+        dataset.about, split_by="flight", counts=msgspec.structs.replace(counts, windows=windows)
+    )
     changed = limits(
         replace(bundle, spec=replace(bundle.spec, decision=DecisionSpec(smoothing_q8=256))),
         Dataset(dataset.folder, dataset.spec, about),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
@@ -112,29 +113,29 @@ def test_names_from_logs_are_text(html: str, page: Page) -> None:
 
 
 def test_scores_are_the_manifests(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
-    metrics = trained[0].manifest["metrics"]
-    for model in ("float", "int8", "baseline"):
-        assert f"{metrics[model]['macro_f1']:.3f}" in page.sections["header"]
-        assert f"{metrics[model]['accuracy']:.3f}" in page.sections["confusion"]
-        low, high = metrics[model]["macro_f1_interval"]
+    metrics = trained[0].manifest.metrics
+    for score in metrics.scores.values():
+        assert f"{score.macro_f1:.3f}" in page.sections["header"]
+        assert f"{score.accuracy:.3f}" in page.sections["confusion"]
+        low, high = score.macro_f1_interval
         assert f"{low:.3f}…{high:.3f}" in page.sections["header"]
-        for row in metrics[model]["confusion"]:
+        for row in score.confusion:
             for count in filter(None, row):
                 assert f" {100 * count / sum(row):.1f} {count} " in page.sections["confusion"]
-        for f1 in metrics[model]["f1"].values():
+        for f1 in score.f1.values():
             assert f" {f1:.3f} " in page.sections["confusion"]
     assert "98.7 %" in page.sections["header"]
 
 
 def test_flights_stand_worst_first(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
-    by_flight = trained[0].manifest["metrics"]["int8"]["by_flight"]
+    by_flight = trained[0].manifest.metrics.int8.by_flight
     text = page.sections["flights"]
-    worst_first = sorted(by_flight, key=lambda source: by_flight[source]["accuracy"])
+    worst_first = sorted(by_flight, key=lambda source: by_flight[source].accuracy)
     assert len(worst_first) == 2
     at = [text.index(source) for source in worst_first]
     assert at == sorted(at)
     for result in by_flight.values():
-        assert f" {result['windows']} {100 * result['accuracy']:.1f} % {result['macro_f1']:.3f} " in text
+        assert f" {result.windows} {100 * result.accuracy:.1f} % {result.macro_f1:.3f} " in text
 
 
 def test_model_training_and_data_are_the_manifests(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
@@ -146,12 +147,12 @@ def test_model_training_and_data_are_the_manifests(page: Page, trained: tuple[Mo
     assert (
         "lowest in epoch 3" in page.sections["training"] and "stopped after 5 of at most 9" in page.sections["training"]
     )
-    counts = dataset.about["counts"]
-    for part in counts["windows"].values():
+    counts = dataset.about.counts
+    for part in counts.windows.values():
         assert " ".join(map(str, part.values())) in re.sub(r"\s+", " ", page.sections["split"])
-    assert f"mixed {counts['dropped']['mixed']} " in page.sections["left-out"]
+    assert f"mixed {counts.dropped['mixed']} " in page.sections["left-out"]
     assert "seed of training 7" in page.sections["details"] and bundle.sha256 in page.sections["details"]
-    for rule in bundle.manifest["baseline"]["rules"].split("\n"):
+    for rule in bundle.manifest.baseline.rules.split("\n"):
         assert re.sub(r"\s+", " ", rule).strip() in page.sections["details"]
 
 
@@ -171,8 +172,8 @@ def test_parity_is_shown_only_when_there_is_one(
 
 def test_another_data_set_is_refused(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
     bundle, dataset = trained
-    flights = [{**flight, "part": "test"} for flight in dataset.flights]
-    other = Dataset(dataset.folder, dataset.spec, {**dataset.about, "flights": flights})
+    flights = tuple(replace(flight, part="test") for flight in dataset.flights)
+    other = Dataset(dataset.folder, dataset.spec, replace(dataset.about, flights=flights))
     with pytest.raises(DatasetError, match="not the data set the bundle was trained on"):
         write_report(tmp_path / "report.html", bundle, other)
     assert not (tmp_path / "report.html").exists()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import Part, TrainedFlight
 from px4_tinyml.dataset.build import prepare
-from px4_tinyml.dataset.store import Dataset, write_flight
+from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.flight_log import U64, FlightLog
 from px4_tinyml.report.charts import timeline_chart
 from px4_tinyml.report.timeline import Timeline, build_timeline, choose_flights
@@ -20,10 +20,8 @@ from px4_tinyml.signal.slots import feed, make_slots
 US = 1_000_000
 
 
-def timeline_of(log: FlightLog, bundle: ModelBundle, folder: Path) -> Timeline:
-    spec = replace(bundle.spec, offset=None, inv_scale=None)
-    write_flight(folder / "flight.parquet", prepare(log, spec).windows, spec)
-    return build_timeline(bundle, Dataset(folder, spec, {"flights": [{"file": "flight.parquet"}]}), 0)
+def timeline_of(log: FlightLog, bundle: ModelBundle) -> Timeline:
+    return build_timeline(bundle, prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +30,11 @@ def bundle(trained: tuple[ModelBundle, Dataset]) -> ModelBundle:
 
 
 def test_decisions_and_slots_are_those_of_the_whole_log(
-    bundle: ModelBundle, flight_maker: Callable[..., FlightLog], tmp_path: Path
+    bundle: ModelBundle, flight_maker: Callable[..., FlightLog]
 ) -> None:
     """Up to the first hole, what is drawn from stored windows is what the vehicle would do from samples."""
     log = flight_maker("a.ulg", "quad", 3)
-    timeline = timeline_of(log, bundle, tmp_path)
+    timeline = timeline_of(log, bundle)
     stored = prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows
     decided = bundle.classifier().classify(log).decisions
     first_run = int(np.argmax(np.diff(stored.start_us.astype(np.int64)) > 0.65 * US)) + 1
@@ -56,8 +54,8 @@ def test_decisions_and_slots_are_those_of_the_whole_log(
     assert np.allclose(np.diff(timeline.slot_s[:count]), 0.02)
 
 
-def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., FlightLog], tmp_path: Path) -> None:
-    timeline = timeline_of(flight_maker("a.ulg", "quad", 3), bundle, tmp_path)
+def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
+    timeline = timeline_of(flight_maker("a.ulg", "quad", 3), bundle)
     right, uncertain, labelled = timeline.agreement
     assert labelled == (timeline.truth >= 0).sum() < len(timeline.truth)
     assert right == sum(t == d for t, d in zip(timeline.truth, timeline.decision, strict=True) if t >= 0)
@@ -68,9 +66,7 @@ def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., Fl
 
 
 @pytest.mark.parametrize("jump_us", [3600 * US, -20 * US], ids=["an hour of nothing", "a clock that runs back"])
-def test_long_holes_are_drawn_short(
-    jump_us: int, bundle: ModelBundle, flight_maker: Callable[..., FlightLog], tmp_path: Path
-) -> None:
+def test_long_holes_are_drawn_short(jump_us: int, bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
     log = flight_maker("a.ulg", "quad", 3)
     late = int(log.imu.timestamp_us[len(log.imu) // 2])
 
@@ -80,7 +76,7 @@ def test_long_holes_are_drawn_short(
     assert log.reference is not None
     imu = replace(log.imu, timestamp_us=moved(log.imu.timestamp_us))
     reference = replace(log.reference, timestamp_us=moved(log.reference.timestamp_us))
-    timeline = timeline_of(replace(log, imu=imu, reference=reference), bundle, tmp_path)
+    timeline = timeline_of(replace(log, imu=imu, reference=reference), bundle)
     assert timeline.cut and timeline.broken.any()
     step = np.diff(timeline.end_s)
     assert step.min() > 0 and step.max() == pytest.approx(10.0)
@@ -89,18 +85,18 @@ def test_long_holes_are_drawn_short(
 
 
 def test_chart_is_drawn_for_both_widths_and_stays_small(
-    bundle: ModelBundle, flight_maker: Callable[..., FlightLog], tmp_path: Path
+    bundle: ModelBundle, flight_maker: Callable[..., FlightLog]
 ) -> None:
     log = flight_maker("long.ulg", "quad", 4, leg_s=300.0)
-    chart = timeline_chart(timeline_of(log, bundle, tmp_path), bundle.spec, "t")
+    chart = timeline_chart(timeline_of(log, bundle), bundle.spec, "t")
     assert 'class="chart laptop"' in chart and 'class="chart phone"' in chart
     assert "#fe00" not in chart and "var(--label-3)" in chart and "EDR" in chart
     assert len(chart) < 400_000  # half an hour of flight
 
 
 def test_the_richest_and_the_worst_flight_are_chosen() -> None:
-    def flight(source: str, part: str, **labels: int) -> dict[str, object]:
-        return {"source": source, "part": part, "labels": labels}
+    def flight(source: str, part: Part, **labels: int) -> TrainedFlight:
+        return TrainedFlight(source, "quad", part, labels)
 
     flights = [
         flight("train", "train", level=9, climb=9, turbulence=9),
@@ -115,5 +111,5 @@ def test_the_richest_and_the_worst_flight_are_chosen() -> None:
 
 def test_a_flight_without_a_labelled_window_is_not_chosen() -> None:
     """All its windows lie between calm and turbulent: it has no accuracy."""
-    flights = [{"source": source, "part": "test", "labels": {"level": n}} for source, n in (("open", 0), ("calm", 9))]
+    flights = [TrainedFlight(source, "quad", "test", {"level": n}) for source, n in (("open", 0), ("calm", 9))]
     assert choose_flights(flights, {"calm": 1.0}) == [1]

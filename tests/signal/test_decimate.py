@@ -113,14 +113,14 @@ def test_both_recordings_of_a_flight_are_in_one_part(tmp_path: Path) -> None:
     command = ["dataset", str(flights), "--preset", "link50", "--thinned"]
     assert main([*command, "50", "--out", str(tmp_path / "twice")]) == 0
     twice = Dataset.load(tmp_path / "twice")
-    part = {flight["source"]: flight["part"] for flight in twice.flights}
-    assert len(part) == 8 and twice.about["split_by"] == "flight"
+    part = {flight.source: flight.part for flight in twice.flights}
+    assert len(part) == 8 and twice.about.split_by == "flight"
     assert all(part[name] == part[f"{name}@50Hz"] for name in part if "@" not in name)
     for whole, thin in zip(twice.flights[::2], twice.flights[1::2], strict=True):
         # The first sample that a link carries comes a little later, and with it perhaps the first window.
-        assert sum(whole["labels"].values()) - 1 <= sum(thin["labels"].values()) <= sum(whole["labels"].values())
-        assert sum(thin["labels"].values()) > 20
-    assert [flight["labels"] for flight in once["flights"]] == [flight["labels"] for flight in twice.flights[::2]]
+        assert sum(whole.labels.values()) - 1 <= sum(thin.labels.values()) <= sum(whole.labels.values())
+        assert sum(thin.labels.values()) > 20
+    assert [flight.labels for flight in once.flights] == [flight.labels for flight in twice.flights[::2]]
     x = [twice.flight(i).x for i in (0, 1)]
     assert np.diff(x[1][:, :, 2], axis=1).std() > 2 * np.diff(x[0][:, :, 2], axis=1).std(), "vibration aliases"
     for rate in ("0", "51", "nan"):

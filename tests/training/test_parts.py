@@ -11,8 +11,7 @@ from scipy import signal
 from px4_tinyml.dataset.store import Windows
 from px4_tinyml.signal.bands import BANDS_HZ, band_rms
 from px4_tinyml.signal.spec import PRESETS
-from px4_tinyml.training import augment, fit, metrics
-from px4_tinyml.training import baselines as baseline
+from px4_tinyml.training import augment, baselines, fit, metrics
 
 SPEC = PRESETS["default"]
 
@@ -25,7 +24,8 @@ def windows(count: int = 400, seed: int = 0) -> Windows:
     x[y == 3, :, :3] *= 10
     slope = np.choose(y, [0.0, 1.5, -1.5, 0.0])
     x[:, :, 6] = slope[:, None] * (np.arange(128) - 63.5) / 50 + rng.normal(0, 0.05, (count, 128))
-    return Windows(x, y, np.arange(count) % 10, np.arange(count), np.ones(count, bool))
+    start_us = np.arange(count, dtype=np.uint64)
+    return Windows(x.astype(np.float32), y, np.arange(count) % 10, start_us, np.ones(count, bool))
 
 
 @pytest.mark.parametrize("hz", [0.8, 3.0, 7.0, 15.0])
@@ -88,14 +88,14 @@ def test_baseline_is_the_tree_it_was_fitted_as() -> None:
     from sklearn.tree import DecisionTreeClassifier
 
     train, test = windows(), windows(seed=1)
-    fitted = baseline.fit(train, SPEC, 0)
-    values, names = baseline.features(train.x, SPEC)
+    fitted = baselines.fit(train, SPEC, 0)
+    values, names = baselines.features(train.x, SPEC)
     tree = DecisionTreeClassifier(max_depth=4, class_weight="balanced", random_state=0, min_samples_leaf=5)
     tree.fit(values, train.y)
-    predicted = baseline.predict(fitted, test.x, SPEC)
-    assert np.array_equal(predicted, tree.predict(baseline.features(test.x, SPEC)[0]))
-    assert (predicted == test.y).mean() > 0.97 and "barometer slope" in fitted["rules"]
-    slope = baseline.features(test.x, SPEC)[0][:, names.index("barometer slope [m/s]")]
+    predicted = baselines.predict(fitted, test.x, SPEC)
+    assert np.array_equal(predicted, tree.predict(baselines.features(test.x, SPEC)[0]))
+    assert (predicted == test.y).mean() > 0.97 and "barometer slope" in fitted.rules
+    slope = baselines.features(test.x, SPEC)[0][:, names.index("barometer slope [m/s]")]
     assert slope[test.y == 1] == pytest.approx(1.5, abs=0.1)
 
 
@@ -106,13 +106,13 @@ def test_rare_classes_weigh_more_but_not_without_end() -> None:
 
 def test_metrics_by_hand() -> None:
     truth = np.array([0, 0, 0, 1, 1, 2])
-    said = np.array([0, 0, 1, 1, 1, 0])
-    flight = np.array([7, 7, 7, 7, 9, 9])
-    got = metrics.summarize(truth, said, flight, ["a", "b", "c", "d"])
-    assert got["confusion"] == [[2, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
-    assert got["f1"] == {"a": pytest.approx(4 / 6), "b": pytest.approx(4 / 5), "c": 0.0, "d": None}
-    assert got["macro_f1"] == pytest.approx((4 / 6 + 4 / 5 + 0) / 3)
-    assert got["accuracy"] == pytest.approx(4 / 6)
-    assert got["by_flight"]["9"]["confusion"] == [[0] * 4, [0, 1, 0, 0], [1, 0, 0, 0], [0] * 4]
-    low, high = got["macro_f1_interval"]
-    assert low <= got["macro_f1"] <= high and low < high
+    predicted = np.array([0, 0, 1, 1, 1, 0])
+    flight = np.array([1, 1, 1, 1, 2, 2])
+    got = metrics.summarize(truth, predicted, flight, ["a", "b", "c", "d"], ["none", "seven", "nine"])
+    assert got.confusion == [[2, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    assert got.f1 == {"a": pytest.approx(4 / 6), "b": pytest.approx(4 / 5), "c": 0.0, "d": None}
+    assert got.macro_f1 == pytest.approx((4 / 6 + 4 / 5 + 0) / 3)
+    assert got.accuracy == pytest.approx(4 / 6)
+    assert got.by_flight["nine"].confusion == [[0] * 4, [0, 1, 0, 0], [1, 0, 0, 0], [0] * 4]
+    low, high = got.macro_f1_interval
+    assert low <= got.macro_f1 <= high and low < high

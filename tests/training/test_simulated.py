@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.dataset.build import build, collect
+from px4_tinyml.dataset.build import build_dataset
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.signal.spec import PRESETS
-from px4_tinyml.training import workflow
 from px4_tinyml.training.evaluation import int8_outputs
 from px4_tinyml.training.fit import TrainOptions
+from px4_tinyml.training.pipeline import train
 from px4_tinyml_sitl.simulate import fly
 
 TURBULENCE = 3
@@ -23,20 +23,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Data
     folder = tmp_path_factory.mktemp("simulated")
     spec = PRESETS["default"]
     logs = fly(folder / "flights", 36, seconds=70.0, seed=11)
-    build(collect(logs, spec, []), spec, folder / "dataset", seed=0)
-    dataset = Dataset.load(folder / "dataset")
-    return workflow.train_bundle(dataset, folder / "bundle", TrainOptions(epochs=40)), dataset
+    dataset = build_dataset(logs, spec, folder / "dataset")
+    return train(dataset, folder / "bundle", TrainOptions(epochs=40)), dataset
 
 
 def test_airframes_never_seen_are_classified(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
-    assert dataset.about["split_by"] == "airframe"
-    parts = {part: {f["vehicle"] for f in dataset.flights if f["part"] == part} for part in ("train", "test")}
+    assert dataset.about.split_by == "airframe"
+    parts = {part: {f.vehicle for f in dataset.flights if f.part == part} for part in ("train", "test")}
     assert parts["test"] and not parts["test"] & parts["train"]
-    metrics = bundle.manifest["metrics"]
+    metrics = bundle.manifest.metrics
     # A quarter of the flights that `docs/training.md` reports on; enough to see that nothing is broken.
-    assert metrics["int8"]["macro_f1"] > 0.85
-    assert metrics["agreement"] > 0.97
+    assert metrics.int8.macro_f1 > 0.85
+    assert metrics.agreement > 0.97
 
 
 def test_vibration_is_not_turbulence(trained: tuple[ModelBundle, Dataset]) -> None:

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError, SpecError
+from px4_tinyml.files import read_toml
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
 from px4_tinyml.logs.csv.csv_table import Table, header_line
-from px4_tinyml.toml_file import read_toml
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
 
 TIME_UNITS_US = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}

@@ -51,4 +51,4 @@ def feed() -> Feed:
 
 @pytest.fixture(scope="session")
 def bundle(feed: Feed) -> ModelBundle:
-    return reference_bundle("conv", feed, {"memory": {"tflm_arena_bytes": 4096}})
+    return reference_bundle("conv", feed, 4096)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import untrained
 from toolchains import need
 
 from px4_tinyml.bundle import ModelBundle
@@ -49,7 +50,7 @@ def small() -> ModelBundle:
     b.operator("FULLY_CONNECTED", [flat, *weights], logits, "FullyConnectedOptions")
     output = b.tensor((1, 4), 1 / 256, -128)
     model = b.finish(source, b.operator("SOFTMAX", [logits], output, "SoftmaxOptions", beta=1.0))
-    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest={}, golden={})
+    return ModelBundle(spec=spec, model=model, float_model=b"none", manifest=untrained(spec.labels), golden={})
 
 
 class TestAvr:

@@ -20,7 +20,7 @@ FLAGS = (
     "-Wfloat-conversion", "-Werror", "-fno-exceptions", "-fno-rtti",
 )  # fmt: skip
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-MEMORY = {"memory": {"tflm_arena_bytes": 6000}}
+TFLM_ARENA_BYTES = 6000
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def bundles() -> dict[str, ModelBundle]:
     """By name: with turbulence and barometer, without the barometer, and without either."""
     return {
         "pretrained": ModelBundle.load(pretrained_bundle()),
-        "conv": reference_bundle("conv", hostile_feed(1, 20.0), MEMORY),
-        "dense": reference_bundle("dense", hostile_feed(1, 20.0), MEMORY),
+        "conv": reference_bundle("conv", hostile_feed(1, 20.0), TFLM_ARENA_BYTES),
+        "dense": reference_bundle("dense", hostile_feed(1, 20.0), TFLM_ARENA_BYTES),
     }
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
@@ -125,17 +126,17 @@ def test_parameters_are_declared_as_they_are_used(tree: Path) -> None:
 def test_readme_of_a_model_with_a_label_that_no_test_window_has(bundles: dict[str, ModelBundle]) -> None:
     """As in every data set of real logs: none of them has the truth of turbulence."""
     bundle = bundles["pretrained"]
-    metrics = bundle.manifest["metrics"]
-    int8 = {**metrics["int8"], "f1": {**metrics["int8"]["f1"], "turbulence": None}}
-    changed = bundle.with_manifest(metrics={**metrics, "int8": int8})
+    metrics = bundle.manifest.metrics
+    int8 = replace(metrics.int8, f1={**metrics.int8.f1, "turbulence": None})
+    changed = bundle.with_manifest(metrics=replace(metrics, int8=int8))
     readme = px4_files(changed, "compiled")["README.md"]
     assert "| turbulence | no test windows |" in readme
-    assert f"| level | {int8['f1']['level']:.3f} |" in readme
+    assert f"| level | {int8.f1['level']:.3f} |" in readme
 
 
 def test_readme_says_what_the_pretrained_model_is_worth() -> None:
     manifest = ModelBundle.load(pretrained_bundle()).manifest
     readme = (target_root("px4_module") / "README.md").read_text()
-    macro = manifest["metrics"]["int8"]["macro_f1"]
-    assert f"**{macro:.3f}**" in readme and str(manifest["cost"]["instructions"]) in readme
-    assert macro > manifest["metrics"]["baseline"]["macro_f1"]
+    macro = manifest.metrics.int8.macro_f1
+    assert manifest.cost is not None and str(manifest.cost.instructions) in readme
+    assert f"**{macro:.3f}**" in readme and macro > manifest.metrics.baseline.macro_f1

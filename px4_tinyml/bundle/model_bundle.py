@@ -1,19 +1,16 @@
-"""ModelBundle: the folder that holds a trained, quantized classifier and everything said about it.
+"""ModelBundle: the folder that holds a trained, quantized classifier.
 
-    model.tflite    the int8 model
-    float.tflite    the same network in float32, to see what int8 costs
-    manifest.json   spec and hash, sha256 of the other files, scales, operators, metrics, versions
-    golden.npz      raw samples → windows → int8 input → int8 output → decisions
-    report.html     what a person reads
-
-No dates inside: the same inputs and seed give the same bytes.
+model.tflite    the int8 model
+float.tflite    the same network in float32, to see what int8 costs
+manifest.json   spec and hash, sha256 of the other files, scales, operators, metrics, versions (manifest.py)
+golden.npz      raw samples → windows → int8 input → int8 output → decisions
+report.html     the training report
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,15 +18,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.bundle.manifest import Manifest, ManifestFile
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.interpreter import Int8Interpreter
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, SpecError
+from px4_tinyml.files import checked, parse_json, read_file, write_json
 from px4_tinyml.signal.classifier import Classifier, Engine, Model
 from px4_tinyml.signal.golden_arrays import read_arrays
 from px4_tinyml.signal.spec import PipelineSpec
@@ -42,19 +42,21 @@ MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 REPORT_FILE = "report.html"
 HASHED_FILES = (MODEL_FILE, FLOAT_FILE, GOLDEN_FILE)
-"""What the manifest has the sha256 of, in `files`."""
+"""Files whose sha256 is in the manifest's `files`."""
+MAX_BYTES = 1 << 26
+"""Of each file of a bundle."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A bundle in memory. manifest is plain JSON data; golden maps names to arrays (see golden.py)."""
+    """A bundle in memory. golden: arrays by name (signal/golden.py)."""
 
     spec: PipelineSpec
     model: bytes
     float_model: bytes
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     golden: Mapping[str, NDArray[Any]]
 
     @property
@@ -84,13 +86,12 @@ class ModelBundle:
         return Model(ENGINES[engine](self), graph.input.scale, graph.input.zero_point)
 
     def tflm_arena_bytes(self) -> int:
-        """Arena that the tflite-micro wheel uses: what `train` measured, else measured now."""
-        known = self.manifest.get("memory", {}).get("tflm_arena_bytes")
-        return int(known or TflmInterpreter(self.model).arena_bytes())
+        """Arena that the tflite-micro wheel uses, as measured by `train`, else measured now."""
+        return self.manifest.memory.tflm_arena_bytes or TflmInterpreter(self.model).arena_bytes()
 
     def with_manifest(self, **entries: Any) -> ModelBundle:
-        """The same bundle with manifest entries added or replaced."""
-        return replace(self, manifest={**self.manifest, **entries})
+        """The same bundle with manifest entries replaced."""
+        return replace(self, manifest=msgspec.structs.replace(self.manifest, **entries))
 
     @staticmethod
     def check_folder(folder: Path) -> None:
@@ -106,20 +107,18 @@ class ModelBundle:
         """Write the bundle's files into a folder (made if missing)."""
         self.check_folder(folder)
         files = {MODEL_FILE: self.model, FLOAT_FILE: self.float_model, GOLDEN_FILE: self._golden_bytes()}
-        manifest = {
-            **self.manifest,
-            "bundle_version": BUNDLE_VERSION,
-            "spec": self.spec.to_dict(),
-            "spec_hash": self.spec.hash,
-            "labels": list(self.spec.labels),
-            "model_sha256": self.sha256,
-            "files": {name: _sha256(data) for name, data in files.items()},
-        }
+        manifest = ManifestFile(
+            **{name: getattr(self.manifest, name) for name in Manifest.__struct_fields__},
+            bundle_version=BUNDLE_VERSION,
+            spec=self.spec.to_dict(),
+            spec_hash=self.spec.hash,
+            labels=self.spec.labels,
+            model_sha256=self.sha256,
+            files={name: _sha256(data) for name, data in files.items()},
+        )
         for name, data in files.items():
             (folder / name).write_bytes(data)
-        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        # A file name that is not UTF-8 becomes a JSON escape.
-        (folder / MANIFEST_FILE).write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+        write_json(folder / MANIFEST_FILE, manifest, indent=2, sort_keys=True)
 
     def _golden_bytes(self) -> bytes:
         file = io.BytesIO()
@@ -129,30 +128,36 @@ class ModelBundle:
 
     @property
     def for_thinned(self) -> bool:
-        """Whether it was trained for links that pass IMU samples over, too (dataset/thin.py)."""
-        return bool(self.manifest.get("training", {}).get("dataset", {}).get("thinned_hz"))
+        """True when it was also trained on decimated logs, as 50 Hz links carry them (signal/decimate.py)."""
+        return bool(self.manifest.training.dataset.thinned_hz)
 
     @classmethod
     def load(cls, folder: Path) -> ModelBundle:
-        """Read a bundle and check that its parts belong together. folder: also a name of paths.bundle_folder's."""
+        """Read and check a bundle. folder: also the name of a bundle that ships with the package.
+
+        Raises ConversionError or SpecError with the file, what was found, what was expected and what to do.
+        """
         folder = bundle_folder(folder)
-        manifest_path = folder / MANIFEST_FILE
+        path = folder / MANIFEST_FILE
         try:
-            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-            files = {name: (folder / name).read_bytes() for name in HASHED_FILES}
+            data = parse_json(read_file(path, MAX_BYTES))
+            files = {name: read_file(folder / name, MAX_BYTES) for name in HASHED_FILES}
         except OSError as error:
             raise ConversionError(
                 f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
             ) from error
-        except (ValueError, RecursionError) as error:
-            raise ConversionError(f"{folder}: damaged bundle: {error}; train again") from error
-        if not isinstance(manifest, dict) or manifest.get("bundle_version") != BUNDLE_VERSION:
-            found = manifest.get("bundle_version") if isinstance(manifest, dict) else "no version"
-            raise ConversionError(f"{manifest_path}: bundle version {found} found, {BUNDLE_VERSION} expected")
-        spec = PipelineSpec.from_dict(manifest.get("spec", {}), where=str(manifest_path))
+        except ValueError as error:
+            raise ConversionError(f"{path}: damaged: {error}; train again") from error
+        version = data.get("bundle_version") if isinstance(data, dict) else "no version"
+        if version is True or version != BUNDLE_VERSION:
+            raise ConversionError(f"{path}: bundle version {ascii(version)[:40]} found, {BUNDLE_VERSION} expected")
+        manifest = checked(ManifestFile, data, str(path), ConversionError, "train again")
+        spec = PipelineSpec.from_dict(manifest.spec, where=str(path))
         if not spec.fitted:
-            raise SpecError(f"{manifest_path}: the spec has no offsets and scales; train again")
-        _check_hashes(folder, manifest, spec, files)
+            raise SpecError(f"{path}: the spec has no offsets and scales; train again")
+        if manifest.metrics.labels != spec.labels or max(manifest.baseline.label) >= len(spec.labels):
+            raise ConversionError(f"{path}: metrics and baseline are of other labels than the spec's; train again")
+        _check_hashes(path, manifest, spec, files)
         golden = read_arrays(files[GOLDEN_FILE], spec, str(folder / GOLDEN_FILE))
         return cls(spec, files[MODEL_FILE], files[FLOAT_FILE], manifest, golden)
 
@@ -167,12 +172,12 @@ ENGINES: Mapping[str, Callable[[ModelBundle], Engine]] = {
 def check_model(spec: PipelineSpec, graph: Graph) -> None:
     """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
     expected_input, expected_output = spec.window * len(spec.channels), len(spec.labels)
-    for what, found, expected in (
+    for side, found, expected in (
         ("inputs", graph.input.size, expected_input),
         ("outputs", graph.output.size, expected_output),
     ):
         if found != expected:
-            raise ConversionError(f"the model has {found} {what}, the spec needs {expected}: train again")
+            raise ConversionError(f"the model has {found} {side}, the spec needs {expected}: train again")
     if (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
         raise ConversionError(
             f"the model's output has scale {graph.output.scale} and zero point {graph.output.zero_point}: "
@@ -184,23 +189,23 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _check_hashes(folder: Path, manifest: Mapping[str, Any], spec: PipelineSpec, files: Mapping[str, bytes]) -> None:
+def _check_hashes(path: Path, manifest: ManifestFile, spec: PipelineSpec, files: Mapping[str, bytes]) -> None:
     """ConversionError when a part is not the one the manifest was written for."""
-    written = manifest.get("files")
+    written = manifest.files
     if written is None:
-        log.warning("%s: the manifest has no hashes of all files (version 0.1.0): train again to have them", folder)
-    elif not isinstance(written, dict) or sorted(written) != sorted(HASHED_FILES):
+        log.warning("%s: no hashes of all files in the manifest (made before 0.1.0); train again to have them", path)
+    elif sorted(written) != sorted(HASHED_FILES):
         raise ConversionError(
-            f"{folder / MANIFEST_FILE}: files is {ascii(written)[:60]}, "
+            f"{path}: files is {ascii(written)[:60]}, "
             f"the sha256 of each of {', '.join(HASHED_FILES)} expected; train again"
         )
-    for what, found, expected in (
-        ("the spec", spec.hash, manifest.get("spec_hash")),
-        ("the model", _sha256(files[MODEL_FILE]), manifest.get("model_sha256")),
+    for name, found, expected in (
+        ("the spec", spec.hash, manifest.spec_hash),
+        ("the model", _sha256(files[MODEL_FILE]), manifest.model_sha256),
         *((name, _sha256(files[name]), digest) for name, digest in (written or {}).items()),
     ):
         if found != expected:
             raise ConversionError(
-                f"{folder}: hash of {what} is {found[:16]}, the manifest says {str(expected)[:16]!a}: "
+                f"{path.parent}: hash of {name} is {found[:16]}, {expected[:16]!a} in the manifest: "
                 "the parts come from different trainings, or one was changed; copy the bundle again, or train again"
             )

@@ -1,0 +1,130 @@
+"""Data set → trained, quantized, checked bundle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.manifest import (
+    ArenaBytes,
+    Manifest,
+    QuantizationGate,
+    QuantizedTensor,
+    TfliteModel,
+    TrainedFlight,
+    TrainedOn,
+    Training,
+)
+from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.oracle import TflmInterpreter
+from px4_tinyml.compiler.plan import plan_memory
+from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.compiler.tensor import Tensor
+from px4_tinyml.dataset.split import PARTS
+from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.errors import ToolchainError
+from px4_tinyml.signal.golden import make_golden
+from px4_tinyml.signal.golden_feed import choose, golden_feed
+from px4_tinyml.training import baselines
+from px4_tinyml.training.evaluation import Candidate, check_quantization
+from px4_tinyml.training.fit import Trained, TrainOptions, fit_network
+from px4_tinyml.training.quantize import to_float, to_int8
+
+log = logging.getLogger(__name__)
+
+
+def train(dataset: Dataset, out: Path, options: TrainOptions | None = None) -> ModelBundle:
+    """Train on a data set, quantize to int8, evaluate on the test part, and write the bundle to `out`.
+
+    Weights are fitted on the part `train`, stopped by `validation`. The same data set and options give the same bytes.
+
+    Raises QuantizationError when int8 loses more than 0.5 points of macro-F1, DatasetError when there is too little
+    to learn from, ToolchainError without TensorFlow or scikit-learn, ConversionError when `out` cannot be written.
+    """
+    options = options or TrainOptions()
+    ModelBundle.check_folder(out)
+    train_part, validation = dataset.windows(["train"]), dataset.windows(["validation"])
+    trained = fit_network(train_part, validation, dataset.spec, options)
+    float_model = to_float(trained)
+    model = to_int8(trained, float_model, train_part, validation, options.seed)
+    graph, baseline = read_model(model), baselines.fit(train_part, dataset.spec, options.seed)
+    candidate = Candidate(trained.spec, model, float_model, baseline)
+    manifest = Manifest(
+        model=describe_model(options.arch, graph, model, trained.model.count_params()),
+        memory=_memory(graph, model),
+        training=_describe_training(dataset, trained, options),
+        baseline=baseline,
+        tools={name: importlib.metadata.version(name) for name in ("px4-tinyml", "tensorflow", "numpy")},
+        int8_gate=_gate(candidate, dataset),
+        metrics=candidate.evaluate(dataset, ["test"]),
+    )
+    bundle = ModelBundle(trained.spec, model, float_model, manifest, golden={})
+    chosen = choose(train_part.x, train_part.y, trained.spec, options.seed)
+    bundle = replace(bundle, golden=make_golden(bundle.classifier(), golden_feed(chosen, trained.spec, options.seed)))
+    bundle.save(out)
+    return bundle
+
+
+def _gate(candidate: Candidate, dataset: Dataset) -> QuantizationGate:
+    """What int8 costs over every labelled window. Raises QuantizationError when it is too much."""
+    metrics = candidate.evaluate(dataset, PARTS)
+    check_quantization(metrics)
+    return QuantizationGate(
+        windows=metrics.int8.windows,
+        agreement=metrics.agreement,
+        float_macro_f1=metrics.float32.macro_f1,
+        int8_macro_f1=metrics.int8.macro_f1,
+    )
+
+
+def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> TfliteModel:
+    """The manifest's entry of a network."""
+    return TfliteModel(
+        arch=arch,
+        parameters=int(parameters),
+        macs=graph.macs,
+        operators=tuple(operator.name for operator in graph.operators),
+        weights_bytes=graph.weights_bytes,
+        model_bytes=len(model),
+        input=_quantization(graph.input),
+        output=_quantization(graph.output),
+    )
+
+
+def _quantization(tensor: Tensor) -> QuantizedTensor:
+    return QuantizedTensor(tensor.scale, tensor.zero_point, tuple(tensor.shape))
+
+
+def _memory(graph: Graph, model: bytes) -> ArenaBytes:
+    try:
+        tflm = TflmInterpreter(model).arena_bytes()
+    except ToolchainError as error:
+        log.info("TFLite Micro's arena is not measured: %s", error)
+        tflm = None
+    return ArenaBytes(plan_memory(graph).arena_bytes, tflm)
+
+
+def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> Training:
+    about = dataset.about
+    return Training(
+        seed=options.seed,
+        epochs=options.epochs,
+        epochs_run=len(trained.loss),
+        best_epoch=int(np.argmin(trained.validation_loss)) + 1,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        loss=trained.loss,
+        validation_loss=trained.validation_loss,
+        dataset=TrainedOn(
+            spec_hash=dataset.spec.hash,
+            split_by=about.split_by,
+            thinned_hz=about.thinned_hz or None,
+            counts=about.counts,
+            flights=tuple(TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in about.flights),
+        ),
+    )
