@@ -148,7 +148,8 @@ class FlightLog:
     sha256: of the file. vehicle: the airframe key used to split by airframe (for example
     "quad 4001 PX4_FMU_V6C"). complete: a capture whose first and last samples fill their slots
     (an Arduino capture of 119 rows), not a part of a stream. baro_before: number of barometer samples received
-    before each IMU sample, where the source has this order (a recorded link). info: more facts for `inspect`.
+    before each IMU sample, where the source has this order (a recorded link). info: facts for `inspect` that
+    the source has.
     """
 
     source: str

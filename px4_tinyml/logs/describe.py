@@ -31,17 +31,14 @@ def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: P
     """
     try:
         logs = read_log(path, column_map)
-    except UnusableLogError as error:
-        facts = {k: error.facts.get(k) for k in ("firmware", "topics")}
-        return {
-            "file": str(path), "kind": error.kind, "usable": False, "why": error.why, **facts,
-            "warnings": list(error.warnings), "recordings": [],
-        }  # fmt: skip
     except LogError as error:
-        why = str(error).removeprefix(f"{path}: ")
+        why, kind, facts = str(error).removeprefix(f"{path}: "), _kind(path), {}
+        warnings: tuple[str, ...] = ()
+        if isinstance(error, UnusableLogError):
+            why, kind, facts, warnings = error.why, error.kind, error.facts, error.warnings
         return {
-            "file": str(path), "kind": _kind(path), "usable": False, "why": why, "firmware": None, "topics": None,
-            "warnings": [], "recordings": [],
+            "file": str(path), "kind": kind, "usable": False, "why": why, "firmware": facts.get("firmware"),
+            "topics": facts.get("topics"), "warnings": list(warnings), "recordings": [],
         }  # fmt: skip
     recordings = [describe_log(log, presets) for log in logs]
     best = max(recordings, key=lambda r: r["windows"]["count"])
@@ -170,58 +167,37 @@ def _usable(log: FlightLog, windows: int, preset: str, spec: PipelineSpec) -> tu
 
 def render(file: dict[str, Any]) -> str:
     """Text for people, about ten lines per recording."""
-    lines = [file["file"]]
-    recordings = file["recordings"]
+    recordings, firmware = file["recordings"], file["firmware"]
     kind = next((f.name for f in FORMATS if f.kind == file["kind"]), "unknown")
-    lines.append(_line("kind", f"{kind}, {file['firmware']}" if file["firmware"] else kind))
-    if not recordings:
-        topics = sorted((file["topics"] or {}).items(), key=lambda item: -item[1])
-        if topics:
-            lines.append(_line("holds", ", ".join(f"{name} {number}" for name, number in topics[:6])))
-    elif len(recordings) > 2:
+    rows = [("kind", f"{kind}, {firmware}" if firmware else kind)]
+    if not recordings and file["topics"]:
+        topics = sorted(file["topics"].items(), key=lambda item: -item[1])
+        rows.append(("holds", ", ".join(f"{name} {number}" for name, number in topics[:6])))
+    if len(recordings) > 2:
         complete = sum(r["windows"]["preset"] == CAPTURE_PRESET for r in recordings)
-        lines.append(_line("recordings", f"{len(recordings)}, {complete} of them complete; the first:"))
+        rows.append(("recordings", f"{len(recordings)}, {complete} of them complete; the first:"))
     for recording in recordings[: 1 if len(recordings) > 2 else 2]:
-        lines += _recording_lines(recording, len(recordings) > 1)
-    lines += [_line("warning", w) for w in file["warnings"]]
-    lines.append(
-        _line(
-            "usable",
-            f"{'yes' if file['usable'] else 'no'}, because {file['why']}"
-            if not file["usable"]
-            else f"yes: {file['why']}",
-        )
-    )
-    return "\n".join(lines)
+        rows += _recording_rows(recording, len(recordings) > 1)
+    rows += [("warning", w) for w in file["warnings"]]
+    rows.append(("usable", f"yes: {file['why']}" if file["usable"] else f"no, because {file['why']}"))
+    return "\n".join([file["file"], *(f"  {name:<11}{text}" for name, text in rows)])
 
 
-def _line(name: str, text: str) -> str:
-    return f"  {name:<11}{text}"
-
-
-def _recording_lines(r: dict[str, Any], named: bool) -> list[str]:
-    imu, baro, reference = r["imu"], r["baro"], r["reference"]
-    lines = [_line("recording", r["source"])] if named else []
-    lines.append(_line("vehicle", r["vehicle"] + (" (simulated)" if r["simulated"] else "")))
-    lines.append(
-        _line(
-            "IMU",
-            f"{imu['source']}, {imu['samples']} samples at {imu['rate_hz']:.1f} Hz, {r['recorded_s']:.1f} s recorded",
-        )
-    )
-    lines.append(
-        _line(
-            "barometer",
-            "none" if baro is None else f"{baro['source']}, {baro['samples']} samples at {baro['rate_hz']:.1f} Hz",
-        )
-    )
-    lines.append(_line("references", _reference_text(r, reference)))
+def _recording_rows(r: dict[str, Any], named: bool) -> list[tuple[str, str]]:
+    imu, baro, reference, gaps = r["imu"], r["baro"], r["reference"], r["gaps"]
+    recorded = f"{r['recorded_s']:.1f} s recorded"
+    rows = [
+        *([("recording", r["source"])] if named else []),
+        ("vehicle", r["vehicle"] + (" (simulated)" if r["simulated"] else "")),
+        ("IMU", f"{imu['source']}, {imu['samples']} samples at {imu['rate_hz']:.1f} Hz, {recorded}"),
+        ("barometer", f"{baro['source']}, {baro['samples']} samples at {baro['rate_hz']:.1f} Hz" if baro else "none"),
+        ("references", _reference_text(r, reference)),
+    ]
     if reference is not None and reference["landed_known"]:
         shares = ", ".join(f"{name} {reference[f'{name}_s']:.0f}" for name in ("climb", "descend", "level", "unknown"))
-        lines.append(_line("airborne", f"{reference['airborne_s']:.0f} s: {shares}"))
-    gaps = r["gaps"]
-    lines.append(_line("gaps", f"{gaps['count']}, {gaps['total_s']:.2f} s in all" if gaps["count"] else "none"))
-    return lines
+        rows.append(("airborne", f"{reference['airborne_s']:.0f} s: {shares}"))
+    rows.append(("gaps", f"{gaps['count']}, {gaps['total_s']:.2f} s in all" if gaps["count"] else "none"))
+    return rows
 
 
 def _reference_text(r: dict[str, Any], reference: dict[str, Any] | None) -> str:

@@ -79,10 +79,7 @@ def _flight_log(path: Path, sha256: str, capture: int, rows: F64, label: str) ->
         info={
             "firmware": "Arduino sketch",
             "hardware": "Nano 33 BLE (LSM9DS1)",
-            "simulated": False,
             "topics": {"captures": 1},
             "imu_source": ",".join(HEADER),
-            "baro_source": None,
-            "velocity_source": None,
         },
     )

@@ -1,19 +1,4 @@
-"""Any IMU CSV, described by a column map in TOML (examples/crazyflie_wind.toml shows one).
-
-vehicle = "crazyflie 2"                 # key used to split by airframe
-delimiter = ","
-[time]                                  # a column and its unit, or rate_hz = 100
-column = "timestamp_start"
-unit = "ms"
-[accel]                                 # FRD: x forward, y right, z down; level at rest z reads -9.81 m/s²
-unit = "g"
-x = { column = "acc.x", sign = 1 }
-y = { column = "acc.y", sign = -1 }
-z = { column = "acc.z", sign = -1 }
-[gyro]                                  # the same, unit "deg/s"
-[baro]                                  # optional: column, unit "m", "Pa" or "hPa"
-[label]                                 # optional: column, and values = { "3" = "turbulence" }; or value = "level"
-"""
+"""Any IMU CSV, described by a column map in TOML (docs/logs.md, examples/crazyflie_wind.toml)."""
 
 from __future__ import annotations
 
@@ -185,13 +170,9 @@ def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) ->
             gaps=gaps,
             warnings=tuple(warnings),
             info={
-                "firmware": None,
-                "hardware": None,
-                "simulated": False,
                 "topics": {"rows": len(table)},
                 "imu_source": f"columns by {Path(columns.where).name}",
                 "baro_source": columns.baro_column,
-                "velocity_source": None,
             },
         )
     ]

@@ -65,8 +65,6 @@ def read_px4_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
             warnings=tuple(warnings),
             info={
                 "firmware": "PX4, version unknown (ulog2csv export)",
-                "hardware": None,
-                "simulated": False,
                 "topics": {"sensor_combined": len(sensors), **{t: len(table) for t, table in others.items()}},
                 "imu_source": "sensor_combined",
                 "baro_source": baro_source if baro else None,

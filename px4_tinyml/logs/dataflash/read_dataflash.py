@@ -41,7 +41,6 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     warnings: list[str] = []
     facts: dict[str, Any] = {
         "firmware": _firmware(log),
-        "hardware": None,
         "simulated": any("SITL" in text for text in log.texts("MSG", "Message")),
         "topics": log.counts(),
     }
