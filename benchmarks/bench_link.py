@@ -25,9 +25,9 @@ WARM_UP_S = 3.0
 
 def record(url: str, folder: Path, seconds: float) -> dict[str, float]:
     """What `px4-tinyml record` runs: link, vehicles, recorder."""
-    from px4_tinyml.cli.record import GATHER_S
+    from px4_tinyml.cli.record import BATCH_S
 
-    return _record(url, folder, seconds, GATHER_S)
+    return _record(url, folder, seconds, BATCH_S)
 
 
 def live(url: str, folder: Path, seconds: float) -> dict[str, float]:
@@ -35,11 +35,11 @@ def live(url: str, folder: Path, seconds: float) -> dict[str, float]:
     return _record(url, folder, seconds, 0.008)
 
 
-def _record(url: str, folder: Path, seconds: float, gather_s: float) -> dict[str, float]:
+def _record(url: str, folder: Path, seconds: float, batch_s: float) -> dict[str, float]:
     from px4_tinyml.link.recorder import Recorder
     from px4_tinyml.link.streams import Fleet
 
-    with Link(url, gather_s=gather_s) as link, Recorder(folder / f"{gather_s}.tlog") as recorder:
+    with Link(url, batch_s=batch_s) as link, Recorder(folder / f"{batch_s}.tlog") as recorder:
         fleet = Fleet(link)
 
         def step() -> int:

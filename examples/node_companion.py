@@ -24,9 +24,9 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.errors import Px4TinymlError
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.vehicle import HeartbeatClock
+from px4_tinyml.link.vehicle import HeartbeatSender
 from px4_tinyml.logs import read_log
-from px4_tinyml.mavlink.decision_array import ARRAY_ID
+from px4_tinyml.mavlink.decision_array import ARRAY_ID, CLASS, CONFIDENCE
 from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.arduino.build import build_node
 from px4_tinyml.targets.arduino.emulator.emulator import PTY_NOTICED_S, EmulatedNode
@@ -63,9 +63,9 @@ def playing(node: EmulatedNode, records: Records, speed: float) -> Iterator[thre
 
 
 def listen(link: Link, labels: tuple[str, ...], thread: threading.Thread, where: str) -> Counter[str]:
-    """Print changes of class until the log ends; seconds of nothing more, and how often each class was told."""
-    told: Counter[str] = Counter()
-    heartbeat = HeartbeatClock(link)
+    """Print changes of class until the log ends and the link is silent; how often each class was reported."""
+    decisions: Counter[str] = Counter()
+    heartbeat = HeartbeatSender(link)
     last, quiet_at = "", time.monotonic() + 3.0
     while time.monotonic() < quiet_at:
         if thread.is_alive():
@@ -74,19 +74,20 @@ def listen(link: Link, labels: tuple[str, ...], thread: threading.Thread, where:
         for frame in link.receive(0.2):
             if frame.component != NODE_COMPONENT:
                 continue
-            message = frame.message
             if frame.name == "STATUSTEXT":
-                print(f"{where}: text {message.text!r}", flush=True)
-            if frame.name != "DEBUG_FLOAT_ARRAY" or message.array_id != ARRAY_ID:
+                text = frame.fields.text.rstrip(b"\0").decode()
+                print(f"{where}: text {text!r}", flush=True)
+            if frame.name != "DEBUG_FLOAT_ARRAY" or frame.fields.array_id != ARRAY_ID:
                 continue
-            index = int(message.data[0])
-            name = "uncertain" if index < 0 else labels[index]
-            told[name] += 1
+            data = frame.fields.data
+            name = "uncertain" if data[CLASS] < 0 else labels[int(data[CLASS])]
+            decisions[name] += 1
             if name != last:
-                print(f"{where}: {message.time_usec / 1e6:8.2f} s {name} ({message.data[1]:.0%})", flush=True)
+                print(f"{where}: {frame.fields.time_usec / 1e6:8.2f} s {name} ({data[CONFIDENCE]:.0%})", flush=True)
                 last = name
-    print(f"{where}: {sum(told.values())} decisions: {', '.join(f'{n} {name}' for name, n in told.most_common())}")
-    return told
+    counts = ", ".join(f"{n} {name}" for name, n in decisions.most_common())
+    print(f"{where}: {sum(decisions.values())} decisions: {counts}")
+    return decisions
 
 
 def serve(node: EmulatedNode, thread: threading.Thread) -> int:

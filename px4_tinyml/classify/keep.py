@@ -1,8 +1,8 @@
-"""The windows a classifier was unsure about, kept as small .tlog cuts: what the next training should learn from.
+"""Keeps uncertain windows of a live link as small .tlog cuts: samples to label for the next training.
 
 A cut is real frames with their reception times, from some seconds before the first such window to some after the
-last. Beside it NAME.json tells which windows, what was said of them, by which spec and model; labels.csv gets one row
-a cut with the label "exclude", until a person knows better: `px4-tinyml dataset CUTS --labels CUTS/labels.csv`.
+last. Beside it NAME.json lists the windows, their decisions, spec and model; labels.csv gets one row a cut with the
+label "exclude", until a person labels it: `px4-tinyml dataset CUTS --labels CUTS/labels.csv`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import struct
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,10 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.errors import LogError
-from px4_tinyml.mavlink.samples import Framed, MavlinkStream, payload_values
+from px4_tinyml.link.appender import write_whole
+from px4_tinyml.logs.tlog.tlog_file import tlog_records
+from px4_tinyml.mavlink import dialect
+from px4_tinyml.mavlink.samples import Framed, MavlinkStream
 from px4_tinyml.signal.decision import ONE_Q16, Flag, class_name, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
@@ -33,16 +35,10 @@ LONGEST_S = 60.0
 DEFAULT_LIMIT_MB = 100.0
 LABELS_FILE = "labels.csv"
 LABELS_HEADER = "file,start_s,end_s,label\n"
-ON_GROUND = 1
-"""MAV_LANDED_STATE_ON_GROUND."""
-ARMED = 128
-"""MAV_MODE_FLAG_SAFETY_ARMED."""
-_STATE_IDS = (0, 245)
-"""HEARTBEAT, EXTENDED_SYS_STATE."""
 
 
 def unsure(decision: np.void, spec: PipelineSpec) -> bool:
-    """Whether no class is above the threshold at which it would be entered."""
+    """Whether no class reaches the threshold to enter it."""
     best_q16 = max(decision["probability"].tolist()) * 256
     return bool(int(decision["flags"]) & Flag.UNCERTAIN) or best_q16 < spec.decision.threshold_q16(spec.decision.enter)
 
@@ -57,10 +53,10 @@ class _Episode:
 
 
 class UncertainKeeper:
-    """Cuts what the classifier is unsure about out of a live link.
+    """Writes cuts around uncertain windows of a live link.
 
-    limit_mb: the folder is not filled beyond this. Vehicles that say they are disarmed or on the ground are passed
-    over. Cuts never hold a window twice; a cut that is there already is not written again.
+    limit_mb: most the folder may hold. Windows of vehicles that report disarmed or on the ground are skipped. No
+    window is in two cuts; an existing cut is not written again.
     """
 
     def __init__(
@@ -83,9 +79,9 @@ class UncertainKeeper:
         self._newest: dict[int, Framed] = {}
         self._episode: _Episode | None = None
         self._not_before_us = 0
-        self._full_told = False
+        self._state_ids = dialect.MAVLINK_MSG_ID_HEARTBEAT, dialect.MAVLINK_MSG_ID_EXTENDED_SYS_STATE
         self.counts: Counter[str] = Counter()
-        """cuts, windows, bytes written; windows passed over: on_ground; cuts passed over: known, full, failed."""
+        """cuts, windows, bytes written; windows skipped: on_ground; cuts skipped: known, full, failed."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._used = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
@@ -93,28 +89,28 @@ class UncertainKeeper:
             raise LogError(f"--keep-dir {folder}: cannot be used ({error.strerror})") from error
 
     def take(self, frames: Iterable[Framed], decisions: Iterable[np.void]) -> None:
-        """Frames as they were received, and the decisions they brought."""
+        """Frames as received, and the decisions made of them."""
         now_us = 0
         for frame in frames:
             if (frame.system, frame.component) == self._vehicle:
                 self._frames.append(frame)
                 now_us = frame.received_us
-                if frame.message_id in _STATE_IDS:
+                if frame.message_id in self._state_ids:
                     self._newest[frame.message_id] = frame
         for decision in decisions:
             if unsure(decision, self._spec):
-                self._note(decision, now_us)
+                self._add(decision, now_us)
         if now_us:
             self._close_if_over(now_us)
             self._forget(now_us)
 
     def close(self) -> None:
-        """Write what is open."""
+        """Write the current cut."""
         if self._episode is not None:
             self._write(self._episode)
             self._episode = None
 
-    def _note(self, decision: np.void, now_us: int) -> None:
+    def _add(self, decision: np.void, now_us: int) -> None:
         if self._on_ground():
             self.counts["on_ground"] += 1
             return
@@ -125,7 +121,7 @@ class UncertainKeeper:
         self._episode.end_us = now_us + self._around_us
 
     def _close_if_over(self, now_us: int) -> None:
-        """Write the episode when the next one could no longer touch it, or when it is long enough."""
+        """Write the episode when the next one can no longer overlap it, or when it is long enough."""
         episode = self._episode
         if episode is None:
             return
@@ -133,26 +129,28 @@ class UncertainKeeper:
         if apart or now_us - episode.start_us > LONGEST_S * US_PER_S:
             episode.end_us = min(episode.end_us, now_us)
             self._write(episode)
-            # What goes on is cut again a window earlier: the window that lies across belongs to the next cut alone.
+            # A long episode continues in a cut that starts a window earlier: no window is in both.
             self._not_before_us = episode.end_us - (0 if apart else self._window_us)
             self._episode = None
 
     def _forget(self, now_us: int) -> None:
-        """Drop frames that no cut can want any more, remembering the vehicle's state."""
+        """Drop frames that no cut can contain any more, but keep the vehicle's state."""
         oldest_us = now_us - 2 * (self._window_us + self._around_us)
         if self._episode is not None:
             oldest_us = self._episode.start_us
         while self._frames and self._frames[0].received_us < oldest_us:
             frame = self._frames.popleft()
-            if frame.message_id in _STATE_IDS:
+            if frame.message_id in self._state_ids:
                 self._before[frame.message_id] = frame
 
     def _on_ground(self) -> bool:
-        """Whether the vehicle says that it is disarmed, or on the ground."""
-        heartbeat, landed = (self._newest.get(number) for number in _STATE_IDS)
-        if landed is not None and payload_values(landed.data)[1] == ON_GROUND:
+        """Whether the vehicle reports that it is disarmed, or on the ground."""
+        heartbeat, landed = (self._newest.get(number) for number in self._state_ids)
+        if landed is not None and dialect.decode(landed.data).landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
             return True
-        return heartbeat is not None and not payload_values(heartbeat.data)[3] & ARMED
+        return heartbeat is not None and not (
+            dialect.decode(heartbeat.data).base_mode & dialect.MAV_MODE_FLAG_SAFETY_ARMED
+        )
 
     def _cut(self, episode: _Episode) -> list[Framed]:
         """The vehicle's state before, then all frames between start and end."""
@@ -160,7 +158,7 @@ class UncertainKeeper:
         for frame in self._frames:
             if episode.start_us <= frame.received_us <= episode.end_us:
                 inside.append(frame)
-            elif frame.received_us < episode.start_us and frame.message_id in _STATE_IDS:
+            elif frame.received_us < episode.start_us and frame.message_id in self._state_ids:
                 state[frame.message_id] = frame
         return [*sorted(state.values(), key=lambda frame: frame.received_us), *inside]
 
@@ -170,24 +168,27 @@ class UncertainKeeper:
         if (self._folder / f"{name}.tlog").exists():
             self.counts["known"] += 1
             return
-        data = b"".join(struct.pack(">Q", frame.received_us) + frame.data for frame in frames)
+        data = tlog_records(frames)
         document = self._sidecar(name, episode.windows, _first_sample_us(frames))
         sidecar = (json.dumps(document, indent=2) + "\n").encode()
         labels = f"{name}.tlog,,,exclude\n"
         size = len(data) + len(sidecar) + len(labels)
         if self._used + size > self._limit:
+            if not self.counts["full"]:
+                log.warning(
+                    "%s: limit of %.0f MB reached: no more windows are kept (--keep-mb)",
+                    self._folder,
+                    self._limit / 1e6,
+                )
             self.counts["full"] += 1
-            if not self._full_told:
-                self._full_told = True
-                log.warning("%s holds its %.0f MB: nothing more is kept (--keep-mb)", self._folder, self._limit / 1e6)
             return
         try:
-            _write_whole(self._folder / f"{name}.json", sidecar)
+            write_whole(self._folder / f"{name}.json", sidecar)
             _append(self._folder / LABELS_FILE, LABELS_HEADER, labels)
-            _write_whole(self._folder / f"{name}.tlog", data)
+            write_whole(self._folder / f"{name}.tlog", data)
         except OSError as error:
             self.counts["failed"] += 1
-            log.error("%s: a cut could not be kept (%s)", self._folder / name, error.strerror)
+            log.error("%s: cannot write this cut (%s)", self._folder / name, error.strerror)
             return
         self._used += size
         self.counts.update(cuts=1, windows=len(episode.windows), bytes=size)
@@ -214,8 +215,8 @@ class UncertainKeeper:
         }
 
 
-class _Earliest:
-    """Sink for the time of the earliest sample, from which labels count."""
+class _EarliestTime:
+    """Sink for the time of the earliest sample (µs)."""
 
     time_us: int | None = None
 
@@ -228,25 +229,11 @@ class _Earliest:
 
 def _first_sample_us(frames: Iterable[Framed]) -> int:
     """Time from which `dataset --labels` counts seconds."""
-    sink = _Earliest()
+    sink = _EarliestTime()
     stream = MavlinkStream(sink)
     for frame in frames:
         stream.frame(frame)
     return sink.time_us or 0
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, also after a power cut."""
-    part = path.with_suffix(path.suffix + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _append(path: Path, header: str, rows: str) -> None:
@@ -255,6 +242,6 @@ def _append(path: Path, header: str, rows: str) -> None:
             rows = header + rows
         else:
             file.seek(-1, os.SEEK_END)
-            if file.read() != b"\n":  # a person's editor left it out
+            if file.read() != b"\n":  # an editor removed the last newline
                 rows = "\n" + rows
         file.write(rows.encode())

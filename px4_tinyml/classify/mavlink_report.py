@@ -1,6 +1,6 @@
-"""What is told about decisions by MAVLink: DEBUG_VECT, DEBUG_FLOAT_ARRAY, STATUSTEXT, HEARTBEAT (docs/live.md).
+"""Reports decisions by MAVLink: DEBUG_VECT, DEBUG_FLOAT_ARRAY, STATUSTEXT, HEARTBEAT (docs/live.md).
 
-core/Report.hpp tells the same from the flight controller and from a sensor node.
+core/Report.hpp sends the same from the flight controller and from a sensor node.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.decision_array import ARRAY_ID, report_array
 from px4_tinyml.signal.decision import ONE_Q16, UNCERTAIN
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
@@ -21,7 +22,7 @@ from px4_tinyml.units import US_PER_S
 NAME = b"MOTION"
 VECTOR_RATE_HZ = 2
 QUIET_US = 10 * US_PER_S
-"""No more than one text in this time of the samples' clock."""
+"""At most one text in this time of the samples' clock."""
 HEARTBEAT_S = 1.0
 
 
@@ -51,43 +52,40 @@ class VectorClock:
 
 
 class Text(Enum):
-    """What a person is told."""
+    """A change that is reported as STATUSTEXT."""
 
     BEGAN = "began"
     ENDED = "ended"
 
 
 class TurbulenceNotice:
-    """Says when turbulence begins or ends: once each, and not more than one text in ten seconds."""
+    """Reports when turbulence begins or ends: once each, and at most one text in ten seconds."""
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._turbulence = spec.labels.index(TURBULENCE_LABEL) if TURBULENCE_LABEL in spec.labels else None
-        self._told = False
+        self._reported = False
         self._last_us: int | None = None
 
     def update(self, decision: np.void) -> Text | None:
-        """Take every decision. Uncertain changes nothing; a change too soon is told later, if it still holds."""
+        """Take every decision. Uncertain changes nothing; an early change is reported later, if it still holds."""
         index, end_us = int(decision["class_index"]), int(decision["end_us"])
         if self._turbulence is None or index == UNCERTAIN:
             return None
         turbulent = index == self._turbulence
         too_soon = self._last_us is not None and 0 <= end_us - self._last_us < QUIET_US
-        if turbulent == self._told or too_soon:
+        if turbulent == self._reported or too_soon:
             return None
-        self._told, self._last_us = turbulent, end_us
+        self._reported, self._last_us = turbulent, end_us
         return Text.BEGAN if turbulent else Text.ENDED
 
 
 class MavlinkReport:
-    """Sends the report. send: takes a pymavlink message, False when there was no room for it (Link.send).
+    """Sends the report. send: takes a pymavlink message, returns False without room for it (Link.send).
 
-    sent, dropped: messages by name. Nothing waits for a slow link; only a text is tried again.
+    sent, dropped: messages by name. A slow link never blocks; only a text is sent again.
     """
 
     def __init__(self, spec: PipelineSpec, send: Callable[[Any], bool]) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
-        self._mavlink = ardupilotmega
         self._spec, self._send_message = spec, send
         self._vector_clock, self._notice = VectorClock(spec), TurbulenceNotice(spec)
         self._newest: np.void | None = None
@@ -97,7 +95,7 @@ class MavlinkReport:
         self.dropped: Counter[str] = Counter()
 
     def decided(self, decisions: list[Decided]) -> None:
-        """Report decisions made at once: texts for any of them, numbers for the last (a burst helps nobody)."""
+        """Report decisions of one step: texts for any of them, numbers for the last only (no bursts)."""
         for decided in decisions:
             text = self._notice.update(decided.decision)
             if text is not None:
@@ -109,7 +107,7 @@ class MavlinkReport:
             self._newest = newest.decision
             end_us = int(self._newest["end_us"])
             data = report_array(newest, self._spec)
-            self._send(self._mavlink.MAVLink_debug_float_array_message(end_us, NAME, ARRAY_ID, data))
+            self._send(dialect.MAVLink_debug_float_array_message(end_us, NAME, ARRAY_ID, data))
 
     def repeat(self, sample_us: int) -> None:
         """Repeat the last decision as DEBUG_VECT when it is time. sample_us: the newest sample's time."""
@@ -118,24 +116,23 @@ class MavlinkReport:
         end_us = int(self._newest["end_us"])
         if self._vector_clock.due(end_us, sample_us):
             vector = report_vector(self._newest, self._spec)
-            self._send(self._mavlink.MAVLink_debug_vect_message(NAME, end_us, *vector))
+            self._send(dialect.MAVLink_debug_vect_message(NAME, end_us, *vector))
 
     def heartbeat(self, now_s: float) -> None:
-        """Once a second (now_s: a clock that is never set back), whatever the samples do."""
+        """Send one a second, also without samples. now_s: a monotonic clock."""
         if now_s - self._heartbeat_at < HEARTBEAT_S:
             return
         late_s = now_s - self._heartbeat_at - HEARTBEAT_S
         self._heartbeat_at = now_s - (late_s if late_s < HEARTBEAT_S else 0.0)
-        m = self._mavlink
-        kind, autopilot = m.MAV_TYPE_ONBOARD_CONTROLLER, m.MAV_AUTOPILOT_INVALID
-        self._send(m.MAVLink_heartbeat_message(kind, autopilot, 0, 0, m.MAV_STATE_ACTIVE, 3))
+        kind, autopilot = dialect.MAV_TYPE_ONBOARD_CONTROLLER, dialect.MAV_AUTOPILOT_INVALID
+        self._send(dialect.MAVLink_heartbeat_message(kind, autopilot, 0, 0, dialect.MAV_STATE_ACTIVE, 3))
 
-    def _text_message(self, text: Text, decision: np.void) -> Any:
-        m = self._mavlink
-        if text is Text.ENDED:
-            return m.MAVLink_statustext_message(m.MAV_SEVERITY_INFO, b"Turbulence ended")
+    def _text_message(self, change: Text, decision: np.void) -> Any:
+        if change is Text.ENDED:
+            return dialect.MAVLink_statustext_message(dialect.MAV_SEVERITY_INFO, b"Turbulence ended")
         percent = (int(decision["confidence_q16"]) * 100 + ONE_Q16 // 2) // ONE_Q16
-        return m.MAVLink_statustext_message(m.MAV_SEVERITY_WARNING, f"Turbulence ({percent} %)".encode())
+        words = f"Turbulence ({percent} %)".encode()
+        return dialect.MAVLink_statustext_message(dialect.MAV_SEVERITY_WARNING, words)
 
     def _send(self, message: Any) -> bool:
         sent = self._send_message(message)

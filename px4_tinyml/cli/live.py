@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.006
+BATCH_S = 0.006
 """On a busy link frames are taken together for so long: fewer wake-ups, and still told within 10 ms."""
 STEP_S = 0.1
 STATUS_S = 1.0
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     bundle = ModelBundle.load(args.bundle)
     pipeline, engine = open_pipeline(bundle, args.engine)
-    with Link(args.url, signing=key, gather_s=GATHER_S) as link:
+    with Link(args.url, signing=key, batch_s=BATCH_S) as link:
         vehicle = choose(link, args.system, args.wait)
         log.info("%s: %s; engine %s, spec %s", link.address, vehicle, engine, bundle.spec.short_hash)
         # Not before: there is nothing to close well while it waits for a vehicle.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.05
+BATCH_S = 0.05
 """Frames are taken from the kernel together: nobody waits for them here, and the kernel notes when each came."""
 STEP_S = 0.25
 TOLD_S = 60.0
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     make_folder(args.out.parent if args.out.suffix == ".tlog" else args.out)
     # A log stream is acknowledged packet by packet: each wait would be one for the vehicle, too.
-    gather_s = 0.0 if args.ulog else GATHER_S
-    with Link(args.url, signing=key, gather_s=gather_s) as link, stop_requests() as stopped:
+    batch_s = 0.0 if args.ulog else BATCH_S
+    with Link(args.url, signing=key, batch_s=batch_s) as link, stop_requests() as stopped:
         recording = Recording(link, args)
         try:
             with unhurried():
@@ -241,7 +241,7 @@ class Recording:
         parts = [f"{self._seconds():.0f} s"]
         for number, streams in sorted(self._fleet.streams.items()):
             rates = streams.rates
-            shown = [f"{name} {rates.get(name, 0.0):.1f}" for name in streams.wanted]
+            shown = [f"{name} {rates.get(name, 0.0):.1f}" for name in streams.requested]
             parts.append(f"{f'system {number} ' if len(self._fleet.streams) > 1 else ''}{', '.join(shown)} Hz")
         parts.append(f"lost {lost} of {lost + frames} ({100.0 * lost / max(1, lost + frames):.1f} %)")
         parts += [f"{u.bytes / 1e6:.2f} MB .ulg" for u in self._ulogs.values()]

@@ -1,4 +1,4 @@
-"""Where a link goes: one URL, as pymavlink, MAVProxy and MAVSDK write them."""
+"""Link addresses: URLs as pymavlink, MAVProxy and MAVSDK write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from px4_tinyml.errors import LinkError
 Kind = Literal["udpin", "udpout", "tcp", "tcpin", "serial"]
 DEFAULT_BAUD = 57600
 EXAMPLES = (
-    "udpin:0.0.0.0:14540 (PX4 sends to us), udpout:192.168.1.10:14580 (we speak first), tcp:127.0.0.1:5760, "
+    "udpin:0.0.0.0:14540 (PX4 sends to us), udpout:192.168.1.10:14580 (we send first), tcp:127.0.0.1:5760, "
     "tcpin:0.0.0.0:5760 (we are the server), serial:/dev/ttyACM0:57600, /dev/ttyUSB0"
 )
 _ALIASES = {"udp": "udpin", "tcpout": "tcp", "serial": "serial", **{k: k for k in ("udpin", "udpout", "tcp", "tcpin")}}
@@ -38,7 +38,7 @@ class LinkAddress:
             scheme, rest = "serial", url.strip()
         kind = _ALIASES.get(scheme.lower())
         if kind is None:
-            raise _refused(url, f"“{scheme}” is no kind of link" if scheme else "it is empty")
+            raise _refused(url, f"unknown kind of link “{scheme}”" if scheme else "it is empty")
         if kind == "serial":
             return cls._serial(url, rest)
         return cls._socket(url, cast(Kind, kind), rest)
@@ -49,10 +49,10 @@ class LinkAddress:
             rest = rest[2:]
         match = re.fullmatch(r"(?P<device>/.*?[^/])(?:[:,](?P<baud>[0-9]+))?", rest)
         if match is None:
-            raise _refused(url, "a device and perhaps a baud rate expected")
+            raise _refused(url, "expected a device and optionally a baud rate")
         baud = int(match["baud"] or DEFAULT_BAUD)
         if not 300 <= baud <= 12_000_000:
-            raise _refused(url, f"baud rate {baud}: 300…12000000 expected")
+            raise _refused(url, f"baud rate {baud}: expected 300…12000000")
         return cls("serial", device=match["device"], baud=baud)
 
     @classmethod
@@ -61,13 +61,13 @@ class LinkAddress:
         host, colon, port = rest.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not port.isascii() or not port.isdigit():
-            raise _refused(url, "HOST:PORT expected")
+            raise _refused(url, "expected HOST:PORT")
         lowest = 0 if kind in ("udpin", "tcpin") else 1
         if not lowest <= int(port) < 65536:
-            raise _refused(url, f"port {port}: {lowest}…65535 expected")
+            raise _refused(url, f"port {port}: expected {lowest}…65535")
         if not host:
             if kind not in ("udpin", "tcpin"):
-                raise _refused(url, "a host to speak to is needed")
+                raise _refused(url, "needs a host to send to")
             host = "0.0.0.0"
         return cls(kind, host=host, port=int(port))
 
@@ -78,7 +78,7 @@ class LinkAddress:
 
     @property
     def mavsdk(self) -> str:
-        """The same place as MAVSDK writes it."""
+        """The same address as MAVSDK writes it."""
         if self.kind == "serial":
             return f"serial://{self.device}:{self.baud}"
         host = f"[{self.host}]" if ":" in self.host else self.host

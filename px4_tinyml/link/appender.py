@@ -1,4 +1,4 @@
-"""Bytes to a file by a thread of its own: a slow card never keeps a link waiting, a power cut costs half a second."""
+"""Appends bytes to a file in a thread: a slow card never blocks a link, a power cut loses half a second."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pathlib import Path
 from px4_tinyml.errors import LogError
 
 SYNC_S = 0.5
-"""Bytes wait this long at most before they are written and synchronised."""
+"""Queued bytes are written and synchronised at this interval."""
 MAX_WAITING = 64 << 20
-"""Bytes kept in memory for a disk that does not take them; more is an error."""
+"""Most bytes queued for a stalled disk; more is an error."""
 
 
 class Appender:
-    """Appends to a file, made with its folder when it is not there.
+    """Appends to a file; creates it and its folder.
 
-    sound_size(descriptor): where to go on in a file that is there (what lies behind is cut off); without it at its
+    complete_size(descriptor): the size at which an existing file is resumed (it is truncated to it); by default its
     end. LogError when it cannot be opened, or another program writes it; later from write() and close(), when the
-    disk is full or broken: whatever was written before by whole write() calls is kept.
+    disk is full or broken: the data of complete write() calls is kept.
     """
 
-    def __init__(self, path: Path, sound_size: Callable[[int], int] | None = None) -> None:
+    def __init__(self, path: Path, complete_size: Callable[[int], int] | None = None) -> None:
         self.path = path
         self.failed: Exception | None = None
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
+        self._queue: list[bytes] = []
+        self._queued_size = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = self._closed = False
@@ -41,7 +41,7 @@ class Appender:
             raise LogError(f"{path}: {_reason(error)}") from error
         try:
             _lock(self._descriptor)
-            self.size = sound_size(self._descriptor) if sound_size else os.fstat(self._descriptor).st_size
+            self.size = complete_size(self._descriptor) if complete_size else os.fstat(self._descriptor).st_size
             os.ftruncate(self._descriptor, self.size)
             os.lseek(self._descriptor, self.size, os.SEEK_SET)
             _sync_folder(path.parent)
@@ -51,23 +51,23 @@ class Appender:
         self._thread = threading.Thread(target=self._work, name=f"write {path.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writing thread."""
         self._thread.start()
 
     def write(self, data: bytes) -> None:
-        """Take bytes; never waits for the disk."""
+        """Queue bytes; never waits for the disk."""
         if self.failed is not None:
-            raise self.refusal()
+            raise self.error()
         if not data:
             return
         with self._lock:
-            if self._waiting_size + len(data) > MAX_WAITING:
-                raise LogError(f"{self.path}: the disk has taken nothing for too long; {self._waiting_size} bytes wait")
-            self._waiting.append(data)
-            self._waiting_size += len(data)
+            if self._queued_size + len(data) > MAX_WAITING:
+                raise LogError(f"{self.path}: disk stalled: {self._queued_size} bytes buffered, recording stopped")
+            self._queue.append(data)
+            self._queued_size += len(data)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the queued bytes and close the file."""
         if self._closed:
             return
         self._closing = self._closed = True
@@ -76,14 +76,14 @@ class Appender:
             self._thread.join()
         os.close(self._descriptor)
         if self.failed is not None:
-            raise self.refusal()
+            raise self.error()
 
-    def refusal(self) -> LogError:
-        """What went wrong, with the file's name."""
+    def error(self) -> LogError:
+        """The failure, with the file's name."""
         return LogError(f"{self.path}: {self.explanation()}")
 
     def explanation(self) -> str:
-        """What went wrong, and what is kept."""
+        """Why writing failed, and what is kept; empty without a failure."""
         if self.failed is None:
             return ""
         kept = f"writing stopped, the {self.size} bytes written are kept"
@@ -91,33 +91,33 @@ class Appender:
         if number in (errno.ENOSPC, errno.EDQUOT):
             return f"the disk is full: {kept}. Make room and start again"
         if number == errno.EFBIG:
-            return f"the file can grow no further (4 GB on a FAT card): {kept}. Start another"
+            return f"the file has reached its largest size (4 GB on a FAT card): {kept}. Start another"
         return f"{_reason(self.failed)}: {kept}"
 
     def each_round(self, last: bool) -> None:
-        """Called by the thread after it has written (a recording brings its sidecar up to date)."""
+        """Called by the thread after each write (a recording updates its sidecar)."""
 
     def _work(self) -> None:
-        """The writing thread: until closed, or until the disk refuses."""
+        """The writing thread: until closed, or until writing fails."""
         try:
             last = False
             while not last:
                 last = self._closing
-                self._write_waiting()
+                self._write_queue()
                 self.each_round(last)
                 if not last:
                     self._wake.wait(SYNC_S)
-        except Exception as error:  # whatever it is, write() must say that nothing is written any more
+        except Exception as error:  # any error: write() must report that nothing is written any more
             self.failed = error
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self.size)  # no half record at the end
+                os.ftruncate(self._descriptor, self.size)  # no incomplete record at the end
                 os.fsync(self._descriptor)
             with contextlib.suppress(OSError):
                 self.each_round(True)
 
-    def _write_waiting(self) -> None:
+    def _write_queue(self) -> None:
         with self._lock:
-            parts, self._waiting, self._waiting_size = self._waiting, [], 0
+            parts, self._queue, self._queued_size = self._queue, [], 0
         for part in parts:
             rest = memoryview(part)
             while rest:
@@ -128,27 +128,27 @@ class Appender:
 
 
 def _lock(descriptor: int) -> None:
-    """Until it is closed nobody else may write here: what two write lies on top of each other."""
+    """Lock the file until it is closed: two writers would overwrite each other."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError:
-        pass  # a file system without locks: better recorded than refused
+        pass  # a file system without locks: recording is better than refusing
 
 
 def make_folder(folder: Path) -> None:
-    """Make it, with those above it. LogError when that is not possible."""
+    """Create a folder and its parents. LogError when that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise LogError(f"{folder}: a file, a folder expected") from error
+        raise LogError(f"{folder}: is a file, expected a folder") from error
     except OSError as error:
         raise LogError(f"{folder}: {error.strerror}") from error
 
 
 def new_file(path: Path) -> Path:
-    """An empty file, made now, so that the name is nobody else's: NAME, or NAME_2, NAME_3… when it is taken."""
+    """Create an empty file, which reserves its name: NAME, or NAME_2, NAME_3… when it exists."""
     make_folder(path.parent)
     free, number = path, 1
     while True:
@@ -162,14 +162,28 @@ def new_file(path: Path) -> Path:
             raise LogError(f"{free}: {_reason(error)}") from error
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is either complete or unchanged, also after a power cut. OSError when that fails."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, BlockingIOError):
-        return "another program writes it"
+        return "another program is writing it"
     return error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure that the new file's name survives a power cut, where the file system can."""
+    """Make the new file's name survive a power cut, where the file system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

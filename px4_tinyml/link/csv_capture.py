@@ -21,30 +21,30 @@ log = logging.getLogger(__name__)
 HEADER_LINE = ",".join(HEADER).encode()
 POLL_S = 0.2
 LONGEST_LINE = 200
-ASK_AGAIN_S = 2.0
-"""Many boards start anew when their port is opened, and hear nothing for a while."""
+REPEAT_S = 2.0
+"""Many boards reset when their port is opened, and receive nothing for a while."""
 QUIET_S = 1.0
-"""Rows of a capture come 119 a second: when none came for this long, its end was lost."""
+"""Rows of a capture are sent 119 a second: without one for this long, its end was lost."""
 
 
 class CaptureText:
-    """Text as it comes → whole captures. Rows have no numbers: one that is lost or damaged shows in their count."""
+    """Text in any pieces → complete captures. Rows have no numbers: lost and damaged ones show in their count."""
 
     def __init__(self) -> None:
         self.captures = self.incomplete = self.damaged_rows = 0
-        self.heard = False
-        """The board sends captures: its header or a row was seen."""
+        self.received = False
+        """The board sends captures: its header or a row was received."""
         self._line = b""
         self._rows: list[bytes] = []
 
     def take(self, data: bytes) -> list[bytes]:
-        """Captures that ended, each its rows and the blank line after them."""
+        """Captures that ended: each its rows and a blank line."""
         *lines, self._line = (self._line + data).split(b"\n")
         self._line = self._line[-LONGEST_LINE:]
         return [capture for line in lines if (capture := self._take_line(line.strip()))]
 
     def end(self) -> bytes:
-        """Whatever was begun is over: a whole capture or nothing."""
+        """End the current capture: its text when it is complete, else nothing."""
         rows, self._rows = self._rows, []
         if len(rows) != ROWS:
             self.incomplete += bool(rows)
@@ -56,10 +56,10 @@ class CaptureText:
         if not line:
             return self.end()
         if line == HEADER_LINE:
-            self.heard = True
+            self.received = True
             return self.end()
         if _is_row(line):
-            self.heard = True
+            self.received = True
             self._rows.append(line)
         else:
             self.damaged_rows += 1
@@ -77,48 +77,48 @@ def _is_row(line: bytes) -> bool:
 def record_captures(
     address: LinkAddress, path: Path, seconds: float | None, stopped: Callable[[], bool]
 ) -> tuple[bool, dict[str, Any]]:
-    """Append captures to a CSV until the time is up or stopped() says so: whether it was the time, and what came.
+    """Append captures to a CSV for so many seconds or until stopped(): whether the time was complete, and counts.
 
-    A node is told to send them ("csv") and to stop ("off"); the tutorial's own sketch sends them anyway. Only whole
-    captures are written, as they come. LinkError when the port cannot be opened or goes away; LogError when the file
-    is not one of captures, or cannot be written.
+    A node starts sending at "csv" and stops at "off"; the tutorial's own sketch always sends. Only complete captures
+    are written. LinkError when the port cannot be opened or is lost; LogError when the file holds anything but
+    captures, or cannot be written.
     """
     import serial
 
     if address.kind != "serial":
-        raise LinkError(f"{address}: captures come from a serial port, as serial:/dev/ttyACM0")
+        raise LinkError(f"{address}: captures need a serial port, such as serial:/dev/ttyACM0")
     text = CaptureText()
     try:
         with serial.Serial(address.device, address.baud, timeout=POLL_S, write_timeout=1, exclusive=True) as port:
-            whole = _listen(port, text, path, seconds, stopped)
+            complete = _listen(port, text, path, seconds, stopped)
             with contextlib.suppress(serial.SerialException):
                 port.write(b"off\n")
     except serial.SerialException as error:
-        raise LinkError(f"{address}: {error}; what was written to {path} is whole") from error
+        raise LinkError(f"{address}: {error}; the captures written to {path} are complete") from error
     counts = {"captures": text.captures, "incomplete": text.incomplete, "damaged_rows": text.damaged_rows}
-    return whole, {"csv": str(path), **counts}
+    return complete, {"csv": str(path), **counts}
 
 
 def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, stopped: Callable[[], bool]) -> bool:
     import serial
 
-    begin = heard = time.monotonic()
-    asked = -ASK_AGAIN_S
-    with contextlib.closing(Appender(path, lambda descriptor: _sound_size(descriptor, path))) as file:
+    begin = received = time.monotonic()
+    requested = -REPEAT_S
+    with contextlib.closing(Appender(path, lambda descriptor: _complete_size(descriptor, path))) as file:
         file.start()
         if not file.size:
             file.write(HEADER_LINE + b"\n")
         while not stopped():
             now = time.monotonic()
-            if not text.heard and now - asked >= ASK_AGAIN_S:
-                asked = now
+            if not text.received and now - requested >= REPEAT_S:
+                requested = now
                 with contextlib.suppress(serial.SerialTimeoutException):
                     port.write(b"csv\n")
             data = _read(port)
             ended = text.take(data)
             if data:
-                heard = now
-            elif now - heard > QUIET_S:
+                received = now
+            elif now - received > QUIET_S:
                 ended.append(text.end())
             for capture in filter(None, ended):
                 file.write(capture)
@@ -128,17 +128,17 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
     return seconds is None
 
 
-def _sound_size(descriptor: int, path: Path) -> int:
-    """Where the last whole capture of a file ends. LogError for a file of something else: it must not be cut."""
+def _complete_size(descriptor: int, path: Path) -> int:
+    """End of the last complete capture of a file. LogError for any other file, which must not be truncated."""
     data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     if HEADER_LINE.startswith(data):
         return 0
     first, *others = data.split(b"\n")
-    refusal = LogError(f"{path}: no captures ({HEADER_LINE.decode()}, then rows): nothing is appended to it")
+    refusal = LogError(f"{path}: not a file of captures ({HEADER_LINE.decode()}, then rows): refusing to append")
     if first.strip() != HEADER_LINE:
         raise refusal
     place = end = rows = 0
-    for line in (first, *others[:-1]):  # what is behind the last newline is torn, or nothing
+    for line in (first, *others[:-1]):  # text after the last newline is an incomplete row
         place += len(line) + 1
         text = line.strip()
         rows = 0 if text in (b"", HEADER_LINE) else rows + 1
@@ -147,7 +147,7 @@ def _sound_size(descriptor: int, path: Path) -> int:
         if rows in (0, ROWS):
             rows, end = 0, place
     if end < len(data):
-        log.warning("%s: %d bytes of a capture torn at its end are cut off", path, len(data) - end)
+        log.warning("%s: truncated %d bytes of an incomplete capture at its end", path, len(data) - end)
     return end
 
 
@@ -156,6 +156,6 @@ def _read(port: Any) -> bytes:
 
     try:
         data: bytes = port.read(max(1, port.in_waiting))
-    except OSError as error:  # what in_waiting says of a port that is gone
+    except OSError as error:  # in_waiting of a lost port
         raise serial.SerialException(str(error)) from error
     return data

@@ -1,7 +1,7 @@
 """PX4's log streaming: the vehicle's own full-rate .ulg, over the link while it flies.
 
-Header and definitions come acknowledged, data does not. What is lost is cut out at message boundaries and noted
-as a ULog dropout, so the file stays readable (https://mavlink.io/en/messages/common.html#LOGGING_DATA).
+Header and definitions are acknowledged, data is not. Lost data is cut out at message boundaries and written as a
+ULog dropout, so the file stays readable (https://mavlink.io/en/messages/common.html#LOGGING_DATA).
 """
 
 from __future__ import annotations
@@ -17,21 +17,18 @@ from typing import Any
 from px4_tinyml.errors import LogError
 from px4_tinyml.link.appender import Appender, new_file
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.vehicle import ACCEPTED, COMMAND_ACK, IN_PROGRESS, Vehicle
+from px4_tinyml.link.vehicle import Vehicle
 from px4_tinyml.logs.ulog.ulog_file import MAGIC
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
 
 log = logging.getLogger(__name__)
 
-LOGGING_START, LOGGING_STOP = 2510, 2511
-TEMPORARILY_REJECTED = 1
-LOGGING_DATA, LOGGING_DATA_ACKED = 266, 267
-STREAM_MESSAGES = (LOGGING_DATA, LOGGING_DATA_ACKED)
 NO_MESSAGE_STARTS = 255
 HEADER_SIZE = 16
 RETRY_S, TRIES = 1.0, 5
 SILENT_S = 5.0
-"""A stream that is silent for so long has ended on the vehicle: it rebooted, or another client stopped it."""
+"""A stream silent for this long has ended on the vehicle: it rebooted, or another client stopped it."""
 
 
 class UlogAssembler:
@@ -39,39 +36,39 @@ class UlogAssembler:
 
     def __init__(self) -> None:
         self.lost = 0
-        """LOGGING_DATA messages that never came."""
+        """LOGGING_DATA messages that were not received."""
         self.dropouts = 0
         self.taken = 0
         self._expected = -1
         self._rest = b""
-        self._in_step = True
+        self._aligned = True
         self._header_done = False
         self._last_s = 0.0
 
     def take(self, sequence: int, data: bytes, first_message: int, now_s: float) -> bytes:
-        """Whole ULog messages completed by this one; sequence is 16 bits, first_message an offset or 255 for none."""
+        """ULog messages completed by this packet. sequence: 16 bits; first_message: an offset, or 255 without one."""
         step = (sequence - self._expected) & 0xFFFF if self._expected >= 0 else 0
         if step >= 0x8000:
-            return b""  # sent again, or late: its place in the file has passed
+            return b""  # repeated or late: the file is past its place
         self._expected = (sequence + 1) & 0xFFFF
         self.taken += 1
         dropout = b""
         if step:
             self.lost += step
-            self._in_step, self._rest = False, b""
-        if not self._in_step:
+            self._aligned, self._rest = False, b""
+        if not self._aligned:
             if first_message == NO_MESSAGE_STARTS:
                 return b""
             data = data[first_message:]
-            self._in_step = True
+            self._aligned = True
             self.dropouts += 1
-            gone_ms = min(0xFFFF, max(1, round((now_s - self._last_s) * 1000.0)))
-            dropout = struct.pack("<HcH", 2, b"O", gone_ms)
+            silent_ms = min(0xFFFF, max(1, round((now_s - self._last_s) * 1000.0)))
+            dropout = struct.pack("<HcH", 2, b"O", silent_ms)
         self._last_s = now_s
         return dropout + self._whole(data)
 
     def _whole(self, data: bytes) -> bytes:
-        """Cut at the end of the last whole message; the rest waits."""
+        """Cut after the last complete message; the rest is kept."""
         data = self._rest + data
         end = 0
         if not self._header_done:
@@ -90,36 +87,35 @@ class UlogAssembler:
 
 
 class UlogStream:
-    """Asks a vehicle to stream its log and writes it. Give watch() all that is received.
+    """Requests a vehicle's log stream and writes it. Give watch() every frame received.
 
-    Each start of the vehicle's logger is a file: STEM.ulg, after a reboot, or in a recording gone on with,
-    STEM_2.ulg and so on. When a file cannot be written, the stream ends, which is told once; nothing is raised.
+    Each start of the vehicle's logger is a file: STEM.ulg; after a reboot or in a resumed recording STEM_2.ulg and
+    so on. When a file cannot be written, one error is logged and the stream ends; nothing is raised.
     """
 
     def __init__(self, link: Link, vehicle: Vehicle, stem: Path) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
-        self._dialect = ardupilotmega
         self._link, self._vehicle, self._stem = link, vehicle, stem
         self.files: list[Path] = []
         self.bytes = 0
         self.lost = 0
-        """LOGGING_DATA messages lost in all files, and the dropouts noted for them."""
+        """LOGGING_DATA messages lost in all files, and the dropouts written for them."""
         self.dropouts = 0
         self.trouble = ""
         """Why nothing is streamed, when nothing is."""
         self.failed = False
         """A file could not be written: the stream has ended."""
+        self._target = vehicle.system, vehicle.component
+        self._data_ids = dialect.MAVLINK_MSG_ID_LOGGING_DATA, dialect.MAVLINK_MSG_ID_LOGGING_DATA_ACKED
         self._assembler = UlogAssembler()
         self._file: Appender | None = None
-        self._heard = 0.0
+        self._received_s = 0.0
         self._answered = False
         self._tries = 0
         self._asked = 0.0
         self._ask()
 
     def watch(self, frames: list[Frame]) -> list[Frame]:
-        """Take log data and answers: the frames that are not in our file, as they came."""
+        """Take log data and answers; returns the frames that are not in our file, in order."""
         if self.failed:
             return frames
         try:
@@ -129,20 +125,20 @@ class UlogStream:
             return frames
 
     def close(self) -> None:
-        """Tell the vehicle to stop, and close the file."""
+        """Stop the stream and close the file."""
         if self.failed:
             return
-        self._link.send(self._command(LOGGING_STOP))
+        self._send_command(dialect.MAV_CMD_LOGGING_STOP)
         try:
             self._end_file()
         except LogError as error:
             self._fail(error)
 
     def _fail(self, error: LogError) -> None:
-        """The vehicle need not stream any more; what else is recorded goes on."""
-        log.error("%s: nothing more of the log of %s is streamed", error, self._vehicle)
+        """Stop the stream; the recording of other messages continues."""
+        log.error("%s: stopped streaming the log of %s", error, self._vehicle)
         self.failed, self.trouble = True, str(error)
-        self._link.send(self._command(LOGGING_STOP))
+        self._send_command(dialect.MAV_CMD_LOGGING_STOP)
         with contextlib.suppress(LogError):
             self._end_file()
 
@@ -150,16 +146,16 @@ class UlogStream:
         left = []
         for frame in frames:
             ours = frame.system == self._vehicle.system
-            if ours and frame.message_id in STREAM_MESSAGES and self._take(frame):
+            if ours and frame.message_id in self._data_ids and self._take(frame):
                 continue
             left.append(frame)
-            if ours and frame.message_id == COMMAND_ACK and frame.message.command == LOGGING_START:
-                self._note_answer(int(frame.message.result))
+            if ours and frame.message_id == dialect.MAVLINK_MSG_ID_COMMAND_ACK:
+                self._note_ack(frame.fields)
         now = time.monotonic()
         if self._file is not None:
             self._file.write(b"")
-            if now - self._heard > SILENT_S:
-                log.warning("%s: the log stream has been silent for %.0f s: starting it again", self._vehicle, SILENT_S)
+            if now - self._received_s > SILENT_S:
+                log.warning("%s: log stream silent for %.0f s: restarting it", self._vehicle, SILENT_S)
                 self._end_file()
                 self._answered, self._tries = False, 0
         if not self._answered and now - self._asked > RETRY_S:
@@ -169,47 +165,46 @@ class UlogStream:
     def _ask(self) -> None:
         if self._tries == TRIES and not self.trouble:
             self.trouble = f"{self._vehicle} does not answer MAV_CMD_LOGGING_START"
-            log.warning("%s: no log is streamed yet", self.trouble)
+            log.warning("%s: no log stream yet", self.trouble)
         self._tries += 1
         self._asked = time.monotonic()
-        self._link.send(self._command(LOGGING_START))
+        self._send_command(dialect.MAV_CMD_LOGGING_START)
 
-    def _command(self, number: int) -> Any:
+    def _send_command(self, number: int) -> None:
         nan = math.nan
-        vehicle = self._vehicle
-        return self._dialect.MAVLink_command_long_message(
-            vehicle.system, vehicle.component, number, 0, 0.0, nan, nan, nan, nan, nan, nan
+        self._link.send(
+            dialect.MAVLink_command_long_message(*self._target, number, 0, 0.0, nan, nan, nan, nan, nan, nan)
         )
 
-    def _note_answer(self, result: int) -> None:
-        if result == IN_PROGRESS or self._answered:
+    def _note_ack(self, ack: Any) -> None:
+        result = ack.result
+        start = ack.command == dialect.MAV_CMD_LOGGING_START
+        if not start or result == dialect.MAV_RESULT_IN_PROGRESS or self._answered:
             return
-        if result == TEMPORARILY_REJECTED and self._tries <= TRIES:
-            # It streams already, without the header we need: a recording of ours that was cut short, most likely.
-            self._link.send(self._command(LOGGING_STOP))
+        if result == dialect.MAV_RESULT_TEMPORARILY_REJECTED and self._tries <= TRIES:
+            # It streams already, without the header we need, most likely for an interrupted recording of ours.
+            self._send_command(dialect.MAV_CMD_LOGGING_STOP)
             return
         self._answered = True
-        self._heard = time.monotonic()
-        if result != ACCEPTED:
+        self._received_s = time.monotonic()
+        if result != dialect.MAV_RESULT_ACCEPTED:
             self.trouble = f"{self._vehicle} refuses to stream its log (MAV_RESULT {result})"
-            log.warning("%s: is its logger on (SDLOG_BACKEND 2 or 3), does another program stream?", self.trouble)
+            log.warning(
+                "%s: is its logger on (SDLOG_BACKEND 2 or 3), does another program use the stream?", self.trouble
+            )
 
     def _take(self, frame: Frame) -> bool:
-        """Whether it is in a file."""
-        message = frame.message
+        """Whether it was written to a file."""
+        message = frame.fields
         if not _is_sound(message):
-            return False  # as if it were lost: a dropout, or the vehicle sends it again
-        if frame.message_id == LOGGING_DATA_ACKED:
-            self._link.send(
-                self._dialect.MAVLink_logging_ack_message(
-                    self._vehicle.system, self._vehicle.component, message.sequence
-                )
-            )
-        data = bytes(message.data[: message.length])
-        self._heard = time.monotonic()
+            return False  # counted as lost: a dropout, or the vehicle repeats it
+        if frame.message_id == dialect.MAVLINK_MSG_ID_LOGGING_DATA_ACKED:
+            self._link.send(dialect.MAVLink_logging_ack_message(*self._target, message.sequence))
+        data = message.data[: message.length]
+        self._received_s = time.monotonic()
         if data.startswith(MAGIC):
             if self._file is not None and self._assembler.taken == 1:
-                return True  # the header again: our acknowledgement was lost
+                return True  # the header is repeated: our acknowledgement was lost
             self._begin_file()
         if self._file is None:
             return False
@@ -219,7 +214,7 @@ class UlogStream:
     def _assembled(self, message: Any, data: bytes) -> bytes:
         assembler = self._assembler
         lost, dropouts = assembler.lost, assembler.dropouts
-        whole = assembler.take(message.sequence, data, message.first_message_offset, self._heard)
+        whole = assembler.take(message.sequence, data, message.first_message_offset, self._received_s)
         self.lost += assembler.lost - lost
         self.dropouts += assembler.dropouts - dropouts
         self.bytes += len(whole)

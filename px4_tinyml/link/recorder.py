@@ -1,4 +1,4 @@
-"""Frames to disk: a .tlog, which every ground station reads, and beside it a .json of what was lost."""
+"""Frames to disk: a .tlog, which every ground station reads, and beside it a .json of link statistics."""
 
 from __future__ import annotations
 
@@ -11,32 +11,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from px4_tinyml.errors import LogError
-from px4_tinyml.link.appender import Appender, new_file
-from px4_tinyml.logs.checks import MAX_TIME_US
-from px4_tinyml.logs.tlog.tlog_file import (
-    MAGIC_V1,
-    MAGIC_V2,
-    TIME_SIZE,
-    TlogFile,
-    definitions,
-    frame_size,
-    message_number,
-)
+from px4_tinyml.link.appender import Appender, new_file, write_whole
+from px4_tinyml.logs.tlog.tlog_file import TIME_SIZE, TlogFile, record_at, tlog_records
+from px4_tinyml.mavlink.dialect import MAGIC_V1, MAGIC_V2
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.samples import UNIX_US
+from px4_tinyml.signal.plausibility import MAX_TIME_US
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 SIDECAR_S = 5.0
 MAX_TORN = 4 << 20
-"""A power cut can leave so many bytes without a record at the end of a file, not more."""
+"""The most bytes without a record that a power cut can leave at the end of a file."""
 _TAIL = 1 << 16
 _FIRST_BLOCK = 4096
-"""What a file system may have given a file whose first record was not all written."""
+"""The most a file system may have allocated for a file whose first record was not completely written."""
 
 
 def new_recording(folder: Path, received_us: int) -> Path:
@@ -45,11 +36,11 @@ def new_recording(folder: Path, received_us: int) -> Path:
 
 
 class Recorder:
-    """Appends frames to a .tlog; one that is there goes on behind its last whole record. A context manager.
+    """Appends frames to a .tlog, to an existing one after its last complete record. A context manager.
 
-    facts: called (by another thread) for what the sidecar says of this session: statistics, vehicle…
-    LogError when the file is no .tlog or cannot be written; from write(), when the disk is full: what is there is
-    kept and sound. At most half a second is lost when the power fails.
+    facts: called (by another thread) for this session's part of the sidecar: statistics, vehicle…
+    LogError when the file is not a .tlog or cannot be written; from write() when the disk is full: complete records
+    are kept. At most half a second is lost when the power fails.
     """
 
     def __init__(self, path: Path, facts: Callable[[], dict[str, Any]] = dict) -> None:
@@ -77,18 +68,18 @@ class Recorder:
 
     @property
     def resumed(self) -> bool:
-        """Whether the file was there before."""
+        """Whether the file existed before."""
         return self._file.resumed
 
     def write(self, frames: Sequence[Frame]) -> None:
-        """Take frames; never waits for the disk."""
-        records = b"".join([frame.received_us.to_bytes(TIME_SIZE, "big") + frame.data for frame in frames])
+        """Queue frames; never waits for the disk."""
+        records = tlog_records(frames)
         self._file.write(records)
         self.frames += len(frames)
         self.bytes += len(records)
 
     def close(self) -> None:
-        """Write what is left and the sidecar."""
+        """Write the queued frames and the sidecar."""
         self._file.close()
 
 
@@ -97,27 +88,27 @@ class _TlogAppender(Appender):
 
     def __init__(self, recorder: Recorder, facts: Callable[[], dict[str, Any]]) -> None:
         path = recorder.path
-        super().__init__(path, lambda descriptor: _sound_size(descriptor, path))
+        super().__init__(path, lambda descriptor: _complete_size(descriptor, path))
         self.sidecar = path.with_name(path.name + ".json")
         self.resumed = self.size > 0
         self._recorder, self._facts = recorder, facts
         self._started = time.time()
         self._sessions = _sessions(self.sidecar) if self.resumed else []
         self._due = 0.0
-        self._told = False
+        self._warned = False
 
     def each_round(self, last: bool) -> None:
         if last or time.monotonic() >= self._due:
             try:
                 self._write_sidecar(last)
-            except Exception as error:  # the facts in it are other threads': whatever happens, the .tlog is worth more
-                if not self._told:
-                    self._told = True
-                    log.warning("%s cannot be written (%s); the recording goes on", self.sidecar, error)
+            except Exception as error:  # its facts are of other threads: no error in it may stop the recording
+                if not self._warned:
+                    self._warned = True
+                    log.warning("%s cannot be written (%s); recording continues", self.sidecar, error)
             self._due = time.monotonic() + SIDECAR_S
 
     def _write_sidecar(self, ended: bool) -> None:
-        """Replace the sidecar in one step: whole before, whole after."""
+        """Replace the sidecar atomically."""
         session = {
             "started": _iso(self._started),
             "ended": _iso(time.time()) if ended else None,
@@ -127,12 +118,8 @@ class _TlogAppender(Appender):
             **self._facts(),
         }
         document = {"format": FORMAT, "file": self.path.name, "sessions": [*self._sessions, session]}
-        temporary = self.sidecar.with_name(f".{self.sidecar.name}.new")
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            json.dump(document, stream, indent=1, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self.sidecar)
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        write_whole(self.sidecar, text.encode("utf-8", "backslashreplace"))
 
 
 def _iso(seconds: float) -> str:
@@ -140,19 +127,19 @@ def _iso(seconds: float) -> str:
 
 
 def _sessions(sidecar: Path) -> list[Any]:
-    """Earlier sessions of a recording that goes on; none when the sidecar is not there or not readable."""
+    """Earlier sessions of a resumed recording; empty without a readable sidecar."""
     try:
         sessions = json.loads(sidecar.read_text(encoding="utf-8"))["sessions"]
         return list(sessions)
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError):
-        log.warning("%s cannot be read: what it said of earlier sessions is not kept", sidecar)
+        log.warning("%s cannot be read: statistics of earlier sessions are lost", sidecar)
         return []
 
 
-def _sound_size(descriptor: int, path: Path) -> int:
-    """Where the last whole record of a .tlog ends. LogError for a file that is none: it must not be cut."""
+def _complete_size(descriptor: int, path: Path) -> int:
+    """End of the last complete record of a .tlog. LogError for any other file, which must not be truncated."""
     size = os.fstat(descriptor).st_size
     if not size:
         return 0
@@ -163,28 +150,25 @@ def _sound_size(descriptor: int, path: Path) -> int:
             tail = os.pread(descriptor, length, size - length)
             ends = TlogFile.read(tail).frames.end
             if len(ends):
-                end = _whole_records(tail, int(ends[-1]))
+                end = _after_unknown(tail, int(ends[-1]))
                 if end < length:
-                    log.warning("%s: %d bytes of a record torn at its end are cut off", path, length - end)
+                    log.warning("%s: truncated %d bytes of an incomplete record at its end", path, length - end)
                 return size - length + end
     elif _is_torn_first(head, size):
-        log.warning("%s: its first record was torn: begun anew", path)
+        log.warning("%s: truncated first record: file restarted", path)
         return 0
-    raise LogError(f"{path}: {size} bytes that are no .tlog, or not at the end: nothing is appended to it")
+    raise LogError(f"{path}: not a .tlog file, or not at its end ({size} bytes): refusing to append")
 
 
 def _is_torn_first(head: bytes, size: int) -> bool:
-    """Whether this is what a power cut left of a file's first record: a time, a frame's beginning, perhaps zeros."""
+    """Whether a power cut may have left this of a file's first record: a time, a frame's beginning, perhaps zeros."""
     time_us = int.from_bytes(head[:TIME_SIZE].ljust(TIME_SIZE, b"\0"), "big")
     begins = head[TIME_SIZE : TIME_SIZE + 1] in (b"", bytes((MAGIC_V1,)), bytes((MAGIC_V2,)))
     return size <= _FIRST_BLOCK and UNIX_US <= time_us < MAX_TIME_US and begins
 
 
-def _whole_records(data: bytes, place: int) -> int:
-    """The end of the whole records from place on (messages nobody knows, which have no checksum to tell)."""
-    raw = np.frombuffer(data, np.uint8)
-    while size := frame_size(raw, place + TIME_SIZE):
-        if message_number(raw, place + TIME_SIZE) in definitions():
-            break  # its checksum was wrong: torn, with zeros behind
-        place += TIME_SIZE + size
+def _after_unknown(data: bytes, place: int) -> int:
+    """End of the complete records of unknown messages from place on; a known one here has a wrong checksum: torn."""
+    while (header := record_at(data, place)) and header.extra is None:
+        place = header.end
     return place

@@ -1,4 +1,4 @@
-"""Finding a serial device again after its cable was pulled: often it comes back under another number."""
+"""Finds a serial device again after its cable was pulled: often it gets another number."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 @dataclass
 class SerialDevice:
-    """A device as it was when last heard: its USB identity, whether that is no other's, and what else was there."""
+    """A device as it was at the last message: its USB identity, whether that is unique, and the other devices."""
 
     device: str
-    _heard: bool = False
+    _confirmed: bool = False
     _identity: tuple[object, ...] | None = None
     _unique: bool = False
     _others: set[str] = field(default_factory=set)
 
     def remember(self, opened: str) -> None:
-        """Note who this is while it is there, once it was heard: a bootloader is silent, and another USB device."""
-        self._heard = True
+        """Note the identity of the opened device after its first message (a bootloader is silent)."""
+        self._confirmed = True
         self._identity = usb_identity(opened)
         self._others = set(_siblings(self.device)) - {opened}
         # Some chips have no serial number, or all the same one (CP2102: 0001).
@@ -27,19 +27,19 @@ class SerialDevice:
         self._unique = self._identity is not None and bool(self._identity[-1]) and not alike
 
     def present(self) -> str:
-        """The device's path now: the one asked for, or where the same hardware has come back.
+        """The device's path now: the requested one, or the new path of the same hardware.
 
-        OSError when another device has taken the path asked for.
+        OSError when another device has the requested path.
         """
         for path in (self.device, *_siblings(self.device)):
-            if self._heard and self._is_ours(path):
+            if self._confirmed and self._is_ours(path):
                 return path
-        if self._heard and Path(self.device).exists():
+        if self._confirmed and Path(self.device).exists():
             raise OSError(f"{self.device} is another device now")
         return self.device
 
     def _is_ours(self, path: str) -> bool:
-        """Whether it may be ours: what was there beside ours is not, unless a serial number says so."""
+        """Whether it may be ours: devices that were present beside ours are not, unless a serial number matches."""
         return (
             Path(path).exists()
             and self._identity in (None, usb_identity(path))
@@ -48,7 +48,7 @@ class SerialDevice:
 
 
 def usb_identity(device: str) -> tuple[object, ...] | None:
-    """Vendor, product, interface and serial number of a USB device; None for what is not one."""
+    """Vendor, product, interface and serial number of a USB device; None for another device."""
     from serial.tools import list_ports
 
     real = str(Path(device).resolve())

@@ -1,4 +1,4 @@
-"""Getting from the vehicles of a link what a classifier needs: streams, asked for again where they fail; reboots."""
+"""Message streams a classifier needs: requests them, repeats requests that fail, detects reboots."""
 
 from __future__ import annotations
 
@@ -7,66 +7,65 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.connection import Link
-from px4_tinyml.link.vehicle import (
-    ACCEPTED,
-    COMMAND_ACK,
-    HEARTBEAT,
-    IN_PROGRESS,
-    NO_AUTOPILOT,
-    HeartbeatClock,
-    Vehicle,
-    autopilots,
-)
-from px4_tinyml.logs.tlog.tlog_file import message_id
+from px4_tinyml.link.vehicle import HeartbeatSender, Vehicle, autopilots
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml.mavlink.samples import ARDUPILOT
 from px4_tinyml.mavlink.statistics import SenderStatistics
 
 log = logging.getLogger(__name__)
 
-SET_MESSAGE_INTERVAL = 511
-IMU_NODE = 40
-"""MAV_TYPE_IMU: a sensor node. An autopilot beside it would be heard within ALONE_S."""
 ALONE_S = 3.0
+"""A sensor node without an autopilot for this long is a vehicle of its own."""
 EVERY_SAMPLE_HZ = 400.0
-"""More than an autopilot integrates its IMU at (200 to 250 Hz, IMU_INTEG_RATE up to 400): every sample comes. Of fewer,
-picked without a filter, propeller vibration aliases into the band of turbulence."""
+"""More than an autopilot integrates its IMU at (200 to 250 Hz, IMU_INTEG_RATE up to 400): requests every sample.
+Decimated without a filter, propeller vibration aliases into the band of turbulence."""
 SLOWEST_HZ = 188.0
-"""Of the IMUs in public PX4 logs the slowest: one asked for every sample need not give more."""
+"""The slowest IMU in public PX4 logs: a vehicle asked for every sample need not send more."""
 LEAST_HZ = 50.0
 _HIGHRES_IMU_SIZE = 75
 ACK_TIMEOUT_S, ACK_TRIES = 0.5, 3
 POSITION_HZ, STATE_HZ = 10, 2
 ENOUGH = 0.8
-"""Share of the asked rate below which it is asked for again."""
+"""Share of the requested rate below which the request is repeated."""
 FIRST_LOOK_S, LAST_LOOK_S = 4.0, 60.0
 REBOOT_MS = 2000
-"""Time since boot that goes back by more than this is a reboot, by less is reordering."""
+"""Time since boot that steps back by more than this is a reboot, by less is reordering."""
 REBOOTS, REBOOTS_S = 3, 10.0
-"""No autopilot reboots so often in so short a time: where time goes back like that, two speak with one system id."""
+"""No autopilot reboots so often in so short a time: two vehicles send with one system id."""
 _WRAP_MS = 1 << 32
-_CLOCKS = {2: (8, 12, 1), 27: (0, 8, 1000), 32: (0, 4, 1), 105: (0, 8, 1000), 116: (0, 4, 1)}
-"""Where messages have their time since boot (payload bytes, units a ms): SYSTEM_TIME, RAW_IMU, LOCAL_POSITION_NED,
-HIGHRES_IMU, SCALED_IMU2."""
+_CLOCK_MESSAGES = ("SYSTEM_TIME", "RAW_IMU", "LOCAL_POSITION_NED", "HIGHRES_IMU", "SCALED_IMU2")
+"""Messages whose time since boot is compared to detect reboots."""
+_ARDUPILOT_IMU = ("RAW_IMU", "SCALED_IMU2", "SCALED_IMU", "HIGHRES_IMU")
+"""Each of these is enough."""
+_ARDUPILOT_STREAMS = ("RAW_SENSORS", "EXTENDED_STATUS", "POSITION")
+"""MAV_DATA_STREAMs requested."""
 
-ARDUPILOT_STREAMS = {1: "RAW_SENSORS", 2: "EXTENDED_STATUS", 6: "POSITION"}
-_ARDUPILOT_IMU = (27, 116, 26, 105)
-"""RAW_IMU, SCALED_IMU2, SCALED_IMU, HIGHRES_IMU: any of them will do."""
+
+@cache
+def _clock_ids() -> frozenset[int]:
+    return frozenset(map(dialect.message_id, _CLOCK_MESSAGES))
+
+
+def _boot_ms(frame: Frame) -> int:
+    """Time since boot of a frame of _CLOCK_MESSAGES, modulo 2³² ms."""
+    fields = frame.fields
+    return int(fields.time_boot_ms if hasattr(fields, "time_boot_ms") else fields.time_usec // 1000 % _WRAP_MS)
 
 
 @dataclass
-class _Stream:
-    """A message that is wanted, and what came of asking for it."""
+class _MessageRequest:
+    """A requested message: rates, and the state of its request."""
 
     name: str
-    wanted_hz: float
+    requested_hz: float
     enough_hz: float
-    message_id: int = 0
+    message_id: int
     count: int = 0
     watched_s: float = 0.0
     tries: int = 0
@@ -80,7 +79,7 @@ class Streams:
     """Keeps a vehicle sending IMU (at rate_hz), velocity and landed state: give it every frame received, at least once
     a second.
 
-    Asks again after a reconnect, a reboot, or when too little comes. Never blocks. heartbeat: ours is sent as well.
+    Repeats requests after a reconnect, a reboot, or at too low a rate. Never blocks. heartbeat: send ours, too.
     """
 
     link: Link
@@ -89,32 +88,28 @@ class Streams:
     attitude: bool = False
     heartbeat: bool = True
     reboots: int = 0
-    _streams: dict[int, _Stream] = field(default_factory=dict, repr=False)
-    _queue: list[_Stream] = field(default_factory=list, repr=False)
+    _streams: dict[int, _MessageRequest] = field(default_factory=dict, repr=False)
+    _queue: list[_MessageRequest] = field(default_factory=list, repr=False)
     _asked_at: float = field(default=0.0, repr=False)
     _counts: dict[int, int] = field(default_factory=dict, repr=False)
     _measured: dict[int, float] = field(default_factory=dict, repr=False)
     _since: float = field(default=0.0, repr=False)
     _reconnects: int = field(default=0, repr=False)
     _boot_ms: dict[int, int] = field(default_factory=dict, repr=False)
-    _went_back: deque[float] = field(default_factory=lambda: deque(maxlen=REBOOTS), repr=False)
-    _twin_told: bool = field(default=False, repr=False)
+    _steps_back: deque[float] = field(default_factory=lambda: deque(maxlen=REBOOTS), repr=False)
+    _duplicate_id_warned: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
-        self._dialect = ardupilotmega
         self._since = time.monotonic()
-        self._beat = HeartbeatClock(self.link)
-        wanted = {"HIGHRES_IMU": self.rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
+        self._heartbeat = HeartbeatSender(self.link)
+        requested = {"HIGHRES_IMU": self.rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
         if self.attitude:
-            wanted["ATTITUDE"] = POSITION_HZ
-        if self.vehicle.autopilot == ARDUPILOT:
-            wanted = {"RAW_IMU": self.rate_hz}
-        self._streams = {
-            message_id(name): _Stream(name, hz, ENOUGH * hz, message_id(name)) for name, hz in wanted.items()
-        }
-        slowest_hz = SLOWEST_HZ if self.vehicle.mav_type != IMU_NODE else LEAST_HZ
+            requested["ATTITUDE"] = POSITION_HZ
+        if self.vehicle.is_ardupilot:
+            requested = {"RAW_IMU": self.rate_hz}
+        requests = [_MessageRequest(name, hz, ENOUGH * hz, dialect.message_id(name)) for name, hz in requested.items()]
+        self._streams = {request.message_id: request for request in requests}
+        slowest_hz = SLOWEST_HZ if self.vehicle.mav_type != dialect.MAV_TYPE_IMU else LEAST_HZ
         next(iter(self._streams.values())).enough_hz = ENOUGH * min(self.rate_hz, slowest_hz)
         self._reconnects = self.link.statistics.reconnects
         self.request()
@@ -122,23 +117,20 @@ class Streams:
     @property
     def rates(self) -> dict[str, float]:
         """Messages a second of this vehicle by name, over the last second or two."""
-        from px4_tinyml.logs.tlog.tlog_file import definitions
-
-        known = definitions()
-        return {known[n].msgname if n in known else f"UNKNOWN_{n}": hz for n, hz in sorted(self._measured.items())}
+        return {dialect.message_name(number): hz for number, hz in sorted(self._measured.items())}
 
     @property
     def statistics(self) -> SenderStatistics:
-        """What of this vehicle's frames came, and what was lost."""
+        """Counts of this vehicle's frames."""
         return self.link.statistics.sender(self.vehicle.system, self.vehicle.component)
 
     @property
-    def wanted(self) -> list[str]:
-        """Names of the messages that were asked for."""
+    def requested(self) -> list[str]:
+        """Names of the requested messages."""
         return [stream.name for stream in self._streams.values()]
 
     def request(self) -> None:
-        """Ask for everything (again)."""
+        """Request all messages (again)."""
         now = time.monotonic()
         self._queue = list(self._streams.values())
         for stream in self._queue:
@@ -148,25 +140,25 @@ class Streams:
         self._ask()
 
     def release(self) -> None:
-        """Back to the vehicle's own rates, as far as one message each can do that."""
-        if self.vehicle.autopilot != ARDUPILOT:
+        """Return to the vehicle's own rates, as far as one message each can do that."""
+        if not self.vehicle.is_ardupilot:
             for stream in self._streams.values():
                 self.link.send(self._interval(stream, 0.0))
 
     def watch(self, frames: list[Frame]) -> None:
-        """Count this vehicle's frames, notice its answers and reboots, ask where that is due."""
+        """Count this vehicle's frames, handle acknowledgements and reboots, send requests that are due."""
         if self.heartbeat:
-            self._beat.tick()
+            self._heartbeat.tick()
         counts, vehicle = self._counts, self.vehicle
         for frame in frames:
             if frame.system != vehicle.system or frame.component != vehicle.component:
                 continue
             number = frame.message_id
             counts[number] = counts.get(number, 0) + 1
-            if number in _CLOCKS:
+            if number in _clock_ids():
                 self._check_clock(frame)
-            elif number == COMMAND_ACK:
-                self._answered(frame.message)
+            elif number == dialect.MAVLINK_MSG_ID_COMMAND_ACK:
+                self._note_ack(frame.fields)
         if self.link.statistics.reconnects != self._reconnects:
             self._reconnects = self.link.statistics.reconnects
             self.request()
@@ -176,14 +168,14 @@ class Streams:
         self._ask()
 
     def _measure(self, now: float) -> None:
-        """Once a second: rates, and whether enough came of each message since it was last looked at."""
+        """Once a second: measure rates; repeat requests of messages received at too low a rate."""
         elapsed_s = now - self._since
         counts, self._counts, self._since = self._counts, {}, now
         self._measured = {number: count / elapsed_s for number, count in counts.items()}
         for number, stream in self._streams.items():
-            alike = _ARDUPILOT_IMU if self.vehicle.autopilot == ARDUPILOT else (number,)
+            alike = [*map(dialect.message_id, _ARDUPILOT_IMU)] if self.vehicle.is_ardupilot else [number]
             stream.count += max(counts.get(n, 0) for n in alike)
-            stream.watched_s += elapsed_s if counts else 0.0  # one that is silent will be asked when it is back
+            stream.watched_s += elapsed_s if counts else 0.0  # a silent vehicle is asked when it is back
             if now < stream.next_look or stream in self._queue:
                 continue
             enough = stream.count + 1 >= stream.enough_hz * stream.watched_s
@@ -194,8 +186,8 @@ class Streams:
                 continue
             log.log(
                 logging.WARNING if stream.look_s == FIRST_LOOK_S else logging.DEBUG,
-                "%s: %s comes %.1f times a second, %g asked for: asking again",
-                self.vehicle, stream.name, rate_hz, stream.wanted_hz,
+                "%s: %s received at %.1f Hz, %g Hz requested: requesting again",
+                self.vehicle, stream.name, rate_hz, stream.requested_hz,
             )  # fmt: skip
             stream.tries = 0
             self._queue.append(stream)
@@ -203,15 +195,15 @@ class Streams:
             stream.next_look = now + stream.look_s
 
     def _ask(self) -> None:
-        """Send the next request when there is one and the one before is answered or late.
+        """Send the next request when the one before is acknowledged or timed out.
 
-        One at a time: an acknowledgement names the command only, not the message that was asked for.
+        One at a time: an acknowledgement names the command only, not the requested message.
         """
         now = time.monotonic()
         if not self._queue or now - self._asked_at < ACK_TIMEOUT_S:
             return
         stream = self._queue[0]
-        if self.vehicle.autopilot == ARDUPILOT:
+        if self.vehicle.is_ardupilot:
             self._ask_ardupilot()
             self._queue.clear()
             return
@@ -221,41 +213,39 @@ class Streams:
             return
         stream.tries += 1
         self._asked_at = now
-        self.link.send(self._interval(stream, 1e6 / stream.wanted_hz))
+        self.link.send(self._interval(stream, 1e6 / stream.requested_hz))
 
-    def _interval(self, stream: _Stream, interval_us: float) -> Any:
-        """MAV_CMD_SET_MESSAGE_INTERVAL; parameters not used are NaN (PX4 1.18 refuses others)."""
+    def _interval(self, stream: _MessageRequest, interval_us: float) -> Any:
+        """MAV_CMD_SET_MESSAGE_INTERVAL; unused parameters are NaN (PX4 1.18 rejects others)."""
         nan = math.nan
-        return self._dialect.MAVLink_command_long_message(
-            self.vehicle.system, self.vehicle.component, SET_MESSAGE_INTERVAL, 0,
+        return dialect.MAVLink_command_long_message(
+            self.vehicle.system, self.vehicle.component, dialect.MAV_CMD_SET_MESSAGE_INTERVAL, 0,
             stream.message_id, interval_us, nan, nan, nan, nan, nan,
         )  # fmt: skip
 
     def _ask_ardupilot(self) -> None:
-        for number in ARDUPILOT_STREAMS:
-            rate = self.rate_hz if number == 1 else POSITION_HZ
-            self.link.send(
-                self._dialect.MAVLink_request_data_stream_message(
-                    self.vehicle.system, self.vehicle.component, number, round(rate), 1
-                )
-            )
+        for name in _ARDUPILOT_STREAMS:
+            rate_hz = round(self.rate_hz if name == "RAW_SENSORS" else POSITION_HZ)
+            stream = getattr(dialect, f"MAV_DATA_STREAM_{name}")
+            target = self.vehicle.system, self.vehicle.component
+            self.link.send(dialect.MAVLink_request_data_stream_message(*target, stream, rate_hz, 1))
 
-    def _answered(self, ack: Any) -> None:
-        if ack.command != SET_MESSAGE_INTERVAL or not self._queue or not self._asked_at or ack.result == IN_PROGRESS:
+    def _note_ack(self, ack: Any) -> None:
+        ours = ack.command == dialect.MAV_CMD_SET_MESSAGE_INTERVAL
+        if not (ours and self._queue and self._asked_at) or ack.result == dialect.MAV_RESULT_IN_PROGRESS:
             return
-        # 0 is everybody, and MAVLink 1, which does not say.
+        # 0 is a broadcast, or MAVLink 1, which has no target.
         if ack.target_system not in (0, self.link.system) or ack.target_component not in (0, self.link.component):
             return
         stream = self._queue.pop(0)
-        if ack.result != ACCEPTED and not stream.refused:
+        if ack.result != dialect.MAV_RESULT_ACCEPTED and not stream.refused:
             stream.refused = True
             log.warning("%s refuses to send %s (MAV_RESULT %d)", self.vehicle, stream.name, ack.result)
         self._asked_at = 0.0
 
     def _check_clock(self, frame: Frame) -> None:
-        """Whether a time since boot went back."""
-        start, end, per_ms = _CLOCKS[frame.message_id]
-        boot_ms = int.from_bytes(frame.payload[start:end], "little") // per_ms % _WRAP_MS
+        """Detect a time since boot that stepped back."""
+        boot_ms = _boot_ms(frame)
         before_ms = self._boot_ms.get(frame.message_id, boot_ms)
         step_ms = (boot_ms - before_ms + _WRAP_MS // 2) % _WRAP_MS - _WRAP_MS // 2
         if step_ms >= 0:
@@ -265,28 +255,28 @@ class Streams:
             self._rebooted(-step_ms / 1000.0)
 
     def _rebooted(self, back_s: float) -> None:
-        """Time went back: a reboot, unless it does so again and again."""
-        self._went_back.append(time.monotonic())
-        if len(self._went_back) == REBOOTS and self._went_back[-1] - self._went_back[0] < REBOOTS_S:
-            if not self._twin_told:
-                self._twin_told = True
+        """Time stepped back: a reboot, unless that happens repeatedly."""
+        self._steps_back.append(time.monotonic())
+        if len(self._steps_back) == REBOOTS and self._steps_back[-1] - self._steps_back[0] < REBOOTS_S:
+            if not self._duplicate_id_warned:
+                self._duplicate_id_warned = True
                 log.warning(
-                    "%s: two vehicles speak as system %d here: give them different MAV_SYS_ID (SYSID_THISMAV)",
+                    "%s: two vehicles use system id %d: give them different MAV_SYS_ID (SYSID_THISMAV)",
                     self.link.address, self.vehicle.system,
                 )  # fmt: skip
             return
         self.reboots += 1
         self.link.statistics.rebooted(self.vehicle.system)
-        log.warning("%s has rebooted: its time went back by %.1f s", self.vehicle, back_s)
+        log.warning("%s has rebooted: its time stepped back by %.1f s", self.vehicle, back_s)
         self.request()
 
 
 def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:
-    """IMU messages a second to ask for where nobody says: all there are, or what half of a serial link has room for.
+    """IMU messages a second to request by default: all samples, or as many as fit half of a serial link.
 
-    ArduPilot's RAW_IMU is low-pass filtered (INS_ACCEL_FILTER, 20 Hz): the least will do.
+    ArduPilot's RAW_IMU is low-pass filtered (INS_ACCEL_FILTER, 20 Hz): LEAST_HZ is enough.
     """
-    if vehicle.autopilot == ARDUPILOT:
+    if vehicle.is_ardupilot:
         return LEAST_HZ
     if address.kind != "serial" or _is_usb(address.device):
         return EVERY_SAMPLE_HZ
@@ -294,12 +284,12 @@ def imu_rate_hz(address: LinkAddress, vehicle: Vehicle) -> float:
 
 
 def _is_usb(device: str) -> bool:
-    """Whether it is an autopilot's own USB port, where the baud rate says nothing (by-id names lead there)."""
+    """Whether it is an autopilot's own USB port, where the baud rate has no meaning (by-id names are resolved)."""
     return Path(device).resolve().name.startswith("ttyACM")
 
 
 class Fleet:
-    """The vehicles of a link (or the one with this system id) as they appear, each kept sending.
+    """The vehicles of a link (or the one with this system id) as they appear, each with its Streams.
 
     rate_hz: of the IMU; None: imu_rate_hz.
     """
@@ -307,17 +297,17 @@ class Fleet:
     def __init__(self, link: Link, rate_hz: float | None = None, system: int | None = None) -> None:
         self.streams: dict[int, Streams] = {}
         self._link, self._rate_hz, self._system = link, rate_hz, system
-        self._beat = HeartbeatClock(link)
+        self._heartbeat = HeartbeatSender(link)
         self.others: dict[int, Vehicle] = {}
-        """Vehicles that are here and were not asked for."""
+        """Vehicles with another system id than requested."""
         self._nodes: dict[int, tuple[float, Vehicle]] = {}
 
     def watch(self, frames: list[Frame]) -> list[Vehicle]:
-        """Give it all that is received; the vehicles that are new among them.
+        """Give it every frame received; returns new vehicles.
 
-        An autopilot that starts after its system's sensor node is new, too, and takes its place.
+        An autopilot that starts after its system's sensor node is new, too, and replaces it.
         """
-        self._beat.tick()
+        self._heartbeat.tick()
         new = []
         for vehicle in (*autopilots(frames), *self._lone_nodes(frames)):
             before = self.streams.get(vehicle.system)
@@ -334,15 +324,18 @@ class Fleet:
         return new
 
     def _lone_nodes(self, frames: list[Frame]) -> list[Vehicle]:
-        """Sensor nodes (docs/node.md) that are here without an autopilot, as on their own USB port."""
+        """Sensor nodes (docs/node.md) without an autopilot, as on their own USB port."""
         for frame in frames:
-            if frame.message_id == HEARTBEAT and frame.system not in self._nodes and frame.message.type == IMU_NODE:
-                node = Vehicle(frame.system, frame.component, NO_AUTOPILOT, IMU_NODE)
+            if frame.message_id != dialect.MAVLINK_MSG_ID_HEARTBEAT or frame.system in self._nodes:
+                continue
+            if frame.fields.type == dialect.MAV_TYPE_IMU:
+                invalid, imu = dialect.MAV_AUTOPILOT_INVALID, dialect.MAV_TYPE_IMU
+                node = Vehicle(frame.system, frame.component, invalid, imu)
                 self._nodes[frame.system] = time.monotonic(), node
         patient = time.monotonic() - ALONE_S
         return [node for since, node in self._nodes.values() if since < patient and node.system not in self.streams]
 
     def release(self) -> None:
-        """Back to the vehicles' own rates."""
+        """Return to the vehicles' own rates."""
         for streams in self.streams.values():
             streams.release()

@@ -1,4 +1,4 @@
-"""The five kinds of wire under a link. None of them ever blocks; what goes wrong is an OSError."""
+"""The five kinds of port under a link. None ever blocks; failures are OSErrors."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any, Protocol
 from px4_tinyml.link.address import LinkAddress
 
 Peer = tuple[object, ...]
-"""Where bytes came from; () when there is only one place."""
+"""Source of bytes; () when there is only one."""
 RECEIVE_BUFFER = 4 << 20
-"""Bytes asked of the kernel: a minute of a fast link, should this program be kept from running."""
+"""Bytes requested of the kernel: a minute of a fast link, for times when this program does not run."""
 MAX_DATAGRAM = 65536
 MAX_READS = 4096
 MAX_PEERS = 16
 SEND_ROOM = 4096
-"""Bytes of unsent frames kept for a stream that is full; the frames after these are dropped."""
+"""Bytes of unsent frames kept for a full stream; further frames are dropped."""
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_RXQ_OVFL = 33, 35, 40  # asm-generic/socket.h; Python has no names for them
 _TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
 
 
 class Chunk:
-    """Bytes that came together. age_us: how long the kernel kept them; dropped: what it had no room for before them."""
+    """Bytes received together. age_us: how long the kernel kept them; dropped: datagrams it dropped before them."""
 
     __slots__ = ("age_us", "data", "dropped", "peer")
 
@@ -37,33 +37,33 @@ class Chunk:
 
 
 class Port(Protocol):
-    """An open (or opening) wire."""
+    """An open (or opening) port."""
 
     datagrams: bool
 
     @property
     def open(self) -> bool:
-        """Whether somebody can be at the other end."""
+        """Whether there can be a peer."""
 
     def fileno(self) -> int:
-        """To wait on."""
+        """File descriptor for poll()."""
 
     @property
     def wants_to_write(self) -> bool:
-        """Wait until it can be written to, too."""
+        """Whether to poll for writing, too."""
 
     def read(self) -> list[Chunk]:
-        """All that is there. OSError when the wire is gone."""
+        """All received bytes. OSError when the port is lost."""
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
-        """Send a frame, to one peer or to all; False when there is no room or nobody."""
+        """Send a frame, to one peer or to all; False without room or peer."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
 
 
 class UdpPort:
-    """udpin and udpout: one socket. Peers are those heard (and the one to speak to)."""
+    """udpin and udpout: one socket. Peers are those that sent something (and the target)."""
 
     datagrams = True
 
@@ -76,7 +76,7 @@ class UdpPort:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            # Forcing a buffer beyond net.core.rmem_max takes a privilege; without it the kernel grants what it may.
+            # Forcing a buffer beyond net.core.rmem_max takes a privilege; without it the kernel limits the size.
             for option, value in ((_SO_RCVBUFFORCE, RECEIVE_BUFFER), (_SO_TIMESTAMPNS, 1), (_SO_RXQ_OVFL, 1)):
                 with contextlib.suppress(OSError):
                     self._socket.setsockopt(socket.SOL_SOCKET, option, value)
@@ -107,7 +107,7 @@ class UdpPort:
         chunks: list[Chunk] = []
         view = memoryview(self._buffer)
         now_ns, read_ns = time.time_ns(), time.monotonic_ns()
-        # What comes was not there when it was last empty, and came in this order: even if the clock was set since.
+        # Datagrams arrived after the socket was last empty, and in this order: also when the clock was set since.
         oldest_ns = read_ns - self._emptied_ns
         for _ in range(MAX_READS):
             try:
@@ -116,9 +116,9 @@ class UdpPort:
                 self._emptied_ns = read_ns
                 break
             except ConnectionRefusedError:
-                continue  # nobody listened to what was sent there: not this wire's end
+                continue  # no program listens where a datagram was sent: the port itself is not lost
             if peer not in self._peers:
-                self._meet(peer)
+                self._add_peer(peer)
             age_us = dropped = 0
             for _level, what, value in extra:
                 if what == _SO_TIMESTAMPNS and len(value) == _TIMESPEC.size:
@@ -131,15 +131,15 @@ class UdpPort:
             chunks.append(Chunk(bytes(view[:size]), peer, age_us, dropped))
         return chunks
 
-    def _meet(self, peer: Peer) -> None:
+    def _add_peer(self, peer: Peer) -> None:
         self._peers[peer] = None
         if len(self._peers) > MAX_PEERS:
-            del self._peers[next(one for one in self._peers if one != self._target)]
+            del self._peers[next(other for other in self._peers if other != self._target)]
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
         sent = False
         for where in [peer] if peer else list(self._peers):
-            with contextlib.suppress(OSError):  # one that cannot be reached now may be later
+            with contextlib.suppress(OSError):  # a peer that is unreachable now may be reachable later
                 sent |= self._socket.sendto(data, where) == len(data)
         return sent
 
@@ -178,17 +178,17 @@ class StreamPort:
                 break
             except OSError:
                 if parts:
-                    break  # what came before the end is not lost; the next read says again that it has ended
+                    break  # bytes before the end are not lost; the next read fails again
                 raise
             if not part:
                 if not parts and self._ended():
                     raise OSError(errno.ECONNRESET, "closed by the other end")
                 break
-            parts.append(part)  # a tty gives 4095 bytes at most, however many there are: ask until nothing comes
+            parts.append(part)  # a tty returns 4095 bytes at most: read until it is empty
         return [Chunk(b"".join(parts))] if parts else []
 
     def _ended(self) -> bool:
-        """Whether reading nothing means the end."""
+        """Whether reading no bytes means the end of the stream."""
         return True
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
@@ -225,7 +225,7 @@ class SerialPort(StreamPort):
         try:
             self._serial = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
         except ValueError as error:
-            raise OSError(errno.EINVAL, f"baud rate {baud} is not possible here ({error})") from error
+            raise OSError(errno.EINVAL, f"baud rate {baud} is not supported here ({error})") from error
         except serial.SerialException as error:
             number = error.errno if isinstance(error.errno, int) else errno.EIO
             reason = os.strerror(number) if isinstance(error.errno, int) else str(error)
@@ -233,7 +233,7 @@ class SerialPort(StreamPort):
         super().__init__(self._serial.fileno())
 
     def _ended(self) -> bool:
-        """A quiet UART reads nothing as well; one that is ready and yet has nothing was unplugged."""
+        """A quiet UART has no bytes either; one that is ready without bytes was unplugged."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(0))
@@ -244,7 +244,7 @@ class SerialPort(StreamPort):
 
 
 class TcpPort(StreamPort):
-    """tcp: a client, connecting without waiting for it."""
+    """tcp: a client that connects in the background."""
 
     def __init__(self, address: LinkAddress) -> None:
         self._socket, where = _socket_for(address, socket.SOCK_STREAM)
@@ -302,7 +302,7 @@ class TcpServerPort:
         except OSError:
             self._socket.close()
             raise
-        self._poll = select.epoll()  # ready when any of them is, itself a descriptor to wait on
+        self._poll = select.epoll()  # ready when a client or the listening socket is
         self._poll.register(self._socket, select.EPOLLIN)
         self.gone: list[Peer] = []
 
@@ -358,15 +358,24 @@ class TcpServerPort:
         self._socket.close()
 
 
+def open_port(address: LinkAddress) -> Port:
+    """The port of an address. OSError when it cannot be opened."""
+    if address.kind == "serial":
+        return SerialPort(address.device, address.baud)
+    if address.kind == "tcp":
+        return TcpPort(address)
+    return TcpServerPort(address) if address.kind == "tcpin" else UdpPort(address)
+
+
 def _socket_for(address: LinkAddress, kind: int) -> tuple[socket.socket, Any]:
-    """A socket, and where it is to bind or connect to: of a name's addresses IPv4 first, as vehicles have it."""
+    """A socket and its address to bind or connect to: IPv4 first, as vehicles use it."""
     found = socket.getaddrinfo(address.host, address.port, type=kind)
-    family, kind, protocol, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
+    family, kind, protocol, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
     return socket.socket(family, kind, protocol), where
 
 
 def _prepare(stream: socket.socket) -> None:
-    """Non-blocking, without delay for small frames, and noticing a peer that vanished."""
+    """Non-blocking, without delay for small frames, with keep-alive to detect a lost peer."""
     stream.setblocking(False)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,4 @@
-"""Who is on a link: discovery by heartbeat, and ours."""
+"""The vehicles of a link: discovery by heartbeat, and our own heartbeat."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from dataclasses import dataclass
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.connection import Link
-from px4_tinyml.logs.vehicle_names import AUTOPILOTS, mav_type_name
+from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
 
-NO_AUTOPILOT = 8
-ONBOARD_CONTROLLER = 18
-AUTOPILOT = 1
-"""MAV_COMP_ID_AUTOPILOT1."""
-NO_VEHICLES = {6, ONBOARD_CONTROLLER, 26, 27, 30}
-"""MAV_TYPE of ground stations, companions, gimbals, ADS-B receivers, cameras: some name an autopilot, and are none."""
+NO_VEHICLES = ("GCS", "ONBOARD_CONTROLLER", "GIMBAL", "ADSB", "CAMERA")
+"""MAV_TYPEs that are never an autopilot, although some name one in their heartbeat."""
 LOOK_ROUND_S = 1.3
-"""After the first vehicle: heartbeats come once a second, so another one is heard by then."""
-HEARTBEAT, COMMAND_ACK = 0, 77
-ACCEPTED, IN_PROGRESS = 0, 5
+"""Wait after the first vehicle: heartbeats are sent once a second, so another one is received by then."""
+HEARTBEAT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,98 +29,101 @@ class Vehicle:
     mav_type: int
 
     def __str__(self) -> str:
-        autopilot = AUTOPILOTS.get(self.autopilot, f"autopilot {self.autopilot}")
-        return f"{autopilot} {mav_type_name(self.mav_type)}, system {self.system}"
+        return f"{autopilot_name(self.autopilot)} {mav_type_name(self.mav_type)}, system {self.system}"
+
+    @property
+    def is_ardupilot(self) -> bool:
+        """Whether ArduPilot flies it."""
+        return bool(self.autopilot == dialect.MAV_AUTOPILOT_ARDUPILOTMEGA)
 
     def replaces(self, other: Vehicle | None) -> bool:
-        """Whether it is more likely its system's autopilot than this one: a sensor node is none, component 1 is one."""
+        """Whether it is more likely its system's autopilot: prefer autopilots over sensor nodes, then component 1."""
         return other is None or self._rank > other._rank
 
     @property
     def _rank(self) -> tuple[bool, bool]:
-        return self.autopilot != NO_AUTOPILOT, self.component == AUTOPILOT
+        return self.autopilot != dialect.MAV_AUTOPILOT_INVALID, self.component == dialect.MAV_COMP_ID_AUTOPILOT1
 
 
 def choose(link: Link, system: int | None = None, timeout_s: float = 10.0) -> Vehicle:
-    """The vehicle with this system id, or the only one there is.
+    """The vehicle with this system id, or the only one on the link.
 
-    Frames heard meanwhile come again from link.receive(). LinkError when nobody answers, or when it is not clear who.
+    Frames received meanwhile are returned again by link.receive(). LinkError without a vehicle, or with several.
     """
-    found: dict[int, Vehicle] = {}
-    kept: list[Frame] = []
+    vehicles: dict[int, Vehicle] = {}
+    received: list[Frame] = []
     deadline = time.monotonic() + timeout_s
-    beat = HeartbeatClock(link)
+    heartbeat = HeartbeatSender(link)
     while time.monotonic() < deadline:
-        beat.tick()
+        heartbeat.tick()
         frames = link.receive(min(0.2, max(0.0, deadline - time.monotonic())))
-        kept += frames
+        received += frames
         for vehicle in autopilots(frames):
             if system in (None, vehicle.system):
                 deadline = min(deadline, time.monotonic() + LOOK_ROUND_S)
-            if vehicle.replaces(found.get(vehicle.system)):
-                found[vehicle.system] = vehicle
-        if system in found and found[system].component == AUTOPILOT:
+            if vehicle.replaces(vehicles.get(vehicle.system)):
+                vehicles[vehicle.system] = vehicle
+        if system in vehicles and vehicles[system].component == dialect.MAV_COMP_ID_AUTOPILOT1:
             break
-    link.unread(kept)
-    if system is None and len(found) == 1:
-        return next(iter(found.values()))
-    if system is not None and system in found:
-        return found[system]
-    raise explain_absence(link, found.values(), system, timeout_s)
+    link.unread(received)
+    if system is None and len(vehicles) == 1:
+        return next(iter(vehicles.values()))
+    if system is not None and system in vehicles:
+        return vehicles[system]
+    raise explain_absence(link, vehicles.values(), system, timeout_s)
 
 
 def autopilots(frames: Iterable[Frame]) -> Iterable[Vehicle]:
     """Autopilots that send a heartbeat (not ground stations, companions, cameras)."""
+    excluded = [getattr(dialect, f"MAV_TYPE_{name}") for name in NO_VEHICLES]
     for frame in frames:
-        if frame.message_id == HEARTBEAT:
-            heartbeat = frame.message
-            if heartbeat.autopilot != NO_AUTOPILOT and heartbeat.type not in NO_VEHICLES:
-                yield Vehicle(frame.system, frame.component, int(heartbeat.autopilot), int(heartbeat.type))
+        if frame.message_id == dialect.MAVLINK_MSG_ID_HEARTBEAT:
+            heartbeat = frame.fields
+            if heartbeat.autopilot != dialect.MAV_AUTOPILOT_INVALID and heartbeat.type not in excluded:
+                yield Vehicle(frame.system, frame.component, heartbeat.autopilot, heartbeat.type)
 
 
-def explain_absence(link: Link, found: Collection[Vehicle], system: int | None, waited_s: float) -> LinkError:
-    """Why there is no vehicle (or not the one asked for), from what was heard instead; and what to do."""
-    return LinkError(f"{link.address}: {_absence(link, found, system, waited_s)}")
+def explain_absence(link: Link, vehicles: Collection[Vehicle], system: int | None, waited_s: float) -> LinkError:
+    """Why there is no vehicle (or not the one asked for), by what was received instead; and what to do."""
+    return LinkError(f"{link.address}: {_absence(link, vehicles, system, waited_s)}")
 
 
-def _absence(link: Link, found: Collection[Vehicle], system: int | None, waited_s: float) -> str:
-    if found:
-        there = "; ".join(str(vehicle) for vehicle in sorted(found, key=lambda v: v.system))
+def _absence(link: Link, vehicles: Collection[Vehicle], system: int | None, waited_s: float) -> str:
+    if vehicles:
+        present = "; ".join(str(vehicle) for vehicle in sorted(vehicles, key=lambda v: v.system))
         if system is None:
-            return f"{len(found)} vehicles are here ({there}): choose one with --system N"
-        return f"no vehicle with system id {system} within {waited_s:g} s. Here: {there}"
+            return f"{len(vehicles)} vehicles are here ({present}): choose one with --system N"
+        return f"no vehicle with system id {system} within {waited_s:g} s. Here: {present}"
     statistics = link.statistics
     if link.trouble:
         return link.trouble.removeprefix(f"{link.address}: ")
     if statistics.total("frames"):
-        heard = ", ".join(f"{s}/{c}" for (s, c), sender in sorted(statistics.senders.items()) if sender.frames)
-        return f"messages, but no autopilot's heartbeat within {waited_s:g} s (heard system/component: {heard})"
-    refused = sum(statistics.total(name) for name in ("unsigned", "bad_signature", "replayed"))
-    if refused:
-        return f"{refused} messages that are not signed with our key: is it the vehicle's?"
+        senders = ", ".join(f"{s}/{c}" for (s, c), sender in sorted(statistics.senders.items()) if sender.frames)
+        return f"messages, but no autopilot's heartbeat within {waited_s:g} s (system/component received: {senders})"
+    rejected = sum(statistics.total(name) for name in ("unsigned", "bad_signature", "replayed"))
+    if rejected:
+        return f"{rejected} messages that are not signed with our key: is it the vehicle's?"
     if statistics.garbage_bytes or statistics.bad_crc:
         serial = link.address.kind == "serial"
         advice = "another baud rate? (an Arduino's captures: --out NAME.csv)" if serial else "is it MAVLink?"
         return f"{statistics.garbage_bytes} bytes and no MAVLink message in them: {advice}"
     advice = "is the vehicle on, and does it send here?"
     if link.address.kind == "udpout":
-        advice = (
-            "does somebody listen there? (PX4 speaks to the first client of a port only; udpin hears what it sends)"
-        )
-    return f"nothing heard within {waited_s:g} s: {advice}"
+        advice = "does a program listen there? (PX4 answers only the first client of a port; udpin receives all)"
+    return f"nothing received within {waited_s:g} s: {advice}"
 
 
-class HeartbeatClock:
-    """Our heartbeat once a second: an autopilot on USB starts to speak at the first one, a UDP peer learns who we are.
+class HeartbeatSender:
+    """Sends our heartbeat once a second: an autopilot on USB starts to send at the first one, a UDP peer learns our
+    address.
 
-    As an onboard controller of a system that is no vehicle: PX4 then does not warn when it ends.
+    As an onboard controller of a system that is no vehicle: PX4 does not warn when it ends.
     """
 
     def __init__(self, link: Link) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
+        kind, autopilot = dialect.MAV_TYPE_ONBOARD_CONTROLLER, dialect.MAV_AUTOPILOT_INVALID
         self._link = link
-        self._message = ardupilotmega.MAVLink_heartbeat_message(ONBOARD_CONTROLLER, NO_AUTOPILOT, 0, 0, 4, 3)
+        self._message = dialect.MAVLink_heartbeat_message(kind, autopilot, 0, 0, dialect.MAV_STATE_ACTIVE, 3)
         self._due = 0.0
 
     def tick(self) -> None:
@@ -132,4 +131,4 @@ class HeartbeatClock:
         now = time.monotonic()
         if now >= self._due and self._link.reachable:
             self._link.send(self._message)
-            self._due = now + 1.0
+            self._due = now + HEARTBEAT_S

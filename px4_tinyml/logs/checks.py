@@ -13,24 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.flight_log import F64, BaroSeries, Bool, Gap, ImuSeries
+from px4_tinyml.signal.plausibility import ALTITUDE_RANGE_M, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
 
 I64 = NDArray[np.int64]
 
-MAX_ACCEL_M_S2 = 400.0
-"""Beyond every accelerometer flown (32 g is 314 m/s²)."""
-MAX_GYRO_RAD_S = 70.0
-"""Beyond every gyroscope flown (4000 °/s is 69.8 rad/s)."""
 NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s"
 HITL_ACCEL_M_S2 = 100.0
-ALTITUDE_RANGE_M = (-1000.0, 20_000.0)
 ALTITUDE_JUMP_M = 20.0
-BARO_PAUSE_US = US_PER_S
-"""After a change of barometer, or of its calibration: it has another altitude, and windows shall see it stale, not
-jump. The PX4 module pauses for as long."""
-MAX_TIME_US = 1 << 53
-"""The year 2255: later times are damage."""
 GAP_US = 100_000
 GAP_STEPS = 5.0
 """An IMU gap is longer than GAP_US and than this many typical steps."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from px4_tinyml.mavlink import dialect
+
 MAV_TYPES = {
     0: "generic", 1: "fixedwing", 2: "quad", 3: "coaxial", 4: "helicopter", 10: "rover", 11: "boat",
     12: "submarine", 13: "hexa", 14: "octo", 15: "tri", 19: "vtol", 20: "vtol", 21: "vtol", 22: "vtol",
@@ -13,7 +15,11 @@ MAV_TYPES = {
 }  # fmt: skip
 """MAV_TYPE of common.xml, the ones that fly or drive."""
 
-AUTOPILOTS = {3: "ArduPilot", 12: "PX4"}
+
+def autopilot_name(number: int) -> str:
+    """ "PX4" for MAV_AUTOPILOT_PX4, "autopilot 5" for one without a short name."""
+    names = {dialect.MAV_AUTOPILOT_ARDUPILOTMEGA: "ArduPilot", dialect.MAV_AUTOPILOT_PX4: "PX4"}
+    return names.get(number, f"autopilot {number}")
 
 
 def mav_type_name(number: int | None) -> str:

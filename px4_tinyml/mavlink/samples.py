@@ -1,21 +1,19 @@
 """MAVLink messages → IMU and barometer samples in the order of delivery: one set of rules, for files and live links.
 
-Every rule looks back only, so that what a link says in flight is what its recording says afterwards.
-HIGHRES_IMU is SI; SCALED_IMU* is milli-g and mrad/s; ArduPilot sends RAW_IMU in those units too (of other
-autopilots it is raw counts, which nobody outside them can scale). All are body FRD, times since boot.
+Every rule looks back only, so that a live link and its recording give the same samples.
+HIGHRES_IMU is SI; SCALED_IMU* is milli-g and mrad/s; ArduPilot sends RAW_IMU in those units too (other autopilots send
+raw counts of unknown scale). All are body FRD, times since boot.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Protocol
 
-from px4_tinyml.logs.checks import ALTITUDE_RANGE_M, BARO_PAUSE_US, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
-from px4_tinyml.logs.tlog.tlog_file import MAGIC_V1, definitions, message_id
+from px4_tinyml.mavlink import dialect
+from px4_tinyml.signal.plausibility import ALTITUDE_RANGE_M, BARO_PAUSE_US, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
 
 IMU_MESSAGES = ("HIGHRES_IMU", "SCALED_IMU", "RAW_IMU", "SCALED_IMU2", "SCALED_IMU3")
@@ -23,26 +21,26 @@ IMU_MESSAGES = ("HIGHRES_IMU", "SCALED_IMU", "RAW_IMU", "SCALED_IMU2", "SCALED_I
 BARO_MESSAGES = ("HIGHRES_IMU", "SCALED_PRESSURE", "SCALED_PRESSURE2", "SCALED_PRESSURE3")
 """In the order of preference; HIGHRES_IMU only while it is the IMU."""
 STREAM_MESSAGES = ("HEARTBEAT", *IMU_MESSAGES, *BARO_MESSAGES[1:])
-"""All that the rules look at."""
+"""All messages that the rules use."""
 
-ARDUPILOT = 3
-"""MAV_AUTOPILOT_ARDUPILOTMEGA."""
-HIGHRES_IMU_FIELDS = 0x3F
-HIGHRES_PRESSURE_ALT = 1 << 11
 MILLI_G = STANDARD_GRAVITY_M_S2 / 1000.0
 SLOW_SHARE = 0.5
-"""A preferred message is passed over when another comes over twice as often."""
+"""A preferred message is skipped when another one is received more than twice as often."""
 CHOICE_MESSAGES = 64
-"""The IMU is chosen anew after this many IMU messages, by how often each came among them."""
+"""The IMU is chosen again after this many IMU messages, by how often each was received among them."""
 LATE_US = US_PER_S
-"""A time up to this much before the newest was delivered late; a larger step back is a clock that started anew."""
+"""A time up to this much before the newest was delivered late; a larger step back is a clock that was reset."""
 BARO_SILENT_US = 2 * US_PER_S
-"""A barometer silent for so long gives way to another."""
+"""A barometer silent for this long is replaced by another."""
 MAX_LATER_US = 2 * US_PER_S
 """The most that reception times, which no checksum guards, may add to the time of the IMU message before."""
 UNIX_US = 1 << 50
 """Times above (the year 2005) are Unix time, not time since boot."""
 _WRAP_US = 1000 << 32
+_IMU_AXES = ("XACC", "YACC", "ZACC", "XGYRO", "YGYRO", "ZGYRO")
+
+Handler = Callable[[Any, int], None]
+"""Takes a message's fields (dialect.decode) and when it was received (µs)."""
 
 
 class Sink(Protocol):
@@ -54,7 +52,7 @@ class Sink(Protocol):
 
 
 class Framed(Protocol):
-    """A received frame: data is all of it."""
+    """A received frame. data: all its bytes."""
 
     @property
     def data(self) -> bytes: ...
@@ -68,26 +66,9 @@ class Framed(Protocol):
     def received_us(self) -> int: ...
 
 
-@cache
-def _unpacker(number: int) -> struct.Struct:
-    unpacker: struct.Struct = definitions()[number].unpacker
-    return unpacker
-
-
-def payload_values(data: bytes) -> tuple[Any, ...]:
-    """Field values of a whole frame of a known message in the order of the wire; bytes MAVLink 2 trimmed are zero."""
-    if data[0] == MAGIC_V1:
-        header, number = 6, data[5]
-    else:
-        header, number = 10, int.from_bytes(data[7:10], "little")
-    unpacker = _unpacker(number)
-    payload = data[header : header + min(data[1], unpacker.size)]
-    return unpacker.unpack(payload.ljust(unpacker.size, b"\0"))
-
-
 @dataclass
 class StreamCounts:
-    """What became of a component's messages. imu, baro: samples handed on, by message; the rest was left out."""
+    """Counts of a component's messages. imu, baro: samples delivered, by message; the others were dropped."""
 
     imu: Counter[str] = field(default_factory=Counter)
     baro: Counter[str] = field(default_factory=Counter)
@@ -97,15 +78,15 @@ class StreamCounts:
     implausible: int = 0
     implausible_baro: int = 0
     not_updated: int = 0
-    """HIGHRES_IMU whose accelerometer or gyroscope fields are old ones."""
+    """HIGHRES_IMU without a new accelerometer or gyroscope sample."""
     unmarked: int = 0
-    """HIGHRES_IMU used although nothing had been marked as updated yet."""
+    """HIGHRES_IMU used although no field was ever marked as updated."""
     raw_counts: int = 0
-    """RAW_IMU of an autopilot other than ArduPilot (or not known yet)."""
+    """RAW_IMU of an autopilot other than ArduPilot (or of one still unknown)."""
 
 
 class _Clock:
-    """Times of one series: new, delivered twice, delivered late, or of a clock that started anew."""
+    """Times of one series: new, duplicate, late, or of a clock that was reset."""
 
     def __init__(self, counts: StreamCounts) -> None:
         self.newest_us = -1
@@ -127,7 +108,7 @@ class _Clock:
         return time_us
 
     def admits(self, time_us: int) -> bool:
-        """Whether a sample of this time is handed on."""
+        """Whether a sample of this time is delivered."""
         newest = self.newest_us
         if time_us <= newest:
             if time_us in self._recent:
@@ -144,7 +125,7 @@ class _Clock:
 
 
 class MavlinkStream:
-    """Samples of one component's messages, handed to a sink in the order in which they arrived."""
+    """Samples of one component's messages, delivered to a sink in the order of arrival."""
 
     def __init__(self, sink: Sink) -> None:
         self.counts = StreamCounts()
@@ -160,71 +141,72 @@ class MavlinkStream:
         self._marks = False
         self._baro_rank: int | None = None
         self._baro_resumes_us = -1
-        handlers: dict[str, Any] = {"HEARTBEAT": self._heartbeat, "HIGHRES_IMU": self._highres_imu}
+        self._ardupilot = dialect.MAV_AUTOPILOT_ARDUPILOTMEGA
+        self._imu_fields = sum(getattr(dialect, f"HIGHRES_IMU_UPDATED_{axis}") for axis in _IMU_AXES)
+        self._baro_field = dialect.HIGHRES_IMU_UPDATED_PRESSURE_ALT
+        handlers: dict[str, Handler] = {"HEARTBEAT": self._heartbeat, "HIGHRES_IMU": self._highres_imu}
         handlers |= {name: self._scaled(name) for name in IMU_MESSAGES[1:]}
         handlers |= {name: self._pressure(rank) for rank, name in enumerate(BARO_MESSAGES) if rank}
-        self._handlers = {message_id(name): handlers[name] for name in STREAM_MESSAGES}
+        self._handlers = {dialect.message_id(name): handlers[name] for name in STREAM_MESSAGES}
 
     def frame(self, frame: Framed) -> None:
-        """Take one frame of this component; messages that no rule wants are not even decoded."""
+        """Take one frame of this component; messages that no rule uses are not decoded."""
         handler = self._handlers.get(frame.message_id)
         if handler is not None:
-            handler(payload_values(frame.data), frame.received_us)
+            handler(dialect.decode(frame.data), frame.received_us)
 
-    def message(self, number: int, values: tuple[Any, ...], received_us: int) -> None:
-        """Take one message of STREAM_MESSAGES. values: its fields in the order of the wire."""
-        self._handlers[number](values, received_us)
+    def message(self, number: int, fields: Any, received_us: int) -> None:
+        """Take one message of STREAM_MESSAGES. fields: as dialect.decode returns them."""
+        self._handlers[number](fields, received_us)
 
-    def _heartbeat(self, values: tuple[Any, ...], received_us: int) -> None:
-        self._autopilot = values[2]
+    def _heartbeat(self, m: Any, received_us: int) -> None:
+        self._autopilot = m.autopilot
 
-    def _highres_imu(self, values: tuple[Any, ...], received_us: int) -> None:
-        """Of the first IMU (the lowest id seen), and only where the fields are new, if the sender says which are."""
-        time_us, updated, sensor = values[0], values[14], values[15]
-        if sensor != self._highres_id:
-            if sensor > self._highres_id:
-                return
-            self._highres_id = sensor
-        if updated:
-            self._marks = True
-        fresh = updated & HIGHRES_IMU_FIELDS == HIGHRES_IMU_FIELDS or not self._marks
+    def _highres_imu(self, m: Any, received_us: int) -> None:
+        """Use the first IMU (the lowest id seen), and only new fields, if the sender marks which are new."""
+        updated = m.fields_updated
+        if m.id > self._highres_id:
+            return
+        self._highres_id = m.id
+        self._marks = self._marks or bool(updated)
+        fresh = updated & self._imu_fields == self._imu_fields or not self._marks
         chosen = fresh and self._is_chosen("HIGHRES_IMU")
-        if updated & HIGHRES_PRESSURE_ALT and self._imu == "HIGHRES_IMU":
-            self._take_baro(0, time_us, values[12])
+        if updated & self._baro_field and self._imu == "HIGHRES_IMU":
+            self._take_baro(0, m.time_usec, m.pressure_alt)
         if chosen:
             self.counts.unmarked += not self._marks
-            self._take_imu(time_us, values[1:7], received_us)
+            self._take_imu(m.time_usec, (m.xacc, m.yacc, m.zacc, m.xgyro, m.ygyro, m.zgyro), received_us)
         elif not fresh:
             self.counts.not_updated += 1
 
-    def _scaled(self, name: str) -> Any:
+    def _scaled(self, name: str) -> Handler:
         """Takes SCALED_IMU* and RAW_IMU: milli-g and mrad/s."""
         raw = name == "RAW_IMU"
 
-        def take(values: tuple[Any, ...], received_us: int) -> None:
-            if raw and self._autopilot != ARDUPILOT:
+        def take(m: Any, received_us: int) -> None:
+            if raw and self._autopilot != self._ardupilot:
                 self.counts.raw_counts += 1
                 return
             if not self._is_chosen(name):
                 return
-            time_us = values[0] if raw else self._imu_clock.from_boot_ms(values[0])
-            accel, gyro = values[1:4], values[4:7]
+            time_us = m.time_usec if raw else self._imu_clock.from_boot_ms(m.time_boot_ms)
+            accel, gyro = (m.xacc, m.yacc, m.zacc), (m.xgyro, m.ygyro, m.zgyro)
             self._take_imu(time_us, (*(a * MILLI_G for a in accel), *(g / 1000.0 for g in gyro)), received_us)
 
         return take
 
-    def _pressure(self, rank: int) -> Any:
+    def _pressure(self, rank: int) -> Handler:
         """Takes SCALED_PRESSURE*: hPa, on the IMU's clock by its own time, or by when it was received."""
 
-        def take(values: tuple[Any, ...], received_us: int) -> None:
+        def take(m: Any, received_us: int) -> None:
             imu_us = self._imu_clock.newest_us
             if imu_us < 0:
                 return
             if imu_us < UNIX_US:
-                time_us = self._baro_clock.from_boot_ms(values[0])
+                time_us = self._baro_clock.from_boot_ms(m.time_boot_ms)
             else:
                 time_us = imu_us + min(max(received_us - self._imu_received_us, 0), MAX_LATER_US)
-            pascal = values[1] * 100.0
+            pascal = m.press_abs * 100.0
             altitude_m = pressure_altitude_m(pascal) if 0.0 < pascal < 2e5 else float("nan")
             self._take_baro(rank, time_us, altitude_m)
 

@@ -1,13 +1,14 @@
-"""MAVLink 2 signing: a key file, signatures of what is sent and of what is received.
+"""MAVLink 2 signing: a key file, signatures of sent and received frames.
 
 A signature is link id, a 48-bit time (10 µs since 2015) and the first 6 bytes of SHA-256 over key, frame, link id
-and time (https://mavlink.io/en/guide/message_signing.html). Times of a stream only grow, so a copy is no message.
+and time (https://mavlink.io/en/guide/message_signing.html). The times of a stream only grow: a copy is rejected.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,27 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.mavlink.dialect import MAGIC_V2, SIGNED
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.mavlink.statistics import SenderStatistics
+
+log = logging.getLogger(__name__)
 
 KEY_SIZE = 32
 EPOCH_2015_S = 1_420_070_400
 TICKS_PER_S = 100_000
 NEW_STREAM_LATE = 60 * TICKS_PER_S
-"""A stream not seen before may be a minute behind our clock, not more."""
+"""The first time of a new stream may be a minute behind our clock, not more."""
 PASSPHRASE = b"passphrase:"
 
 
-class Verdict(Enum):
-    """What a signature says of a frame."""
+class SignatureCheck(Enum):
+    """Result of checking a frame's signature; all but GOOD are counted under this name in SenderStatistics."""
 
     GOOD = "good"
     UNSIGNED = "unsigned"
-    BAD = "bad"
+    BAD = "bad_signature"
     REPLAYED = "replayed"
 
 
 @dataclass
 class SigningKey:
-    """A 32-byte key and the times of the streams it was seen in. One for each link."""
+    """A 32-byte key and the newest times of the streams signed with it. One for each link."""
 
     key: bytes = field(repr=False)
     link_id: int = 0
@@ -48,7 +54,7 @@ class SigningKey:
 
     @classmethod
     def read(cls, path: Path) -> SigningKey:
-        """Key file: 64 hex digits, 32 raw bytes, or `passphrase: words` (its SHA-256, as MAVProxy makes it)."""
+        """Key file: 64 hex digits, 32 raw bytes, or `passphrase: words` (its SHA-256, as MAVProxy computes it)."""
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -71,27 +77,67 @@ class SigningKey:
             "or a line “passphrase: words” expected"
         )
 
-    def judge(self, frame: bytes) -> Verdict:
-        """Whether a MAVLink frame may be believed; remembers the stream's time when it may."""
-        if frame[0] != 0xFD or not frame[2] & 1:
-            return Verdict.UNSIGNED
+    def check(self, frame: bytes) -> SignatureCheck:
+        """Check the signature of a MAVLink frame; a good one's time is remembered for its stream."""
+        if frame[0] != MAGIC_V2 or not frame[2] & SIGNED:
+            return SignatureCheck.UNSIGNED
         if not hmac.compare_digest(hashlib.sha256(self.key + frame[:-6]).digest()[:6], frame[-6:]):
-            return Verdict.BAD
+            return SignatureCheck.BAD
         stream = bytes((frame[-13], frame[5], frame[6]))
         ticks = int.from_bytes(frame[-12:-6], "little")
         before = self._streams.get(stream)
         if ticks <= before if before is not None else ticks + NEW_STREAM_LATE < self._now():
-            return Verdict.REPLAYED
+            return SignatureCheck.REPLAYED
         self._streams[stream] = ticks
         self._newest = max(self._newest, ticks)
-        return Verdict.GOOD
+        return SignatureCheck.GOOD
 
     def apply(self, mavlink: Any) -> None:
-        """Make a pymavlink MAVLink object sign what it packs next."""
+        """Make a pymavlink MAVLink object sign the message it packs next."""
         signing = mavlink.signing
         signing.secret_key, signing.link_id, signing.sign_outgoing = self.key, self.link_id, True
         self._newest = signing.timestamp = max(self._now(), self._newest + 1)
 
     def _now(self) -> int:
-        """Our time in ticks: the clock's, or that of the newest frame believed when the clock is behind."""
+        """Our time in ticks: the clock's, or that of the newest accepted frame when the clock is behind."""
         return max(int((time.time() - EPOCH_2015_S) * TICKS_PER_S), self._newest)
+
+
+class SigningPolicy:
+    """Which frames of a link are accepted: all without a key, correctly signed ones with a key.
+
+    Rejected frames are counted. One warning a link reports that signing differs between us and a vehicle.
+    """
+
+    def __init__(self, name: str, key: SigningKey | None) -> None:
+        self._name, self._key = name, key
+        self._warned = False
+
+    def accepts(self, frame: Frame, sender: SenderStatistics) -> bool:
+        """Whether to accept this frame; sender: counts those rejected."""
+        if self._key is None:
+            if frame.signed:
+                self._warn(frame, _NO_KEY)
+            return True
+        check = self._key.check(frame.data)
+        if check is SignatureCheck.GOOD:
+            return True
+        setattr(sender, check.value, getattr(sender, check.value) + 1)
+        self._warn(frame, _REJECTED[check])
+        return False
+
+    def _warn(self, frame: Frame, trouble: str) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("%s: system %d %s", self._name, frame.system, trouble)
+
+
+_NO_KEY = (
+    "signs its messages and we have no key: it ignores our requests and reports. Give its key with --signing-key FILE"
+)
+_REJECTED = {
+    SignatureCheck.UNSIGNED: "sends unsigned messages: rejected. Set the key on the vehicle, or omit --signing-key",
+    SignatureCheck.BAD: "signs with another key than ours: its messages are rejected",
+    SignatureCheck.REPLAYED: "sent messages with an old signing time: rejected. They are replayed, or its clock or "
+    "ours is wrong",
+}

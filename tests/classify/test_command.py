@@ -84,7 +84,7 @@ def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path)
     frames = delivered(list(px4_flight(sender, rng, 24.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
     options = ("--report", "--keep", "uncertain", "--keep-dir", tmp_path / "keep")
     with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
-        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         vehicle.play(frames, speed=6.0)
         live.interrupt()
         assert live.end() == 0, live.err
@@ -180,7 +180,7 @@ def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
         fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
         with Command(*options, before=few, stdout=into.fileno()) as live, UdpVehicle(port) as vehicle:
             into.close()
-            vehicle.introduce([sender.heartbeat()], live, "engine host")
+            vehicle.introduce([sender.heartbeat()], live, "engine compiled")
             vehicle.play(frames, speed=4.0)
             reports = sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received)
             assert reports > 100
@@ -228,7 +228,7 @@ def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
     patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
     options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6, "--record", tmp_path / "rec")
     with Command(*options, before=patience) as live, UdpVehicle(port) as vehicle:
-        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         began, sent = time.monotonic(), 0
         while live.running:
             while sent < (time.monotonic() - began) * rate_hz:
@@ -246,7 +246,7 @@ def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
 @pytest.mark.parametrize(
     ("code", "options", "said"),
     [
-        (1, ("--wait", 0.3), "nothing heard within 0.3 s"),
+        (1, ("--wait", 0.3), "nothing received within 0.3 s"),
         (2, ("--rate", 0), "--rate 0: 1 to 1000 expected"),
         (2, ("--keep", "uncertain"), "--keep uncertain and --keep-dir DIR: both or neither expected"),
         (2, ("--engine", "tensorflow"), "invalid choice"),

@@ -1,4 +1,4 @@
-"""What vehicles send, by pymavlink, and wires that lose, repeat and swap it: with the truth about it."""
+"""Vehicles by pymavlink, and wires that lose, repeat and reorder frames, with the true counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from px4_tinyml.link.connection import Frame, Link
 
-PX4, ARDUPILOT = 12, 3
+PX4, ARDUPILOT = mavlink.MAV_AUTOPILOT_PX4, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
 
 
 class Vehicle:
@@ -45,7 +45,7 @@ class Vehicle:
         return self.pack(mavlink.MAVLink_heartbeat_message(kind, autopilot, 0, 0, 4, 3))
 
     def sign(self, key: bytes, timestamp: int) -> None:
-        """Sign from now on, counting from this time (10 µs since 2015)."""
+        """Sign from now on, with times from this one (10 µs since 2015)."""
         signing = self.mavlink.signing
         signing.secret_key, signing.timestamp, signing.sign_outgoing = key, timestamp, True
 
@@ -69,22 +69,22 @@ class UdpSender:
             self._socket.send(datagram)
 
     def receive_raw(self) -> bytes:
-        """One datagram that came back."""
+        """One datagram received."""
         return self._socket.recv(65536)
 
     def received(self) -> list[Any]:
-        """Messages that came back."""
+        """Messages received."""
         parser = mavlink.MAVLink(None)
         messages: list[Any] = []
         while True:
             try:
                 messages += parser.parse_buffer(self._socket.recv(65536)) or []
-            except (BlockingIOError, ConnectionRefusedError):  # nothing, or nobody listens yet
+            except (BlockingIOError, ConnectionRefusedError):  # nothing, or no program listens yet
                 return messages
 
 
 class AnsweringVehicle(threading.Thread):
-    """A vehicle that hears and speaks, in a thread of its own until the end of the block. What it does, others add."""
+    """A vehicle that receives and sends, in a thread until the end of the block. Subclasses add its behaviour."""
 
     def __init__(self, port: int, system: int = 1) -> None:
         super().__init__(daemon=True)
@@ -105,26 +105,26 @@ class AnsweringVehicle(threading.Thread):
         while not self._over.wait(0.001):
             for message in self._socket.received():
                 self._answer(message)
-            self._speak()
+            self._send_due()
 
     def _answer(self, message: Any) -> None:
-        """A message has come."""
+        """Handle a received message."""
         raise NotImplementedError
 
-    def _speak(self) -> None:
-        """Again and again: what is to be sent now."""
+    def _send_due(self) -> None:
+        """Called repeatedly: send what is due."""
         raise NotImplementedError
 
 
 def free_port() -> int:
-    """A UDP port that nobody listens on."""
+    """A free UDP port."""
     with Link("udpin:127.0.0.1:0") as link:
         return link.local_port
 
 
 @dataclass
 class Truth:
-    """What a bad wire did."""
+    """True counts of a bad wire."""
 
     lost: int = 0
     duplicates: int = 0
@@ -132,9 +132,9 @@ class Truth:
 
 
 def bad_wire(frames: Iterable[bytes], seed: int, loss: float, repeat: float, swap: float) -> tuple[list[bytes], Truth]:
-    """Frames as they arrive: some lost, some twice, some behind up to 20 later ones. The last ones are sound.
+    """Frames as they arrive: some lost, some repeated, some behind up to 20 later ones. The last ones are unchanged.
 
-    A frame counts as reordered when it comes behind one that was sent later, as every receiver must see it.
+    A frame counts as reordered when it is received after one that was sent later.
     """
     rng = random.Random(seed)
     arriving: list[tuple[float, int, bytes]] = []
@@ -194,8 +194,8 @@ class Pty:
         self._vehicle = -1
 
 
-def receive_until(link: Link, done: Callable[[list[Frame]], bool], timeout_s: float = 10.0) -> list[Frame]:
-    """All frames until this holds; fails when it never does."""
+def receive_until(link: Link, done: Callable[[list[Frame]], bool], timeout_s: float = 60.0) -> list[Frame]:
+    """All frames until this holds; fails after the timeout."""
     frames: list[Frame] = []
     deadline = time.monotonic() + timeout_s
     while not done(frames):
@@ -205,7 +205,7 @@ def receive_until(link: Link, done: Callable[[list[Frame]], bool], timeout_s: fl
 
 
 def drain(link: Link) -> list[Frame]:
-    """All that is there."""
+    """All frames until the link is silent."""
     frames: list[Frame] = []
     while got := link.receive(0.1):
         frames += got

@@ -1,4 +1,4 @@
-"""Link URLs as people write them."""
+"""Link URLs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_urls(url: str, plain: str, mavsdk: str) -> None:
     ["", "udpin", "udpin:14540", "udpout::14550", "tcp:host:0", "tcp:host:65536", "tcp:host:port", "usb:/dev/ttyACM0",
      "serial:", "serial:ttyACM0", "serial:/dev/ttyACM0:9", "serial:/dev/", "udpin:0.0.0.0:٣", "14540"],
 )  # fmt: skip
-def test_what_is_no_url_is_told_with_examples(url: str) -> None:
+def test_an_invalid_url_is_an_error_with_examples(url: str) -> None:
     with pytest.raises(LinkError, match="Examples: udpin:") as error:
         LinkAddress.parse(url)
     assert repr(url) in str(error.value)

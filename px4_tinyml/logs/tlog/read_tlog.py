@@ -1,7 +1,7 @@
 """MAVLink telemetry log → FlightLogs, one for each component that sends an IMU.
 
-mavlink_stream.py has the rules by which messages become samples: the same as on a live link. Sample times are the
-messages' own (since boot), so a reboot stays visible; what has no time gets that of the messages around it.
+mavlink/samples.py has the rules by which messages become samples: the same as on a live link. Sample times are the
+messages' own (since boot), so a reboot stays visible. Messages without a time get that of the messages around them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, ImuSeries
 from px4_tinyml.logs.checks import NO_IMU_READS_THAT, count, examine_baro, examine_imu
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.tlog.tlog_file import Frames, TlogFile, message_id
-from px4_tinyml.logs.vehicle_names import AUTOPILOTS, mav_type_name
+from px4_tinyml.logs.tlog.tlog_file import Frames, TlogFile
+from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.samples import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
 from px4_tinyml.units import US_PER_S
 
-MODE_FLAG_ARMED = 128
-LANDED_STATES = {1: 0, 2: 1, 3: 1, 4: 1}
-"""MAV_LANDED_STATE → airborne: on ground; in air, taking off, landing."""
 VELOCITY_MESSAGES = ("LOCAL_POSITION_NED", "GLOBAL_POSITION_INT", "VFR_HUD")
 SLOW_SHARE = 0.5
-"""A preferred velocity is passed over when another comes over twice as often."""
+"""A preferred velocity is skipped when another is received more than twice as often."""
 
 
 @dataclass(frozen=True)
@@ -165,17 +163,17 @@ class _Recording:
 
     def _stream(self) -> tuple[_Samples, StreamCounts, NDArray[np.int64], NDArray[np.int64]]:
         """Samples of this component's messages; when each message was received (µs), and where it is in the file."""
-        kinds = [(message_id(name), self.messages(name, own=True)) for name in STREAM_MESSAGES]
+        kinds = [(dialect.message_id(name), self.messages(name, own=True)) for name in STREAM_MESSAGES]
         offset = np.concatenate([m.frames.offset for _, m in kinds])
         received_us = np.concatenate([self.log.times_us(m.frames) for _, m in kinds])
         numbers = np.repeat([number for number, _ in kinds], [len(m.rows) for _, m in kinds]).tolist()
-        values = [row for _, m in kinds for row in m.rows.tolist()]
+        fields = [row for n, m in kinds for row in map(dialect.record_type(n)._make, m.rows.tolist())]
         received = received_us.tolist()
         samples = _Samples()
         stream = MavlinkStream(samples)
         for i in np.argsort(offset).tolist():
             samples.here = i
-            stream.message(numbers[i], values[i], received[i])
+            stream.message(numbers[i], fields[i], received[i])
         return samples, stream.counts, received_us, offset
 
     def _warn(self, counts: StreamCounts) -> None:
@@ -199,7 +197,7 @@ class _Recording:
             )
 
     def _facts(self) -> dict[str, Any]:
-        autopilot = AUTOPILOTS.get(self.autopilot, f"autopilot {self.autopilot}") if self.autopilot is not None else "?"
+        autopilot = autopilot_name(self.autopilot) if self.autopilot is not None else "?"
         return {
             "firmware": self._firmware(autopilot),
             "hardware": None,
@@ -246,14 +244,21 @@ class _Recording:
     def _held(self) -> dict[str, Signal]:
         """Airborne by EXTENDED_SYS_STATE, armed by HEARTBEAT."""
         held = {}
-        armed = ((self.heartbeats.rows["base_mode"] & MODE_FLAG_ARMED) != 0).astype(np.int8)
+        armed = ((self.heartbeats.rows["base_mode"] & dialect.MAV_MODE_FLAG_SAFETY_ARMED) != 0).astype(np.int8)
         if len(armed):
             held["armed"] = Signal(self.heartbeats.frames.offset, armed)
         states = self.messages("EXTENDED_SYS_STATE")
         if len(states.rows):
-            airborne = np.array([LANDED_STATES.get(s, -1) for s in states.rows["landed_state"].tolist()], np.int8)
+            airborne = np.array([_airborne(state) for state in states.rows["landed_state"].tolist()], np.int8)
             held["airborne"] = Signal(states.frames.offset, airborne)
         return held
+
+
+def _airborne(landed_state: int) -> int:
+    """Airborne by MAV_LANDED_STATE: 1 (in the air, taking off, landing), 0 (on the ground), −1 (unknown)."""
+    if landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
+        return 0
+    return 1 if dialect.MAV_LANDED_STATE_ON_GROUND < landed_state <= dialect.MAV_LANDED_STATE_LANDING else -1
 
 
 def _most_common(values: NDArray[Any]) -> int | None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import BaroSeries, Bool, FlightLog, Gap
 from px4_tinyml.logs.checks import (
-    BARO_PAUSE_US,
     baro_series,
     count,
     imu_series,
@@ -30,6 +29,7 @@ from px4_tinyml.logs.reference import (
 )
 from px4_tinyml.logs.ulog.ulog_file import MAGIC, Topic, UlogFile
 from px4_tinyml.logs.vehicle_names import mav_type_name, px4_version
+from px4_tinyml.signal.plausibility import BARO_PAUSE_US
 from px4_tinyml.units import US_PER_S
 
 INVALID_RELATIVE_TIME = 0x7FFFFFFF

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.decision_array import (
     ARRAY_ID,
     ARRAY_SIZE,
@@ -41,13 +42,11 @@ class Listener(threading.Thread):
     """Receives the messages of a node, so that it never waits. messages: all so far, in order."""
 
     def __init__(self, port: socket.socket) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
         super().__init__(daemon=True)
         self.messages: list[Any] = []
         self.status = threading.Event()
         """Set when a SYS_STATUS was received."""
-        self._port, self._parser = port, ardupilotmega.MAVLink(None)
+        self._port, self._parser = port, dialect.MAVLink(None)
 
     def run(self) -> None:
         while data := self._receive():
@@ -70,13 +69,11 @@ class Listener(threading.Thread):
 
 def status_request() -> bytes:
     """COMMAND_LONG that requests SYS_STATUS; the node sends it after everything that waits."""
-    from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
-    command = mavlink.MAVLink_command_long_message(
-        *(NODE_SYSTEM, NODE_COMPONENT, mavlink.MAV_CMD_REQUEST_MESSAGE, 0),
-        *(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 0, 0, 0, 0, 0, 0),
+    command = dialect.MAVLink_command_long_message(
+        *(NODE_SYSTEM, NODE_COMPONENT, dialect.MAV_CMD_REQUEST_MESSAGE, 0),
+        *(dialect.MAVLINK_MSG_ID_SYS_STATUS, 0, 0, 0, 0, 0, 0),
     )
-    return bytes(command.pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190)))
+    return bytes(command.pack(dialect.MAVLink(None, srcSystem=255, srcComponent=190)))
 
 
 def arduino_runner(bundle: ModelBundle) -> Runner:

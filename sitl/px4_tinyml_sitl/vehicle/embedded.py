@@ -17,7 +17,7 @@ import numpy as np
 
 from px4_tinyml.errors import LinkError, SpecError
 from px4_tinyml.link.transports import Peer
-from px4_tinyml.logs.tlog.tlog_file import definitions
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.signing import SigningKey
 from px4_tinyml_sitl.airframes import airframe as find_airframe
@@ -220,7 +220,7 @@ class EmbeddedVehicle:
     def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None:
         """Pass on what is not for us alone, as Mavlink::forward_message does: to everybody else who was heard."""
         system = component = 0
-        if "target_system" in getattr(definitions().get(frame.message_id), "fieldnames", ()):
+        if "target_system" in getattr(dialect.messages().get(frame.message_id), "fieldnames", ()):
             message = frame.message
             system, component = message.target_system, getattr(message, "target_component", 0)
         if (system, component) == (self.state.system_id, 1):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.address import LinkAddress
-from px4_tinyml.link.transports import Peer, Port, SerialPort, TcpPort, TcpServerPort, UdpPort
+from px4_tinyml.link.transports import Peer, Port, TcpServerPort, UdpPort, open_port
 from px4_tinyml.mavlink.framer import Frame, Framer
-from px4_tinyml.mavlink.signing import SigningKey, Verdict
+from px4_tinyml.mavlink.signing import SignatureCheck, SigningKey
 
 RETRY_S, PATIENCE_S = 0.5, 10.0
 _MAX_PEERS = 16
@@ -34,20 +34,12 @@ class Wire:
         self._lost_s = time.monotonic()
         self._retry_s = 0.0
         try:
-            self._port = self._open()
+            self._port = open_port(self.address)
         except OSError as error:
             if not self._may_come(error):
                 in_use = error.errno in (errno.EADDRINUSE, errno.EBUSY)
                 hint = ". Another program has it: end that, or serve elsewhere" if in_use else ""
                 raise LinkError(f"{self.address}: {error.strerror or error}{hint}") from error
-
-    def _open(self) -> Port:
-        address = self.address
-        if address.kind == "serial":
-            return SerialPort(address.device, address.baud)
-        if address.kind == "tcp":
-            return TcpPort(address)
-        return TcpServerPort(address) if address.kind == "tcpin" else UdpPort(address)
 
     def _may_come(self, error: OSError) -> bool:
         return self.address.kind == "tcp" and isinstance(error, ConnectionError)
@@ -103,7 +95,7 @@ class Wire:
         return received
 
     def _believed(self, frame: Frame) -> bool:
-        if self.signing is None or self.signing.judge(frame.data) is Verdict.GOOD:
+        if self.signing is None or self.signing.check(frame.data) is SignatureCheck.GOOD:
             return True
         self.unbelieved += 1
         return False
@@ -111,7 +103,7 @@ class Wire:
     def _connected(self) -> Port | None:
         if self._port is None and time.monotonic() > self._retry_s:
             try:
-                self._port = self._open()
+                self._port = open_port(self.address)
             except OSError:
                 self._retry_s = time.monotonic() + RETRY_S
         return self._port

@@ -17,7 +17,7 @@ from pymavlink.dialects.v20 import common as mavlink
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.signal.decision import DECISION_FIELDS
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.run import decisions_told
+from px4_tinyml.targets.arduino.run import reported
 
 SPEED = 8.0
 FEED = motion(900.0)
@@ -84,7 +84,7 @@ def test_heartbeat(station: Station) -> None:
 def test_report(station: Station, bundle: ModelBundle) -> None:
     told = [station.wait("DEBUG_FLOAT_ARRAY") for _ in range(12)]
     assert all(message.name == "MOTION" for message in told)
-    found = decisions_told(told, bundle.spec, 0).decisions
+    found = reported(told, bundle.spec, 0).decisions
     expected = bundle.classifier().run(FEED).decisions
     first = int(np.flatnonzero(expected["end_us"] == found["end_us"][0])[0])
     for field in DECISION_FIELDS:

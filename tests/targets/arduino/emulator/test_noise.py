@@ -19,7 +19,7 @@ from px4_tinyml.mavlink.framer import Framer
 from px4_tinyml.mavlink.statistics import LinkStatistics
 from px4_tinyml.signal.decision import DECISION_FIELDS
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.run import decisions_told
+from px4_tinyml.targets.arduino.run import reported
 
 SECONDS = 600
 STEP = 5
@@ -183,7 +183,7 @@ def ask(node: EmulatedNode, message: Any, kind: str, count: int = 1) -> list[Any
 def test_no_wrong_report(flight: Flight, bundle: ModelBundle) -> None:
     """Every decision is told, and each is Python's; of what arrives nothing was never sent."""
     expected = bundle.classifier().run(motion(SECONDS, start_us=START_US)).decisions
-    told = decisions_told(flight.clean, bundle.spec, 0).decisions
+    told = reported(flight.clean, bundle.spec, 0).decisions
     assert len(told) == len(expected) > SECONDS / 1.4
     # The autopilot's clock, known to within half of a step: that is how late the answers are.
     assert np.abs(told["end_us"].astype(np.int64) - expected["end_us"].astype(np.int64)).max() < 150_000

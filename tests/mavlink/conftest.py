@@ -1,0 +1,8 @@
+"""Frames by pymavlink: tests/link has the senders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "link"))  # link_senders
