@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The sensor node: classifies motion on board and reports it by MAVLink. docs/node.md of px4-tinyml says how to build,
+// The sensor node: classifies motion on board and reports it by MAVLink. docs/node.md of px4-tinyml: how to build,
 // wire and mount it. Everything it does is in src/node; this only brings board and node together.
 
 #include "src/board/Board.hpp"

@@ -46,8 +46,7 @@ struct UsbLine {
 inline void begin_ports()
 {
 #if defined(TARGET_NRF52840)
-	// micros() is to count by the crystal: nobody else starts it while there is no USB, and without it time is off by
-	// up to some percent.
+	// micros() must count by the crystal. Without USB nothing else starts it, and time would be off by some percent.
 	NRF_CLOCK->EVENTS_HFCLKSTARTED = 0;
 	NRF_CLOCK->TASKS_HFCLKSTART = 1;
 #endif

@@ -29,7 +29,7 @@ public:
 		const bool there = _line.there();
 
 		if (!there) {
-			_out = _in; // whoever comes next does not want the end of something old
+			_out = _in; // the next host does not want the end of an old frame
 		}
 
 		return there;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Which sensors a board has. NODE_BOARD_CUSTOM: a file CustomSensors.hpp beside this one says it, with a class Sensors
-// like the ones here.
+// The sensors of a board. NODE_BOARD_CUSTOM: a file CustomSensors.hpp beside this one defines a class Sensors like the
+// ones here.
 
 #pragma once
 
@@ -89,7 +89,7 @@ private:
 #if defined(NODE_BOARD_NANO33BLE_REV1)
 	Lsm9ds1 _imu{_bus};
 #else
-	/// The library's begin() starts the bus anew, at 100 kHz: so its 8 KB take a second.
+	/// The library's begin() restarts the bus at 100 kHz: its 8 KB take a second.
 	static bool load()
 	{
 		const bool loaded = IMU_BMI270_BMM150.begin(BOSCH_ACCELEROMETER_ONLY) != 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Boards whose Serial and Serial1 tell how much they take (availableForWrite): AVR, ESP32, RP2040, Teensy, and the
+// Boards whose Serial and Serial1 have availableForWrite(): AVR, ESP32, RP2040, Teensy, and the
 // emulated one.
 
 #pragma once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// BMP280 (Bosch, BST-BMP280-DS001), and what a BME280 has of it: about 40 Hz, low-pass over 4 samples. It does not say
-// when a measurement is new: it is read no more often than one can take (25.3 ms).
+// BMP280 (Bosch, BST-BMP280-DS001), and that part of a BME280: about 40 Hz, low-pass over 4 samples. It does not
+// report new measurements: it is read no more often than the longest one takes (25.3 ms).
 
 #pragma once
 

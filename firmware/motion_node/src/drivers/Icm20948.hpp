@@ -39,7 +39,7 @@ private:
 		constexpr Setting awake[] = {
 			{PWR_MGMT_1, 0x01},   // best clock there is
 			{PWR_MGMT_2, 0x00},   // all axes
-			{INT_ENABLE_1, 0x01}, // tells when data are ready
+			{INT_ENABLE_1, 0x01}, // data-ready interrupt
 		};
 		constexpr Setting rates[] = {
 			{GYRO_SMPLRT_DIV, 4}, // 1125 Hz / 5

@@ -21,7 +21,7 @@ protected:
 	{
 	}
 
-	/// The sample at `first`, if `status` says that there is a new one. gyro_at: where the rates begin in its SIZE bytes.
+	/// The sample at `first`, if `status` has the data-ready bit. gyro_at: where the rates begin in its SIZE bytes.
 	template <uint32_t SIZE>
 	Found read_sample(uint8_t status, uint8_t first, uint32_t gyro_at, int16_t accel[3], int16_t gyro[3])
 	{

@@ -37,7 +37,7 @@ private:
 			{CONFIG, 0x02},       // low-pass 94 and 98 Hz
 			{GYRO_CONFIG, 0x18},  // 2000 °/s
 			{ACCEL_CONFIG, 0x18}, // 16 g
-			{INT_ENABLE, 0x01},   // tells when data are ready
+			{INT_ENABLE, 0x01},   // data-ready interrupt
 		};
 		return _device.set(settings);
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// How every sensor is started, watched and started anew, without ever waiting: poll() is called often and does one
+// Starts, watches and restarts a sensor without ever waiting: poll() is called often and does one
 // small step (but for the BMI270, whose configuration takes a library a second). A sensor that does not answer, or has
 // nothing new for too long, is reset.
 

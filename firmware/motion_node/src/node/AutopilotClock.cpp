@@ -37,7 +37,7 @@ int64_t AutopilotClock::request(uint64_t now_us)
 
 bool AutopilotClock::answer(uint64_t now_us, int64_t tc1_ns, int64_t ts1_ns)
 {
-	// Answers to other components' requests come by, too.
+	// Answers to requests of other components are received, too.
 	if (!_awaiting || ts1_ns != _requested_ns || tc1_ns <= 0) {
 		return false;
 	}

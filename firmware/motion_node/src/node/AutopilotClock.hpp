@@ -2,9 +2,9 @@
 //
 // What time it is on the autopilot (µs since its boot), from TIMESYNC, or roughly from SYSTEM_TIME.
 //
-// A TIMESYNC answer tells the difference of the clocks to within half its round trip. Of the last eight the one with
+// A TIMESYNC answer gives the difference of the clocks to within half its round trip. Of the last eight the one with
 // the shortest trip counts, unless clocks may have drifted further apart since then. An answer that cannot be true
-// beside it, twice in a row, means that the other clock was set anew: the autopilot restarted.
+// beside it, twice in a row, means that the other clock was reset: the autopilot restarted.
 
 #pragma once
 
@@ -25,7 +25,7 @@ public:
 	/// ts1 of a request sent now, ns.
 	int64_t request(uint64_t now_us);
 
-	/// A TIMESYNC answer. True when it is one to the last request, and believed.
+	/// A TIMESYNC answer. True when it answers the last request and is accepted.
 	bool answer(uint64_t now_us, int64_t tc1_ns, int64_t ts1_ns);
 
 	/// time_boot_ms of a SYSTEM_TIME. Used while no TIMESYNC is answered: late by the time it was under way.
@@ -37,7 +37,7 @@ public:
 
 	Source source() const { return _source; }
 
-	/// How often the other clock was found to be set anew.
+	/// Number of resets of the other clock.
 	uint32_t jumps() const { return _jumps; }
 
 	/// Half the round trip of the answer that counts, µs.
@@ -62,7 +62,7 @@ private:
 	/// Our clock may be a ceramic resonator's or an RC oscillator's: off by so many µs a ms, and at the very most.
 	static constexpr uint32_t USUAL_DRIFT = 8;
 	static constexpr uint32_t MOST_DRIFT = 32;
-	/// SYSTEM_TIME this far from what it said before means a restart, too.
+	/// A SYSTEM_TIME that differs this much from the expected one means a restart, too.
 	static constexpr int64_t COARSE_JUMP_US = 1000000;
 
 	static bool contradict(const Sample &older, const Sample &newer);

@@ -63,7 +63,7 @@ void CsvCapture::push(const ImuSample &sample, Link &link)
 	}
 
 	if (event.reset != motion::ResetCause::None && _rows_left) {
-		// Half a capture is none: a blank line ends it, and who reads it says that it is incomplete.
+		// An incomplete capture ends with a blank line; its reader reports it.
 		_rows_left = 0;
 		link.print("\r\n", 2);
 	}

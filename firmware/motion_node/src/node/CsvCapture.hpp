@@ -13,7 +13,7 @@ namespace node
 {
 
 /// The Nano 33 BLE's library axes (X forward, Y right, Z up) into forward, right, down: a factor for each, of both
-/// sensors. BOARD_TO_FRD in arduino_csv.py says the same.
+/// sensors. The same as BOARD_TO_FRD in arduino_csv.py.
 static constexpr float BOARD_TO_FRD[3] = {1.0f, 1.0f, -1.0f};
 
 class CsvCapture

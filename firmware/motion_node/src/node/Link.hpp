@@ -19,7 +19,7 @@ struct Identity {
 struct LinkCounters {
 	uint32_t received; ///< frames that were accepted
 	uint32_t bad_crc;
-	uint32_t unknown;  ///< frames of messages this node does not know: whether they were whole cannot be told
+	uint32_t unknown;  ///< frames of messages without a definition here: their CRC cannot be checked
 	uint32_t refused;  ///< no signature, a wrong one, or one that was used before
 	uint32_t sent;
 	uint32_t dropped;  ///< frames the port had no room for
@@ -30,17 +30,17 @@ class Link
 public:
 	static constexpr size_t KEY_BYTES = 32;
 
-	/// local: only somebody at the board can use it (USB). Such a link is believed without signatures.
+	/// local: only a person at the board can use it (USB). Such a link is accepted without signatures.
 	Link(Port &port, uint8_t id, bool local);
 	Link(const Link &) = delete;
 	Link &operator=(const Link &) = delete;
 
-	/// Take a byte; true when it completed a frame that is to be believed: message().
+	/// Take a byte; true when it completed a frame that is accepted: message().
 	bool receive(uint8_t byte);
 
 	const mavlink_message_t &message() const { return _received; }
 
-	/// Nothing of a frame has come so far.
+	/// No part of a frame has been received.
 	bool between_frames() const { return _status.parse_state <= MAVLINK_PARSE_STATE_IDLE; }
 
 	/// Send a message's packed payload (mavlink_…_t), or drop it whole. A dropped one leaves a hole in the sequence
@@ -55,10 +55,10 @@ public:
 	/// Raw bytes beside MAVLink (captures as text); only as a whole.
 	bool print(const char *text, size_t size);
 
-	/// Sign, and believe only what is signed. nullptr: neither. timestamp: 10 µs since 2015.
+	/// Sign, and accept only signed frames. nullptr: neither. timestamp: 10 µs since 2015.
 	void set_key(const uint8_t *key, uint64_t timestamp);
 
-	/// The newest time that was signed or believed; moves forward only.
+	/// The newest time that was signed or accepted; moves forward only.
 	uint64_t signing_time() const { return _signing.timestamp; }
 	void advance_signing_time(uint64_t timestamp);
 

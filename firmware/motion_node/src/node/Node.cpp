@@ -17,8 +17,8 @@ constexpr uint64_t AUTOPILOT_LOST_US = 3000000;
 /// Changes are kept together: writing may hold the board up.
 constexpr uint64_t KEEP_AFTER_US = 200000;
 constexpr uint64_t SIGNING_KEEP_US = 600000000;
-/// After a restart signatures begin so much later than the time that was kept, in 10 µs. Less than the minute by which a
-/// receiver lets others be behind: it takes the newest time it sees for now. The autopilot's frames tell the rest.
+/// Signing timestamps after a restart begin this much (10 µs) after the stored one. Less than the minute by which a
+/// receiver accepts older ones, for it uses the newest it sees. Frames of the autopilot correct the rest.
 constexpr uint64_t SIGNING_MARGIN = 30 * 100000;
 
 constexpr int32_t q16(float probability) { return static_cast<int32_t>(probability * 65536.0f + 0.5f); }
@@ -45,7 +45,7 @@ void Node::start(uint64_t hardware_id)
 	restart_links(SIGNING_MARGIN);
 
 	if (_engine.problem()) {
-		tell(MAV_SEVERITY_CRITICAL, _engine.problem());
+		report(MAV_SEVERITY_CRITICAL, _engine.problem());
 	}
 }
 
@@ -151,14 +151,14 @@ void Node::decided(const motion::Decision &decision)
 		if (_settings.whole(Parameter::Messages) & MESSAGE_TEXT) {
 			Line<Text::SIZE> line;
 			line.add("Turbulence (").add(static_cast<uint32_t>(Notice::percent(decision))).add(" %)");
-			tell(MAV_SEVERITY_WARNING, line.text());
+			report(MAV_SEVERITY_WARNING, line.text());
 		}
 
 		break;
 
 	case Notice::Text::Ended:
 		if (_settings.whole(Parameter::Messages) & MESSAGE_TEXT) {
-			tell(MAV_SEVERITY_INFO, "Turbulence ended");
+			report(MAV_SEVERITY_INFO, "Turbulence ended");
 		}
 
 		break;
@@ -168,7 +168,7 @@ void Node::decided(const motion::Decision &decision)
 	}
 }
 
-void Node::tell(uint8_t severity, const char *text, uint8_t links) { _texts.put(severity, links, text); }
+void Node::report(uint8_t severity, const char *text, uint8_t links) { _texts.put(severity, links, text); }
 
 void Node::step(uint64_t now_us)
 {
@@ -195,7 +195,7 @@ void Node::watch_imu(uint64_t now_us)
 
 	if (silent != _imu_silent) {
 		_imu_silent = silent;
-		silent ? tell(MAV_SEVERITY_ERROR, "IMU silent") : tell(MAV_SEVERITY_NOTICE, "IMU is back");
+		silent ? report(MAV_SEVERITY_ERROR, "IMU silent") : report(MAV_SEVERITY_NOTICE, "IMU is back");
 	}
 }
 
@@ -206,12 +206,12 @@ void Node::watch_autopilot(uint64_t now_us)
 		_refused = _links[TELEMETRY].counters().refused;
 	}
 
-	// Bytes arrive, but nothing that may be believed.
+	// Bytes arrive, but no frame that is accepted.
 	const bool refused = !_autopilot.present && _links[TELEMETRY].counters().refused - _refused >= 10;
 
 	if (refused && !_told_signing) {
 		_told_signing = true;
-		tell(MAV_SEVERITY_WARNING, "Signing: what arrives has not this node's key");
+		report(MAV_SEVERITY_WARNING, "Signing: what arrives has not this node's key");
 	}
 }
 
@@ -230,7 +230,7 @@ void Node::keep_settings(uint64_t now_us)
 	}
 
 	if (_settings.changed() && now_us - _changed_us >= KEEP_AFTER_US && !_settings.save()) {
-		tell(MAV_SEVERITY_WARNING, "Settings could not be kept");
+		report(MAV_SEVERITY_WARNING, "Settings could not be kept");
 	}
 }
 
@@ -277,7 +277,7 @@ void Node::apply_limits()
 	}
 
 	if (!limits.possible()) {
-		tell(MAV_SEVERITY_WARNING, "MN_LEAVE is above MN_ENTER: not used");
+		report(MAV_SEVERITY_WARNING, "MN_LEAVE is above MN_ENTER: not used");
 		limits = motion::DecisionFilter<MotionSpec>::trained_limits();
 	}
 

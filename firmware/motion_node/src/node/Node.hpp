@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The whole behaviour of the sensor node, without the board: samples, bytes and the time come in by arguments, bytes
-// go out through ports. It runs unchanged on the Arduino, on a PC and in an emulator.
+// The whole behaviour of the sensor node, without the board: samples, bytes and the time are arguments, bytes
+// are sent through ports. It runs unchanged on the Arduino, on a PC and in an emulator.
 //
 //	node::Node node(storage, telemetry, usb, micros);
 //	node.start();
 //	for (;;) {
-//		node.receive(node::TELEMETRY, byte, now_us);	// each byte that came
-//		node.imu(sample); node.baro(sample);		// each sample that came
+//		node.receive(node::TELEMETRY, byte, now_us);	// each byte received
+//		node.imu(sample); node.baro(sample);		// each sample
 //		node.step(now_us);				// often
 //	}
 //
@@ -29,7 +29,7 @@ namespace node
 {
 
 static constexpr uint8_t TELEMETRY = 0; ///< the autopilot's link
-static constexpr uint8_t USB = 1;       ///< somebody at the board
+static constexpr uint8_t USB = 1;       ///< a person at the board
 static constexpr uint8_t LINKS = 2;
 
 static constexpr uint32_t VERSION = 0x000100; ///< 0.1.0, a byte each; AUTOPILOT_VERSION has the kind of release behind it
@@ -39,7 +39,7 @@ class Node
 public:
 	Node(Storage &storage, Port &telemetry, Port &usb, Clock clock = nullptr);
 
-	/// Read the settings. hardware_id: the processor's serial number, told to who asks.
+	/// Read the settings. hardware_id: the processor's serial number, sent on request.
 	void start(uint64_t hardware_id = 0);
 
 	void receive(uint8_t link, uint8_t byte, uint64_t now_us);
@@ -50,10 +50,10 @@ public:
 	/// Time spent working since the last call, for the load in SYS_STATUS.
 	void busy(uint32_t microseconds) { _busy_us += microseconds; }
 
-	/// No sample for half a second: the board may start the sensor anew.
+	/// No sample for half a second: the board may restart the sensor.
 	bool imu_silent() const { return _imu_silent; }
 
-	/// Somebody asked for it; the answer is on its way and the settings are kept.
+	/// It was requested; the answer was sent and the settings are stored.
 	bool reboot_due(uint64_t now_us) const { return _reboot && now_us >= _reboot_us; }
 
 	const Classifier &classifier() const { return _classifier; }
@@ -96,7 +96,7 @@ private:
 	void restart_links(uint64_t margin);
 	void console(char letter);
 	void set_capture(Capture capture);
-	void tell(uint8_t severity, const char *text, uint8_t links = (1u << LINKS) - 1);
+	void report(uint8_t severity, const char *text, uint8_t links = (1u << LINKS) - 1);
 
 	// Reports.cpp
 	void send_due(uint8_t link, uint64_t now_us);

@@ -20,7 +20,7 @@ public:
 	/// size is never more than room().
 	virtual void write(const uint8_t *data, size_t size) = 0;
 
-	/// False while nobody is there (a USB port without a host): then nothing is sent, and nothing counted as lost.
+	/// False without a host on a USB port: then nothing is sent, and nothing is counted as lost.
 	virtual bool connected() { return true; }
 
 protected:

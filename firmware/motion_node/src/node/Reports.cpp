@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the node tells.
+// Messages that the node sends.
 
 #include "Node.hpp"
 

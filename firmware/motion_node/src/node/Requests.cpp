@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the node is asked and told. Messages are always decoded whole: mavgen's getters of single fields read 8 bytes at
+// Requests to the node. Messages are always decoded whole: mavgen's getters of single fields read 8 bytes at
 // odd addresses, at which a Cortex-M4 stops.
 
 #include "Node.hpp"
@@ -16,7 +16,7 @@ namespace
 constexpr uint64_t REBOOT_AFTER_US = 200000;
 constexpr uint64_t UNIX_US_2015 = 1420070400000000ULL;
 
-/// A command's parameter as the whole number it is to be; false when it is none.
+/// A command's parameter as a whole number; false when it is not one.
 bool whole(float value, uint32_t most, uint32_t &number)
 {
 	if (!(value >= 0.0f && value <= static_cast<float>(most))) {
@@ -46,7 +46,7 @@ void Node::handle(uint8_t link, uint64_t now_us)
 	const Identity me = identity();
 
 	if (message.sysid == me.system && message.compid == me.component) {
-		return; // our own words, sent back by a router
+		return; // our own message, sent back by a router
 	}
 
 	switch (message.msgid) {
@@ -113,7 +113,7 @@ void Node::handle_heartbeat(uint8_t link, uint64_t now_us)
 
 	if (signs && !_settings.key() && !_told_signing) {
 		_told_signing = true;
-		tell(MAV_SEVERITY_WARNING, "Signing: give this node the key by USB");
+		report(MAV_SEVERITY_WARNING, "Signing: give this node the key by USB");
 	}
 
 	_autopilot.heard_us = now_us;
@@ -183,8 +183,8 @@ void Node::handle_parameter_set(uint8_t link, uint64_t now_us)
 		return;
 	}
 
-	// A whole number comes as its bytes (PX4) or as a float (ArduPilot). None that is allowed can be mistaken: the bytes
-	// of one are no allowed value in the other form.
+	// A whole number is sent as its bytes (PX4) or as a float (ArduPilot). The two cannot be confused: the bytes of an
+	// allowed value in one form are not an allowed value in the other.
 	bool set = false;
 
 	if (Settings::info(index).whole) {
@@ -222,7 +222,7 @@ void Node::handle_signing(uint8_t link)
 	_changed_us = _now_us;
 	_told_signing = false;
 	restart_links(0);
-	tell(MAV_SEVERITY_NOTICE, any ? "Signing is on" : "Signing is off");
+	report(MAV_SEVERITY_NOTICE, any ? "Signing is on" : "Signing is off");
 }
 
 void Node::handle_command(uint8_t link, uint64_t now_us)

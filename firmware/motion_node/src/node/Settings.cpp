@@ -11,7 +11,7 @@ namespace
 {
 
 constexpr ParameterInfo INFO[PARAMETERS] = {
-	{"MN_COMPID", true, 2, 250, 25},    // MAV_COMP_ID_USER1; 1 is the autopilot, whose words would be taken for our own
+	{"MN_COMPID", true, 2, 250, 25},    // MAV_COMP_ID_USER1; 1 is the autopilot: its messages would look like our own
 	{"MN_SYSID", true, 0, 250, 0},      // 0: the autopilot's
 	{"MN_ROT", true, 0, 40, 0},         // MAV_SENSOR_ORIENTATION
 	{"MN_RATE", true, 0, 50, 2},        // Hz of DEBUG_VECT

@@ -53,7 +53,7 @@ public:
 
 	static const ParameterInfo &info(uint32_t index);
 
-	/// Index of a name that may lack its final zero when it has size characters; PARAMETERS: there is none.
+	/// Index of a name that may lack its final zero when it has size characters; PARAMETERS: not found.
 	static uint32_t find(const char *name, size_t size);
 
 	float value(Parameter parameter) const { return _values[static_cast<uint32_t>(parameter)]; }

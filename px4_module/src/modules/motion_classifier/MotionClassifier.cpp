@@ -288,11 +288,11 @@ void MotionClassifier::decided(const motion::Decision &decision)
 	message.timestamp = hrt_absolute_time();
 	_motion_classification_pub.publish(message);
 
-	if (tells(MESSAGE_DEBUG_ARRAY)) {
+	if (reports(MESSAGE_DEBUG_ARRAY)) {
 		publish_debug_array(decision);
 	}
 
-	if (tells(MESSAGE_STATUS_TEXT)) {
+	if (reports(MESSAGE_STATUS_TEXT)) {
 		send_status_text(decision);
 	}
 }
@@ -313,7 +313,7 @@ void MotionClassifier::publish_debug_vect(uint64_t now_us)
 {
 	const int32_t rate_hz = _param_mcls_rate_out.get();
 
-	if (!_has_decision || rate_hz <= 0 || !tells(MESSAGE_DEBUG_VECT)
+	if (!_has_decision || rate_hz <= 0 || !reports(MESSAGE_DEBUG_VECT)
 	    || !_report_clock.due(_decision, now_us, static_cast<uint32_t>(rate_hz))) {
 		return;
 	}

@@ -34,7 +34,7 @@
 /**
  * @file MotionClassifierConsole.cpp
  *
- * What the module says on the console: its state, its self-test, its usage.
+ * Output on the console: state, self-test, usage.
  */
 
 #include "MotionClassifier.hpp"

@@ -16,7 +16,7 @@ using motion::MotionSpec;
 
 static_assert(motion::same_spec<MotionSpec, Model>(), "model/ holds parts of different trainings");
 
-/// The engine, keeping what goes in and what comes out. The input is kept first: engines reuse its memory.
+/// The engine, with copies of its input and output. The input is copied first: engines reuse its memory.
 class RecordingEngine
 {
 public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Reads a feed of samples, as CSV or binary (README.md says how each looks).
+// Reads a feed of samples, as CSV or binary (formats: README.md).
 
 #pragma once
 

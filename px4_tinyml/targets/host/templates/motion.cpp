@@ -24,7 +24,7 @@ static_assert(offsetof(motion_decision, probability) == offsetof(motion::Decisio
 static_assert(offsetof(motion_decision, confidence_q16) == offsetof(motion::Decision, confidence_q16), "same");
 static_assert(sizeof(motion_counters) == sizeof(motion::Counters), "motion.h and core/Pipeline.hpp differ");
 
-/// The engine, showing what goes in and what comes out. The input is shown first: engines reuse its memory.
+/// The engine, showing its input and output. The input is shown first: engines reuse its memory.
 class RecordingEngine
 {
 public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The engine and whatever it needs, and nothing else: linked with this as the only root and measured, never run.
+// The engine and its dependencies, nothing else: linked with this as the only root and measured, never run.
 
 #include "Engine.hpp"
 

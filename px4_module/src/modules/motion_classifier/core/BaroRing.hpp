@@ -34,7 +34,7 @@
 /**
  * @file BaroRing.hpp
  *
- * Step 2 of the signal path: the altitude that belongs to a slot, however late the barometer's messages come.
+ * Step 2 of the signal path: the altitude of a slot, also when barometer messages are late.
  */
 
 #pragma once

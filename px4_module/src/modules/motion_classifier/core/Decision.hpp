@@ -34,7 +34,7 @@
 /**
  * @file Decision.hpp
  *
- * What the classifier says about one window.
+ * Result of the classifier for one window.
  */
 
 #pragma once

@@ -72,7 +72,7 @@ public:
 	/// The limits the model was trained with.
 	static constexpr DecisionLimits trained_limits() { return {Spec::enter_q16, Spec::leave_q16, Spec::hold_windows}; }
 
-	/// Start anew: the next decision is a first one.
+	/// Forget all: the next decision is a first one.
 	void reset() { _started = false; }
 
 	/// Other limits than the model's, from the next window on; nothing is forgotten.
@@ -99,9 +99,9 @@ public:
 
 		step(best());
 
-		const uint32_t told = _class == UNCERTAIN ? best() : static_cast<uint32_t>(_class);
+		const uint32_t reported = _class == UNCERTAIN ? best() : static_cast<uint32_t>(_class);
 		decision.class_index = _class;
-		decision.confidence_q16 = static_cast<uint32_t>(_smoothed[told]);
+		decision.confidence_q16 = static_cast<uint32_t>(_smoothed[reported]);
 		decision.flags = static_cast<uint8_t>((baro_stale ? FLAG_BARO_STALE : 0)
 						      | (_class == UNCERTAIN ? FLAG_UNCERTAIN : 0)
 						      | (first ? FLAG_FIRST : 0));

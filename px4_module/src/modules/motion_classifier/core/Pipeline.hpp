@@ -67,7 +67,7 @@ template <class Then, class Else> struct Choose<false, Then, Else> { using type 
 
 /**
  * Spec: constants of the signal path (generated). Engine: `int8_t *input()`, `bool invoke()`,
- * `const int8_t *output()`; the input is written anew before every invoke().
+ * `const int8_t *output()`; the input is written before every invoke().
  */
 template <class Spec, class Engine>
 class Pipeline

@@ -34,8 +34,8 @@
 /**
  * @file Report.hpp
  *
- * What is told about decisions by MAVLink: DEBUG_VECT, DEBUG_FLOAT_ARRAY and STATUSTEXT. The companion computer
- * tells the same (px4_tinyml/classify/mavlink_report.py).
+ * Decisions as MAVLink: DEBUG_VECT, DEBUG_FLOAT_ARRAY and STATUSTEXT. The companion computer sends the same
+ * (px4_tinyml/classify/mavlink_report.py).
  */
 
 #pragma once
@@ -119,7 +119,7 @@ private:
 	bool _started{false};
 };
 
-/// Says when a person is to be told that turbulence begins or ends: once each, and not more than one text in ten seconds.
+/// Texts for a person when turbulence begins or ends: once each, at most one in ten seconds.
 template <class Spec>
 class TurbulenceNotice
 {
@@ -130,17 +130,17 @@ public:
 	Text update(const Decision &decision)
 	{
 		if (Spec::turbulence < 0 || decision.class_index == UNCERTAIN) {
-			return Text::None; // whatever was told still holds
+			return Text::None; // the last text still holds
 		}
 
 		const bool turbulent = decision.class_index == Spec::turbulence;
 		const bool too_soon = _any && decision.end_us >= _last_us && decision.end_us - _last_us < QUIET_US;
 
-		if (turbulent == _told || too_soon) {
+		if (turbulent == _reported || too_soon) {
 			return Text::None;
 		}
 
-		_told = turbulent;
+		_reported = turbulent;
 		_any = true;
 		_last_us = decision.end_us;
 		return turbulent ? Text::Began : Text::Ended;
@@ -156,7 +156,7 @@ private:
 	static constexpr uint32_t QUIET_US = 10000000;
 
 	uint64_t _last_us{0};
-	bool _told{false}; ///< the last text was Began
+	bool _reported{false}; ///< the last text was Began
 	bool _any{false};
 };
 

@@ -34,7 +34,7 @@
 /**
  * @file SameSpec.hpp
  *
- * A model and a spec that come from different trainings must not be built together.
+ * A model and a spec of different trainings must not be built together.
  */
 
 #pragma once

@@ -36,7 +36,7 @@
  *
  * Proof on the target that it computes what the reference did: the model on golden int8 vectors and on mixtures of them
  * that leave it unsure, and the whole signal path on a feed that is made of the same vectors, with a hole, a sample
- * that is not finite, a clock that jumps back and a silent barometer in it. What must come out was computed when the
+ * that is not finite, a clock that jumps back and a silent barometer in it. The expected results were computed when the
  * code was generated (px4_tinyml/targets/px4/golden_vectors.py makes the same inputs).
  */
 
@@ -139,7 +139,7 @@ private:
 					continue;
 				}
 
-				// The last row comes first: a slot after a reset is not whole, and left out.
+				// The last row goes first: the slot after a reset is incomplete and skipped.
 				const uint32_t row = (i + Spec::window - 1) % Spec::window;
 				push_slot(slot, Golden::input(vector) + row * Spec::channels, fault != BACKWARDS);
 			}

@@ -49,11 +49,11 @@ static constexpr uint32_t IMU_AXES = 6; ///< ax ay az gx gy gz
 
 enum class ResetCause : uint8_t { None, NonFinite, Backwards, Gap };
 
-/// What one sample brought about: first the slots to emit (the later ones are repeats), then a reset.
+/// Result of one sample: first the slots to emit (the later ones are repeats), then a reset.
 struct SlotEvent {
 	uint64_t first;   ///< index of the first slot to emit
 	uint32_t slots;   ///< 0: none; 1: the one that was closed; more: and that many less one repeats of it
-	ResetCause reset; ///< whatever was collected before is to be forgotten, after emitting
+	ResetCause reset; ///< after emitting, drop everything collected so far
 };
 
 template <class Spec>

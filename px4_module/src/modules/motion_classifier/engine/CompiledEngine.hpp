@@ -33,7 +33,7 @@
  * Runs a model that `px4-tinyml generate` has turned into C++ (model/CompiledModel.hpp).
  *
  *	CompiledEngine<model::CompiledModel> engine;
- *	fill engine.input() with kInputSize bytes;	// anew before every invoke(): it may be overwritten
+ *	fill engine.input() with kInputSize bytes;	// before every invoke(): it may be overwritten
  *	engine.invoke();
  *	read kOutputSize bytes from engine.output();	// valid until the next write to input()
  */

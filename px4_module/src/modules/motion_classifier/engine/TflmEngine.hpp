@@ -41,7 +41,7 @@
 
 #pragma once
 
-// A build without TensorFlow Lite Micro may come across this file: it is empty there.
+// A build without TensorFlow Lite Micro may include this file: it is empty there.
 #if defined(MOTION_ENGINE_TFLM)
 
 #include <new>
@@ -77,7 +77,7 @@ public:
 	TflmEngine(const TflmEngine &) = delete;
 	TflmEngine &operator=(const TflmEngine &) = delete;
 
-	/** To be filled anew before every invoke(): the memory planner puts other tensors there. */
+	/** Write it before every invoke(): the memory planner reuses it for other tensors. */
 	int8_t *input() { return _input; }
 
 	bool invoke() { return _problem == nullptr && _interpreter->Invoke() == kTfLiteOk; }
@@ -180,7 +180,7 @@ private:
 	alignas(Resolver) uint8_t _resolver_memory[sizeof(Resolver)];
 	alignas(Interpreter) uint8_t _interpreter_memory[sizeof(Interpreter)];
 	Interpreter *_interpreter{nullptr};
-	// Memory that can be written to and read from, whatever the problem is.
+	// Valid memory even when there is a problem.
 	int8_t *_input{reinterpret_cast<int8_t *>(_arena)};
 	const int8_t *_output{reinterpret_cast<const int8_t *>(_arena)};
 	const char *_problem;

@@ -25,7 +25,7 @@ struct MotionSpec {
 
 	/// Channels: ax ay az gx gy gz alt
 	static constexpr uint32_t channels = 7;
-	static constexpr uint32_t imu_channels = 6; ///< the altitude, if used, comes after them
+	static constexpr uint32_t imu_channels = 6; ///< the altitude, if used, follows
 	static constexpr bool uses_altitude = true;
 	static constexpr bool imu_about_mean = true; ///< as the altitude always is
 	static constexpr uint32_t input_size = window * channels;

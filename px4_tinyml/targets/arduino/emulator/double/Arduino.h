@@ -20,7 +20,7 @@ public:
 	void begin(unsigned long)
 	{
 		reg(BAUD_DIVIDER) = 16; // the emulator does not wait for a line: the least it accepts
-		reg(CONTROL) = 0xb;     // send, receive, and ask for an interrupt when something came
+		reg(CONTROL) = 0xb;     // send, receive, interrupt on reception
 	}
 
 	explicit operator bool() const { return true; }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Test double of the sensors: samples with their times come in at the first serial port, and the board's clock follows
-// them. px4_tinyml/targets/arduino/emulator/records.py writes what is read here. All little-endian, a letter first:
+// Test double of the sensors: samples with their times are read from the first serial port, and the board's clock follows
+// them. px4_tinyml/targets/arduino/emulator/sample_records.py writes them. All little-endian, a letter first:
 //
 //	i time:u64 6 float	IMU: m/s², rad/s
 //	a time:u64 3 float	barometer: Pa, °C, m
-//	t time:u64		nothing but time passes
+//	t time:u64		only time passes
 //	p			answered with "p" when all before it has been taken
 //	c			answered with "c" and the counts of Work
 //
-// A board that starts says "r" and reads nothing before the word START.
+// A board that starts sends "r" and skips everything before the word START.
 
 #pragma once
 

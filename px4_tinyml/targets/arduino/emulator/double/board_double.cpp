@@ -132,8 +132,8 @@ constexpr uint32_t INTERRUPTS = 1u << 0 | 1u << 2 | 1u << 4;
 volatile uint32_t *const interrupt_enable = reinterpret_cast<volatile uint32_t *>(0xe000e100);
 volatile uint32_t *const interrupt_clear = reinterpret_cast<volatile uint32_t *>(0xe000e280);
 
-/// A real board goes round and round; an emulated one would keep the computer busy with it. Only bytes that come end the
-/// wait, so there is none while some have to go.
+/// A real board polls; an emulated one would keep the computer busy with it. Only received bytes end the wait, so it
+/// does not wait while bytes are to be sent.
 void wait_for_a_byte()
 {
 	SerialDouble *const ports[3] = {&node_double::feed.port, &Serial1, &Serial};

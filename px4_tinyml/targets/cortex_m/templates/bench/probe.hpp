@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 extern "C" {
-/// Start the board's timer at zero, call, and return the timer's ticks. What a call costs beyond its own instructions is
-/// the same every time: calibrate.cpp finds it out.
+/// Start the board's timer at zero, call, and return the timer's ticks. The overhead of a call is constant: calibrate.cpp
+/// measures it.
 uint32_t probe_ticks(void (*function)(void *), void *argument);
 
 /// Bytes below the stack pointer that a call wrote to, found by painting the stack first.

@@ -11,7 +11,7 @@
 namespace
 {
 
-void tell(const void *data, size_t size) { semihosting::File("arena", semihosting::File::Write).write(data, size); }
+void report(const void *data, size_t size) { semihosting::File("arena", semihosting::File::Write).write(data, size); }
 
 } // namespace
 
@@ -22,7 +22,7 @@ void tell(const void *data, size_t size) { semihosting::File("arena", semihostin
 namespace
 {
 
-void tell(const void *data, size_t size) { fwrite(data, size, 1, stdout); }
+void report(const void *data, size_t size) { fwrite(data, size, 1, stdout); }
 
 } // namespace
 
@@ -32,6 +32,6 @@ int main()
 {
 	alignas(16) static uint8_t memory[2 << 20];
 	const uint32_t least = least_arena<motion::model::TflmModel>(memory, sizeof(memory));
-	tell(&least, sizeof(least));
+	report(&least, sizeof(least));
 	return 0;
 }

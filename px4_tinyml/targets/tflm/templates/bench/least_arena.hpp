@@ -6,8 +6,8 @@
 
 #include "model/TflmModel.hpp"
 
-/// In bytes, a multiple of 16; 0: not even all of the memory is enough. More than arena_used_bytes() says, where planning
-/// takes more than what is planned.
+/// In bytes, a multiple of 16; 0: all of the memory is too little. More than arena_used_bytes() where planning needs more
+/// than the plan.
 template <class Model>
 uint32_t least_arena(uint8_t *memory, size_t size)
 {

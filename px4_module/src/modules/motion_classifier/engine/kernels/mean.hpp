@@ -78,7 +78,7 @@ inline void sum_columns(const int8_t *input, int32_t (&doubled)[4])
 }
 
 /**
- * MEAN of input[kKeep0][kReduce0][kKeep1][kReduce1][kKeep2] over the two reduced dimensions. Where the second is none,
+ * MEAN of input[kKeep0][kReduce0][kKeep1][kReduce1][kKeep2] over the two reduced dimensions. Without the second,
  * as in a mean over time, four columns go together; those that do not exist are read (up to three bytes behind the
  * input) and left out.
  */

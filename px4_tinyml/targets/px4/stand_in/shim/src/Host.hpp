@@ -50,7 +50,7 @@ void hold_queue(bool held);
 /// What other threads would do now.
 void run_queue();
 
-// ---- recorder: what comes out, in order
+// ---- recorder: outputs, in order
 
 enum class Kind : uint16_t {
 	Publication = 0, ///< a topic's message; of motion_classification: after a Window

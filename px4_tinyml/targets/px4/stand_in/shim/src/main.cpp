@@ -28,7 +28,7 @@ enum class Action : uint16_t {
 	Command = 1,       ///< "motion_classifier start" …
 	Parameter = 2,     ///< payload: its four bytes; topic: its number. parameter_update follows
 	Hold = 3,          ///< the work queue stops
-	Run = 4,           ///< it runs what is queued and goes on
+	Run = 4,           ///< it runs what is queued and continues
 	InferenceTime = 5, ///< payload: µs that every run of the model takes from now on (uint32)
 	Wait = 6,          ///< only time passes
 	Unadvertise = 7,   ///< the publisher of a topic goes

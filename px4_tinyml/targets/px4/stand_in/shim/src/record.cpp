@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Everything that comes out of the module, in order, in one file (script.py reads it).
+// Every output of the module, in order, in one file (script.py reads it).
 
 #include "Host.hpp"
 

@@ -201,7 +201,7 @@ hrt_abstime hrt_absolute_time() { return clock_us; }
 
 int px4_usleep(useconds_t duration_us)
 {
-	// Other threads go on meanwhile.
+	// Other threads run meanwhile.
 	px4_host::set_clock(clock_us + duration_us);
 	px4_host::run_queue();
 	return 0;

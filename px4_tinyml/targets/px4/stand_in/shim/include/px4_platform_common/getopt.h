@@ -4,6 +4,6 @@
 
 #pragma once
 
-/// The next option, '?' for one that is not in `options` or lacks its argument, -1 at the first word that is none.
-/// PX4's own also moves words behind the options; commands here have none.
+/// The next option, '?' for one that is not in `options` or lacks its argument, -1 at the first word that is not an option.
+/// PX4's own also moves other words behind the options; commands here have no such words.
 extern "C" int px4_getopt(int argc, char *argv[], const char *options, int *index, const char **argument);

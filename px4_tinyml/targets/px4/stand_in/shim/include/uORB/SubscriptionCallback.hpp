@@ -18,7 +18,7 @@ public:
 
 	virtual ~SubscriptionCallback() { unregisterCallback(); }
 
-	/// Creates the topic when nobody has yet.
+	/// Creates the topic where it does not exist.
 	bool registerCallback()
 	{
 		create_node(_subscription._meta);

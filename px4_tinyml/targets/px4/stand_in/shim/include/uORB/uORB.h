@@ -35,7 +35,7 @@ class SubscriptionCallback;
 /// Where the last messages of a topic are. `generation` counts the messages ever published.
 struct Node;
 
-/// The node of a topic; null as long as nobody advertised it or asked to be called.
+/// The node of a topic; null until it is advertised or a callback is registered.
 Node *find_node(orb_id_t meta);
 Node *create_node(orb_id_t meta);
 unsigned initial_generation(const Node &node);

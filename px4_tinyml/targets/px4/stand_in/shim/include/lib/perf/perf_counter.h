@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Stand-in for PX4: performance counters. Their event counts are told at the end (Host.hpp).
+// Stand-in for PX4: performance counters. Their event counts are recorded at the end (Host.hpp).
 
 #pragma once
 
