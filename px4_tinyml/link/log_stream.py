@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.link.appender import Appender, new_file
 from px4_tinyml.link.connection import Link
 from px4_tinyml.link.vehicle import Vehicle
-from px4_tinyml.logs.ulog.ulog_file import MAGIC
+from px4_tinyml.logs.ulog.ulog_file import HEADER_SIZE, MAGIC
+from px4_tinyml.logs.ulog.ulog_writer import dropout_message
 from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
 
 log = logging.getLogger(__name__)
 
 NO_MESSAGE_STARTS = 255
-HEADER_SIZE = 16
 RETRY_S, TRIES = 1.0, 5
 SILENT_S = 5.0
 """A stream silent for this long has ended on the vehicle: it rebooted, or another client stopped it."""
@@ -63,7 +62,7 @@ class UlogAssembler:
             self._aligned = True
             self.dropouts += 1
             silent_ms = min(0xFFFF, max(1, round((now_s - self._last_s) * 1000.0)))
-            dropout = struct.pack("<HcH", 2, b"O", silent_ms)
+            dropout = dropout_message(silent_ms)
         self._last_s = now_s
         return dropout + self._whole(data)
 

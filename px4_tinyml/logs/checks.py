@@ -19,7 +19,7 @@ from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_
 
 I64 = NDArray[np.int64]
 
-NO_IMU_READS_THAT = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s"
+OUT_OF_RANGE = f"not finite, or beyond {MAX_ACCEL_M_S2:.0f} m/s² or {MAX_GYRO_RAD_S:.0f} rad/s"
 HITL_ACCEL_M_S2 = 100.0
 ALTITUDE_JUMP_M = 20.0
 GAP_US = 100_000
@@ -96,7 +96,7 @@ def imu_series(
     """Checked samples and the gaps between them. Inputs: N times (µs), N×3 FRD m/s² and rad/s."""
     times, keep = checked_times(time_us, "IMU", warnings)
     in_range = _within(accel_m_s2, MAX_ACCEL_M_S2) & _within(gyro_rad_s, MAX_GYRO_RAD_S)
-    _warn_dropped(keep & ~in_range, times, NO_IMU_READS_THAT, warnings)
+    _warn_dropped(keep & ~in_range, times, OUT_OF_RANGE, warnings)
     keep &= in_range
     imu = ImuSeries(times[keep].astype(np.uint64), accel_m_s2[keep], gyro_rad_s[keep])
     return imu, examine_imu(imu, warnings)

@@ -17,6 +17,7 @@ from px4_tinyml.logs.csv.csv_table import header_line
 from px4_tinyml.logs.csv.mapped_csv import is_csv, reject_unmapped_csv
 from px4_tinyml.logs.csv.px4_csv import is_px4_csv, read_px4_csv
 from px4_tinyml.logs.dataflash.read_dataflash import is_dataflash, read_dataflash
+from px4_tinyml.logs.tlog.read_tlog import is_tlog, read_tlog
 from px4_tinyml.logs.ulog.read_ulog import is_ulog, read_ulog
 
 HEAD_SIZE = 65536
@@ -36,18 +37,6 @@ class LogFormat:
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes], bool]
     read: Callable[[Path, bytes, str], list[FlightLog]]
-
-
-def is_tlog(head: bytes) -> bool:
-    """Whether a file may start with a time and a MAVLink frame."""
-    return len(head) > 16 and head[8] in (0xFE, 0xFD) and b"\0" in head
-
-
-def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """Imports the reader on first use."""
-    from px4_tinyml.logs.tlog.read_tlog import read_tlog
-
-    return read_tlog(path, data, sha256)
 
 
 FORMATS = (

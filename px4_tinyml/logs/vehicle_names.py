@@ -1,4 +1,4 @@
-"""Names for what flew: the key that logs of one airframe share."""
+"""Names of vehicles: the key that logs of one airframe share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAV_TYPES = {
     12: "submarine", 13: "hexa", 14: "octo", 15: "tri", 19: "vtol", 20: "vtol", 21: "vtol", 22: "vtol",
     23: "vtol", 24: "vtol", 25: "vtol", 29: "dodeca", 35: "deca",
 }  # fmt: skip
-"""MAV_TYPE of common.xml, the ones that fly or drive."""
+"""Short names by MAV_TYPE. Numbers, because reading a ULog should not load pymavlink."""
 
 
 def autopilot_name(number: int) -> str:
@@ -23,14 +23,14 @@ def autopilot_name(number: int) -> str:
 
 
 def mav_type_name(number: int | None) -> str:
-    """ "quad" for MAV_TYPE 2, "type 7" for a type without a short name, "unknown" for none."""
+    """ "quad" for MAV_TYPE 2, "type 7" for a type without a short name, "unknown" for None."""
     if number is None:
         return "unknown"
     return MAV_TYPES.get(number, f"type {number}")
 
 
 def px4_version(info: Mapping[str, Any]) -> str:
-    """ "PX4 v1.15.0-beta" from ver_sw_release, else the git hash, else what there is."""
+    """ "PX4 v1.15.0-beta" from ver_sw_release, else the git hash, else `ver_sw` as it is."""
     name = str(info.get("sys_name", "firmware"))
     release = info.get("ver_sw_release")
     if isinstance(release, int) and release > 0:

@@ -154,9 +154,9 @@ def _vehicle(log: DataflashFile) -> str:
 
 
 def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
-    """Vertical speed the vehicle flew by: the EKF of 2015 and later, before that the altitude controller's.
+    """Vertical speed used in flight: that of the EKF since 2015, before that of the altitude controller.
 
-    The EKF1 of 2014 ran beside the old inertial navigation and often diverged unnoticed: it comes last.
+    The EKF1 of 2014 ran beside the old inertial navigation and often diverged unnoticed: it is the last choice.
     """
     for name in ("XKF1", "NKF1", "CTUN", "EKF1"):
         if name == "CTUN":
@@ -171,7 +171,7 @@ def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
 
 
 def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
-    """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, has no such thing)."""
+    """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, does not have it)."""
     messages = log.messages("CTUN")
     if messages is not None and "NavRoll" in messages.format.columns:
         return None
@@ -182,7 +182,7 @@ def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
 
 
 def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
-    """Airborne and armed: from events, else STAT and ARM; motors on counts as armed where neither says."""
+    """Airborne and armed: from events, else from STAT and ARM, else armed is motors on."""
     held = {}
     events = _messages(log, "EV", ("Id",), warnings)
     if events is not None:
@@ -206,7 +206,7 @@ def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
 
 
 def _states(events: Messages, ids: NDArray[Any], meaning: dict[int, int]) -> Signal:
-    """The events that change a state, as its new values."""
-    said = np.isin(ids, list(meaning))
-    values = np.array([meaning[event] for event in ids[said].tolist()], dtype=np.int8)
-    return Signal(events.offset[said], values)
+    """A state from the events that change it."""
+    changes = np.isin(ids, list(meaning))
+    values = np.array([meaning[event] for event in ids[changes].tolist()], dtype=np.int8)
+    return Signal(events.offset[changes], values)

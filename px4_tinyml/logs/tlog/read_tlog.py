@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError, UnusableLogError
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, ImuSeries
-from px4_tinyml.logs.checks import NO_IMU_READS_THAT, count, examine_baro, examine_imu
+from px4_tinyml.logs.checks import OUT_OF_RANGE, count, examine_baro, examine_imu
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.tlog.tlog_file import Frames, TlogFile
+from px4_tinyml.logs.tlog.tlog_file import TIME_SIZE, Frames, TlogFile
 from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name
 from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.samples import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
@@ -47,7 +47,7 @@ class _Messages:
 
 @dataclass(frozen=True)
 class _ImuClock:
-    """Where in the file each IMU sample is, when it was received and when it was taken (µs); all [N]."""
+    """Of each IMU sample its offset in the file, its reception time and its sample time (µs); all [N]."""
 
     offset: NDArray[np.int64]
     received_us: NDArray[np.int64]
@@ -55,7 +55,7 @@ class _ImuClock:
 
 
 class _Samples:
-    """Takes the samples of a stream. place: index of the message that each IMU sample came from."""
+    """Collects the samples of a stream. place: index of the message of each IMU sample."""
 
     def __init__(self) -> None:
         self.imu: list[Sequence[float]] = []
@@ -85,30 +85,35 @@ class _Samples:
         return BaroSeries(times, np.array(self.altitude_m, np.float32)) if len(times) else None
 
 
+def is_tlog(head: bytes) -> bool:
+    """Whether a file may start with a time and a MAVLink frame."""
+    return len(head) > 16 and head[TIME_SIZE] in (dialect.MAGIC_V1, dialect.MAGIC_V2) and b"\0" in head
+
+
 def read_tlog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
-    """One FlightLog a component with an IMU. LogError when there is none."""
+    """One FlightLog per component with an IMU. Raises LogError when there is no such component."""
     log = TlogFile.read(data)
     if not len(log.frames):
         raise LogError(f"{path}: no MAVLink frame with a right checksum in {len(data)} bytes: not a .tlog")
     senders = sorted({sender for name in IMU_MESSAGES for sender in log.select(name).senders()})
     recordings = [_Recording(log, system, component) for system, component in senders]
-    usable, refused = [], []
+    usable, unusable = [], []
     for recording in recordings:
         part = f"{path}#{recording.system}.{recording.component}" if len(recordings) > 1 else str(path)
         try:
             usable.append(recording.flight_log(part, sha256))
         except UnusableLogError as error:
-            refused.append(error)
+            unusable.append(error)
     if usable:
         return usable
-    if refused:
-        raise refused[0]
+    if unusable:
+        raise unusable[0]
     why = "no IMU messages in this .tlog: ask the vehicle for HIGHRES_IMU (MAV_CMD_SET_MESSAGE_INTERVAL)"
     raise UnusableLogError(str(path), "tlog", why, {"topics": log.counts()}, log.damage)
 
 
 class _Recording:
-    """What one component sent."""
+    """The messages of one component."""
 
     def __init__(self, log: TlogFile, system: int, component: int) -> None:
         self.log, self.system, self.component = log, system, component
@@ -131,7 +136,7 @@ class _Recording:
         samples, counts, received_us, offset = self._stream()
         self._warn(counts)
         if not samples.imu:
-            why = " ".join(self.warnings) or "its IMU messages hold no sound sample"
+            why = " ".join(self.warnings) or "its IMU messages hold no valid sample"
             raise UnusableLogError(source, "tlog", why, facts, self.log.damage)
         imu, baro = samples.imu_series(), samples.baro_series()
         gaps = examine_imu(imu, self.warnings)
@@ -177,15 +182,15 @@ class _Recording:
         return samples, stream.counts, received_us, offset
 
     def _warn(self, counts: StreamCounts) -> None:
-        """Say what was left out."""
+        """Warn about dropped messages and samples."""
         if counts.implausible:
-            self.warnings.append(f"{count(counts.implausible, 'sample')} left out: {NO_IMU_READS_THAT}")
+            self.warnings.append(f"{count(counts.implausible, 'sample')} dropped: {OUT_OF_RANGE}")
         if counts.implausible_baro:
-            what = count(counts.implausible_baro, "sample")
-            self.warnings.append(f"{what} left out: barometric altitude not finite or out of range")
+            dropped = count(counts.implausible_baro, "sample")
+            self.warnings.append(f"{dropped} dropped: barometric altitude not finite or out of range")
         if counts.duplicates or counts.late:
-            what = f"{count(counts.duplicates, 'IMU message')} that came twice, {counts.late} that came out of order"
-            self.warnings.append(f"left out: {what}")
+            duplicates = count(counts.duplicates, "duplicate IMU message")
+            self.warnings.append(f"{duplicates} and {counts.late} out of order dropped")
         if counts.unmarked:
             self.warnings.append(
                 f"HIGHRES_IMU marks no field as updated: {count(counts.unmarked, 'message')} used nevertheless"
@@ -200,8 +205,6 @@ class _Recording:
         autopilot = autopilot_name(self.autopilot) if self.autopilot is not None else "?"
         return {
             "firmware": self._firmware(autopilot),
-            "hardware": None,
-            "simulated": False,
             "autopilot": autopilot,
             "topics": self.log.counts(self.system),
         }

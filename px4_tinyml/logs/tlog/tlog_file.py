@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.logs.container import rows_at
+from px4_tinyml.logs.container import rows_at, split_by_id
 from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.samples import Framed
 
@@ -29,7 +29,7 @@ def tlog_records(frames: Iterable[Framed]) -> bytes:
 
 @dataclass
 class Frames:
-    """Good frames in file order. All arrays are [N]; offset is where the frame's first byte is."""
+    """Good frames in file order. All arrays are [N]; offset: of the frame's first byte."""
 
     offset: NDArray[np.int64]
     header: NDArray[np.uint8]
@@ -102,7 +102,7 @@ class TlogFile:
         return self.data + bytes(256)
 
     def times_us(self, frames: Frames) -> NDArray[np.int64]:
-        """When the ground station received these frames (Unix µs; no checksum guards these)."""
+        """Reception times at the ground station (Unix µs; no checksum protects them)."""
         received = rows_at(self.data, frames.offset - TIME_SIZE, np.dtype([("us", ">u8")]))["us"]
         return np.asarray(np.minimum(received, np.uint64(2**62)), dtype=np.int64)
 
@@ -118,9 +118,7 @@ class TlogFile:
     @cached_property
     def _by_number(self) -> dict[int, NDArray[np.int64]]:
         """Indices of the frames of each message, in file order."""
-        order = np.argsort(self.frames.number, kind="stable")
-        numbers, first = np.unique(self.frames.number[order], return_index=True)
-        return dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
+        return split_by_id(self.frames.number, np.arange(len(self.frames)))
 
     def select(self, name: str) -> Frames:
         """Frames of one message, in file order."""

@@ -133,7 +133,7 @@ class UlogFile:
                 self._appended = offsets
 
     def _walk(self, start: int, end: int) -> None:
-        """Record the offset of every sound data message in [start, end) and the content of all other messages."""
+        """Record the offset of every valid data message in [start, end) and the content of all other messages."""
         data, sizes, offsets = self.data, self._sizes, self._offsets
         place = start
         last = end - 3
@@ -146,7 +146,7 @@ class UlogFile:
                     offsets.append(place)
                     place = following
                     continue
-            if following <= end and self._is_sound(place, size, end):
+            if following <= end and self._is_valid(place, size, end):
                 self._record(place, size)
                 place = following
                 continue
@@ -156,8 +156,8 @@ class UlogFile:
         if place < end:
             self._skipped.append((place, end))
 
-    def _is_sound(self, place: int, size: int, end: int) -> bool:
-        """Whether the message at a place, other than an ordinary data message, is what ULog allows."""
+    def _is_valid(self, place: int, size: int, end: int) -> bool:
+        """Whether a message other than ordinary data is valid ULog."""
         kind = chr(self.data[place + 2])
         body = self.data[place + 3 : place + 3 + size]
         if kind == "D":
@@ -197,7 +197,7 @@ class UlogFile:
         return plausible and (following == end or self._fits(following, end))
 
     def _record(self, place: int, size: int) -> None:
-        """Keep the content of a sound message."""
+        """Keep the content of a valid message."""
         kind = chr(self.data[place + 2])
         body = self.data[place + 3 : place + 3 + size]
         if kind == "D" and self._sizes[body[0] | body[1] << 8] != _ANY_SIZE:
@@ -238,7 +238,7 @@ class UlogFile:
             (self.parameters if kind == "P" else self.info).setdefault(value.name, number)
 
     def _fits(self, place: int, end: int) -> bool:
-        """Whether a sound message starts here."""
+        """Whether a valid message starts here."""
         if place + 3 > end:
             return False
         size = self.data[place] | self.data[place + 1] << 8
@@ -250,10 +250,10 @@ class UlogFile:
                 return size == expected
             if expected == _ANY_SIZE:
                 return True
-        return self._is_sound(place, size, end)
+        return self._is_valid(place, size, end)
 
     def _resynchronise(self, place: int, end: int) -> int:
-        """First place from where two sound messages follow each other (or one ends the section); else the end."""
+        """First place from where two valid messages follow each other (or one ends the section); else the end."""
         span = _SEARCH_FIRST
         while place < end:
             chunk = np.frombuffer(self.data, np.uint8, min(span, end - place), place)
@@ -296,7 +296,7 @@ class UlogFile:
         return found
 
     def topic(self, name: str) -> Topic | None:
-        """The lowest instance of a topic that has data; None when there is none."""
+        """The lowest instance of a topic that has data; None for a topic without data."""
         ids = [i for i, s in self.subscriptions.items() if s.name == name and i in self._by_id]
         if not ids:
             return None

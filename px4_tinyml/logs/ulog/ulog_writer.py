@@ -49,6 +49,11 @@ def _text_information(key: str, text: str) -> bytes:
     return _keyed(b"I", f"char[{len(value)}] {key}", value)
 
 
+def dropout_message(duration_ms: int) -> bytes:
+    """A message that reports lost data."""
+    return ulog_message(b"O", struct.pack("<H", duration_ms))
+
+
 def _data_messages(message_id: int, rows: NDArray[np.void]) -> NDArray[np.uint8]:
     """Data messages [N, bytes] of N rows as they are logged (without trailing padding)."""
     layout = np.dtype([("size", "<u2"), ("kind", "u1"), ("id", "<u2"), ("m", rows.dtype)])
