@@ -1,4 +1,4 @@
-"""The air one vehicle meets: mean wind, gusts and their rotation, along its path."""
+"""The air along a vehicle's path: mean wind, gusts and their rotation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from px4_tinyml_sitl.turbulence import GustField, gust_field, intensities, lengths, roll_gust_ratio
 
 _EVOLUTION_M_S = 0.5
-"""A gust met at rest in still air changes by itself: the smallest speed at which the field goes by."""
+"""Lowest speed through the gust field: at rest in still air gusts change, too."""
 _GRID_HEIGHTS_M = (5.0, 40.0)
-"""Heights between which the grid of the gust field is long and fine enough."""
+"""Heights for which the grid of the gust field is long and fine enough."""
 
 
 class Conditions(Protocol):
-    """What rules the air: see weather.Weather."""
+    """Wind and turbulence over time: see weather.Weather."""
 
     @property
     def direction_rad(self) -> float: ...

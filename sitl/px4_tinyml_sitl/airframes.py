@@ -1,4 +1,4 @@
-"""The airframes, and one vehicle drawn around an airframe for each flight.
+"""The airframes, and vehicles drawn at random around them.
 
 Rotor constants follow from blade element and momentum theory in hover (Padfield, Helicopter Flight Dynamics,
 ch. 2 and 3: uniform inflow, constant lift slope): C_T = (a0·s/2)(θ/3 − λ/2), λ0 = √(C_T/2).
@@ -23,7 +23,7 @@ LIFT_SLOPE = 5.7
 
 @dataclass(frozen=True)
 class Airframe:
-    """One line of airframes.toml."""
+    """An airframe of airframes.toml."""
 
     name: str
     mass_kg: float
@@ -50,7 +50,7 @@ def airframes() -> dict[str, Airframe]:
 
 
 def airframe(name: str) -> Airframe:
-    """One airframe; SpecError when there is none of that name."""
+    """An airframe by name. Raises SpecError for an unknown one."""
     try:
         return airframes()[name]
     except KeyError:
@@ -83,7 +83,7 @@ class Rotor:
 
 
 def hover_rotor(thrust_n: float, radius_m: float, solidity: float, blade_loading: float, rho_kg_m3: float) -> Rotor:
-    """The rotor that gives a thrust in hover at a blade loading C_T/s."""
+    """The rotor with a given hover thrust at a blade loading C_T/s."""
     disc = math.pi * radius_m**2
     tip_m_s = math.sqrt(thrust_n / (rho_kg_m3 * disc * solidity * blade_loading))
     inflow_m_s = math.sqrt(thrust_n / (2.0 * rho_kg_m3 * disc))
@@ -100,7 +100,7 @@ def hover_rotor(thrust_n: float, radius_m: float, solidity: float, blade_loading
 
 @dataclass(frozen=True)
 class VehicleModel:
-    """One vehicle as it flies: an airframe with everything drawn.
+    """Constants of one vehicle, drawn around an airframe.
 
     rotor_drag_per_s: in-plane rotor drag along body x and y over mass. flap: nose-up hub moment coefficient,
     M = flap·T·R·μ. yaw_ratio_m: rotor torque over thrust. imu_offset_m: IMU from the centre of gravity, FRD.
@@ -138,7 +138,7 @@ class VehicleModel:
 
 
 def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.225) -> VehicleModel:
-    """A vehicle around an airframe."""
+    """Draw a vehicle around an airframe."""
 
     def near(value: float, spread: float) -> float:
         return float(value * math.exp(np.clip(rng.normal(0.0, spread), -2.2 * spread, 2.2 * spread)))
@@ -152,7 +152,7 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
     )  # fmt: skip
     x, y = base.arm_m / math.sqrt(2.0), base.arm_m / math.sqrt(2.0)
     drag = near(0.46, 0.12)
-    # Most are tuned well; some too hot (they swing at 1 to 3 Hz), some too soft.
+    # Most are tuned well; some have too much gain (they oscillate at 1 to 3 Hz), some too little.
     tune = float(rng.choice([rng.uniform(1.2, 1.45), rng.uniform(0.75, 0.85), 1.0], p=[0.12, 0.08, 0.8]))
     imu_reach = 0.12 * base.arm_m
     return VehicleModel(

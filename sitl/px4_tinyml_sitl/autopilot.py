@@ -1,7 +1,7 @@
 """The embedded autopilot: PX4's cascade of position, velocity, attitude and rate loops, then the mixer.
 
-Everything works on estimates, never on the truth. Position and velocity run at 50 Hz, attitude and rate at every step.
-Gains follow from the motor's time constant, so each airframe is about as well tuned as its owner would.
+All loops use estimates, not the truth. Position and velocity run at 50 Hz, attitude and rate at every step. Gains
+follow from the motor's time constant, so that every airframe is tuned well.
 """
 
 from __future__ import annotations
@@ -84,18 +84,18 @@ class Autopilot:
         self._size_max = 0.9 * vehicle.thrust_ratio * G
 
     def reset(self) -> None:
-        """Forget the integrals: on the ground they would only wind up."""
+        """Reset the integrals, which would wind up on the ground."""
         self._rate_sum = [0.0, 0.0, 0.0]
         self._velocity_sum = [0.0, 0.0, 0.0]
 
     def settle(self) -> None:
-        """Touched down: stand level and let the thrust go, as PX4 does once it feels the ground."""
+        """After touch-down: level attitude and decreasing thrust, as in PX4 after ground contact."""
         self.reset()
         self._down = (0.0, 0.0, 1.0)
         self.thrust *= 0.9
 
     def outer(self, guidance: Guidance, position: list[float], velocity: list[float]) -> None:
-        """Position and velocity loops: estimates (NED) to a thrust and a direction."""
+        """Position and velocity loops: from estimates (NED) to thrust and direction."""
         wanted = [0.0, 0.0, 0.0]
         for axis in range(3):
             p_gain = self._position_p if axis < 2 else 1.0
@@ -112,7 +112,7 @@ class Autopilot:
         north, east = wanted[0], wanted[1]
         lift = min(max(G - wanted[2], 0.25 * G), 0.9 * self._size_max)
         side = math.hypot(north, east)
-        # Height before place: the side force takes what the lift leaves, within the tilt limit.
+        # Height has priority: the side force is limited by the lift and the tilt limit.
         limit = min(self._tilt * lift, math.sqrt(self._size_max**2 - lift**2))
         if side > limit:
             north, east = north * limit / side, east * limit / side
@@ -126,13 +126,13 @@ class Autopilot:
     def inner(
         self, rates: list[float], rotation: tuple[float, ...], yaw: float, tilt_error: tuple[float, float]
     ) -> list[float]:
-        """Attitude and rate loops and the mixer: measured rates and attitude to rotor speeds.
+        """Attitude and rate loops and the mixer: from measured rates and attitude to rotor speeds.
 
-        rotation: body to NED; tilt_error: by how much the estimate of roll and pitch is wrong, rad.
+        rotation: body to NED; tilt_error: error of the estimated roll and pitch, rad.
         """
         r00, r01, _, r10, r11, _, r20, r21, _ = rotation
         dx, dy, dz = self._down
-        # The wanted thrust axis in body axes; level with it when its x and y are zero.
+        # The thrust setpoint in body axes; x and y are zero when the attitude is reached.
         bx = r00 * dx + r10 * dy + r20 * dz
         by = r01 * dx + r11 * dy + r21 * dz
         gain = self._attitude_p
@@ -165,6 +165,6 @@ class Autopilot:
             quarter + roll + pitch - yaw,
             quarter - roll - pitch - yaw,
         )
-        # Attitude before height: where a motor would saturate, all of them give way together.
+        # Attitude has priority over height: if a motor would saturate, all are reduced together.
         excess = max(max(wanted) - high, 0.0)
         return [math.sqrt(min(max(thrust - excess, low), high) / k) for thrust in wanted]

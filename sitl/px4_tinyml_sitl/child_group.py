@@ -1,4 +1,4 @@
-"""Child processes that do not outlive this Python, however it ends."""
+"""Child processes that are killed with this Python process, however it ends."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import subprocess
 
 
 class ChildGroup:
-    """A process group for children and all they start: `Popen(…, process_group=group.number)`.
+    """A process group for children and their children: `Popen(…, process_group=group.number)`.
 
-    A shell in it waits for the end of a pipe that only this object holds, and then kills the group: when Python is
-    killed without a chance to clean up, nothing of it is left. Linux's parent-death signal would reach the child
-    alone, and not if its parent is gone before it has asked for one.
+    A shell in the group reads from a pipe that only this object holds open, and kills the group at its end: also when
+    Python is killed. Linux's parent-death signal reaches the child only, and not if the parent ends before it is set.
     """
 
     def __init__(self) -> None:
@@ -27,6 +26,6 @@ class ChildGroup:
         return self._guard.pid
 
     def kill(self) -> None:
-        """End everything that is left in it. Once only: the number may be another group's then."""
+        """Kill all processes of the group. Call it once: the number may be reused."""
         os.killpg(self.number, signal.SIGKILL)
         self._guard.communicate()

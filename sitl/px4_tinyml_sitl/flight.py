@@ -1,4 +1,4 @@
-"""One simulated flight, from its seed to the truth and the samples of every sensor."""
+"""One simulated flight, from its seed to the truth."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from px4_tinyml_sitl.world import RATE_HZ, World
 
 _EVERY = RATE_HZ // OUTER_HZ
 _GROUND_S = 2.0
-"""Standing still before the motors start, and again after they stop."""
+"""Time on the ground before the motors start, and after they stop."""
 _SPIN_UP_S = 1.2
 TIPPED_RAD = 1.4
 _MAX_EXTRA_S = 60.0
-"""A landing that takes longer than planned is given up after this."""
+"""Time limit of a landing that takes longer than planned."""
 _HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
 _GYRO_NOISE_RAD_S = 0.01
-"""What is left of the gyro's noise and vibration after PX4's filters, in the rate loop."""
+"""Gyro noise and vibration in the rate loop, after PX4's filters."""
 _TILT_ERROR_RAD = 0.006
 
 
@@ -67,7 +67,7 @@ class SlowRow(NamedTuple):
 
 @dataclass(frozen=True)
 class FlightPlan:
-    """Everything that defines a flight; drawn from (seed, index) and nothing else."""
+    """Everything that defines a flight; drawn from (seed, index) only."""
 
     seed: int
     index: int
@@ -96,12 +96,12 @@ def plan_flight(
     seed: int, index: int, mission: str, airframe_name: str, condition: Condition | None,
     edr: float | None, w20_m_s: float | None, seconds: float,
 ) -> FlightPlan:  # fmt: skip
-    """Draw a flight."""
+    """Draw the plan of a flight."""
     rng = np.random.default_rng([seed, index])
     draw, simulate = rng.spawn(2)
     base = airframe(airframe_name)
     elevation = float(draw.uniform(0.0, 800.0))
-    # ISA, which is also JSBSim's atmosphere.
+    # ISA, as JSBSim's atmosphere.
     rho = 1.225 * (1.0 - 2.25577e-5 * elevation) ** 4.2559
     vehicle = draw_vehicle(base, draw, rho)
     weather = make_weather(condition, edr, w20_m_s, seconds, 0.75 * base.max_speed_m_s, draw)
@@ -123,14 +123,14 @@ def plan_flight(
 
 
 class _Noise:
-    """Series drawn before the flight, read by step: unit lists, periodic."""
+    """Unit noise drawn before the flight, read by step: periodic lists."""
 
     def __init__(self, rng: np.random.Generator, steps: int, rotor: Rotor) -> None:
         size = 1 << (steps - 1).bit_length()
         slow = size // 8
         self.mask, self.slow_mask = size - 1, slow - 1
         self.gyro = [rng.standard_normal(size).tolist() for _ in range(3)]
-        # Eddies of the rotor's own size, carried through it by the inflow.
+        # Eddies of the rotor's size, carried through it by the inflow.
         eddies_hz = rotor.hover_inflow_m_s / (2.0 * math.pi * rotor.radius_m)
         self.lift = [lowpass_noise(rng, size, RATE_HZ, eddies_hz).tolist() for _ in range(4)]
         self.heave = lowpass_noise(rng, size, RATE_HZ, _HEAVE_NOISE_HZ).tolist()
@@ -145,7 +145,7 @@ class Simulator:
     """Flies one plan, step by step."""
 
     def __init__(self, plan: FlightPlan, conditions: Conditions | None = None) -> None:
-        """conditions: the air's, where the plan's weather is not what rules."""
+        """conditions: the air's, instead of the plan's weather."""
         self.plan = plan
         vehicle = plan.vehicle
         self._dt = 1.0 / RATE_HZ
@@ -163,7 +163,7 @@ class Simulator:
         self._unsteady, self._ground_factor = 0.0, 1.0
 
     def fly(self) -> Flown:
-        """The whole flight: on the ground, up, the mission, down, on the ground."""
+        """Fly the whole plan, from the ground to the ground."""
         fast: list[tuple[float, ...]] = []
         spins: list[tuple[float, ...]] = []
         slow: list[tuple[float, ...]] = []
@@ -211,7 +211,7 @@ class Simulator:
     def _slow_step(
         self, step: int, state: list[float], angles: list[float], rows: list[tuple[float, ...]]
     ) -> list[float]:
-        """Estimates, guidance, outer loops and the log; returns rotor commands, or −1 where the loops decide."""
+        """Estimates, guidance, outer loops and the log; returns rotor commands, or −1 for the control loops."""
         seconds = step * self._dt
         plan, noise, pilot = self.plan, self._noise, self._pilot
         height, velocity, position = state[6] - self._world.rest_height_m, state[3:6], self._position
@@ -220,7 +220,7 @@ class Simulator:
         position[2] = -height
         i = (step // _EVERY) & noise.slow_mask
         error = plan.estimator_m_s
-        # The barometer and accelerometer hold the vertical speed better than GPS the horizontal one.
+        # Vertical speed (barometer, accelerometer) is estimated better than horizontal speed (GPS).
         est_velocity = [velocity[a] + error * (1.0, 1.0, 0.35)[a] * noise.velocity[a][i] for a in range(3)]
         est_position = [position[a] + 6.0 * error * noise.position[a][i] for a in range(3)]
         self._tilt_error = (_TILT_ERROR_RAD * noise.tilt[0][i], _TILT_ERROR_RAD * noise.tilt[1][i])
@@ -245,9 +245,9 @@ class Simulator:
         return command
 
     def _wake(self, height: float, velocity: list[float]) -> None:
-        """Ground effect and unsteady descent: what the rotors' own wake does to their thrust."""
+        """Effects of the rotors' wake on thrust: ground effect, unsteadiness in descent."""
         rotor = self.plan.vehicle.rotor
-        # Towards the vortex ring state the rotor meets its own wake; forward speed blows it away.
+        # Towards the vortex ring state the rotor is in its own wake; forward speed clears it.
         depth = min(max((velocity[2] / rotor.hover_inflow_m_s - 0.25) / 0.5, 0.0), 1.0)
         clear = max(1.0 - math.hypot(velocity[0], velocity[1]) / (1.5 * rotor.hover_inflow_m_s), 0.0)
         self._unsteady = self.plan.vehicle.thrust_noise * (1.0 + 2.5 * depth * clear)
@@ -256,7 +256,7 @@ class Simulator:
         self._ground_factor = 1.0 / (1.0 - (rotor.radius_m / (4.0 * reach)) ** 2)
 
     def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
-        """Arming, take-off and landing detection, as PX4's land detector does it from thrust and movement."""
+        """Arming, take-off and landing; motor commands, or −1 for the control loops."""
         idle = 0.2 * self.plan.vehicle.rotor.hover_rad_s
         period = 1.0 / OUTER_HZ
         if self._stopped_s > 0.0:
@@ -266,7 +266,7 @@ class Simulator:
             return [0.0] * 4
         self._armed = True
         if tilt_rad > TIPPED_RAD:
-            # PX4's failure detector: a vehicle on its side is not flown on (nor is what follows flight).
+            # PX4's failure detector: the flight ends when the vehicle lies on its side.
             self._landed, self._armed, self._stopped_s = True, False, period
             return [0.0] * 4
         if seconds < _GROUND_S + _SPIN_UP_S:
@@ -279,19 +279,19 @@ class Simulator:
         return [-1.0] * 4
 
     def _feel_ground(self, height_m: float, down_m_s: float) -> None:
-        """Landed or not, from thrust and movement, as PX4's land detector has it; `_touch_s` counts up to it."""
+        """Detect landing from thrust and movement, as PX4's land detector; `_touch_s`: time of ground contact."""
         period = 1.0 / OUTER_HZ
         if not self._guidance.landing:
             if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
                 self._landed = False
-            # No mission flies this low: a descent that overshot sits on the ground until it climbs again.
+            # No mission flies this low: a descent that overshot rests on the ground until it climbs again.
             resting = height_m < 0.5 and abs(down_m_s) < 0.15
             self._touch_s = self._touch_s + period if resting and not self._landed else 0.0
             if self._touch_s > 1.0:
                 self._landed = True
             return
         low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
-        # A gust or a wrong height can keep the thrust up: told to descend and not descending is the ground, too.
+        # A gust or a height error can keep the thrust up: no descent on command is ground contact, too.
         blocked = self._guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
         down = (low_thrust or blocked) and abs(down_m_s) < 0.3 and height_m < 2.5
         self._touch_s = self._touch_s + period if down else 0.0

@@ -1,4 +1,4 @@
-"""What a flight is asked to do: a list of segments, drawn for a mission, an airframe and a duration."""
+"""Missions: lists of segments, drawn for an airframe and a duration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from px4_tinyml_sitl.airframes import Airframe
 MIN_HEIGHT_M = 2.0
 LAND_SPEED_M_S = 0.7
 FLARE_HEIGHT_M = 2.5
-"""The last metres are flown at LAND_SPEED_M_S."""
+"""Below this height a landing descends at LAND_SPEED_M_S."""
 
 _GROUND_TIME_S = 10.0
-"""Before take-off, after touch-down, and what the setpoints lag behind."""
+"""Time before take-off, after touch-down, and lag of the setpoints."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of flight with constant demands.
+    """Constant setpoints for a time.
 
-    speed_m_s along the course, climb_m_s up, turn_rad_s: rate of the course, yaw_rad_s: of the nose against the course,
-    accel_m_s2: how hard speeds are changed, rough_m_s: a pilot's unsteady stick on top (rms).
+    speed_m_s: along the course; climb_m_s: up; turn_rad_s: rate of the course; yaw_rad_s: of the nose against the
+    course; accel_m_s2: limit on changes of speed; rough_m_s: noise of the pilot's stick (rms).
     """
 
     seconds: float
@@ -38,7 +38,7 @@ class Segment:
 
 @dataclass
 class _Plan:
-    """Segments so far, with the height and time they lead to."""
+    """Segments so far, with the height and time at their end."""
 
     rng: np.random.Generator
     airframe: Airframe
@@ -51,12 +51,12 @@ class _Plan:
 
     @property
     def left_s(self) -> float:
-        """Time that remains before the final descent has to begin."""
+        """Time until the final descent must begin."""
         high = max(self.height_m - FLARE_HEIGHT_M, 0.0)
         return self.budget_s - self.seconds - high / self.down_m_s - FLARE_HEIGHT_M / LAND_SPEED_M_S
 
     def add(self, seconds: float, **demands: float) -> None:
-        """Add a segment, shorter when time is up."""
+        """Add a segment, shortened to the time left."""
         segment = Segment(min(seconds, max(self.left_s, 1.0)), **demands)
         seconds = segment.seconds
         self.segments.append(segment)
@@ -73,7 +73,7 @@ class _Plan:
         return self.draw(0.7, 3.0)
 
     def go_vertical(self, **demands: float) -> None:
-        """Climb or descend for 4 to 12 s, whichever the height allows."""
+        """Climb or descend for 4 to 12 s, as the height allows."""
         room_up, room_down = self.max_height_m - self.height_m, self.height_m - MIN_HEIGHT_M
         up = bool(self.rng.random() < room_up / (room_up + room_down))
         rate = self.vertical_speed(5.0 if up else 3.5)
@@ -110,7 +110,7 @@ def _survey(plan: _Plan) -> None:
 
 
 def _aggressive(plan: _Plan) -> None:
-    """Hard acceleration and braking, fast yaw, an unsteady stick: rough flying in whatever air there is."""
+    """Hard acceleration and braking, fast yaw, an unsteady stick: rough flying, independent of the air."""
     accel, rough = plan.draw(3.0, 5.0), plan.draw(0.0, 0.5)
     for _ in range(int(plan.rng.integers(2, 5))):
         speed = plan.speed()
@@ -140,7 +140,7 @@ DEFAULT_MISSION = "mixed"
 def plan_mission(
     name: str, airframe: Airframe, seconds: float, max_height_m: float, rng: np.random.Generator
 ) -> list[Segment]:
-    """Segments from take-off to the ground for a flight of about `seconds`; the last one is the landing."""
+    """Segments from take-off to the ground for a flight of about `seconds`; the last is the landing."""
     if name not in MISSIONS:
         raise SpecError(f"mission {name!r} is not known; expected one of {', '.join(MISSIONS)}")
     plan = _Plan(rng, airframe, max_height_m, seconds - _GROUND_TIME_S, float(rng.uniform(0.7, 2.5)), [])

@@ -1,4 +1,4 @@
-"""Band RMS of IMU slot means: the yardstick by which simulated flights are held against real ones.
+"""Band RMS of IMU slot means, to compare simulated flights with real ones.
 
 50 Hz slot means; windows of 128 slots (2.56 s) every 32, Hann weighted; the power in each band, axes added
 (x and y together, z alone); the RMS of it; then the median over windows.
@@ -41,7 +41,7 @@ def slot_means(imu: ImuSeries) -> tuple[F64, F64]:
 
 
 def window_bands(imu: ImuSeries) -> tuple[F64, F64]:
-    """(start of each window in s, RMS [W, quantity, band]); windows with an empty slot are left out."""
+    """(start of each window in s, RMS [W, quantity, band]); windows with an empty slot are skipped."""
     time, mean = slot_means(imu)
     first = np.arange(0, len(mean) - WINDOW + 1, HOP)
     windows = mean[first[:, None] + np.arange(WINDOW)]
@@ -56,7 +56,7 @@ def window_bands(imu: ImuSeries) -> tuple[F64, F64]:
 
 
 def median_bands(imu: ImuSeries, between_s: tuple[float, float] | None = None) -> F64:
-    """Median over windows [quantity, band], of the windows that start between two times (log time, s)."""
+    """Median over the windows [quantity, band] that start between two times (log time, s)."""
     start, rows = window_bands(imu)
     if between_s is not None:
         rows = rows[(start >= between_s[0]) & (start < between_s[1])]

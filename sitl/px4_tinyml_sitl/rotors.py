@@ -1,6 +1,6 @@
 """Forces of four rotors and the body in moving air.
 
-Each rotor sees its own air velocity: wind and gust at the centre, the gusts' rotation and its own motion. At
+Each rotor has its own air velocity: wind and gust at the centre, the gusts' rotation and its own motion. At
 constant speed its thrust falls with axial inflow (blade element theory with uniform inflow; Padfield, Helicopter
 Flight Dynamics, ch. 3), it drags in its plane in proportion to air speed (Faessler, Franchi and Scaramuzza 2018,
 mass-normalised 0.39 to 0.54 1/s), and flapping gives a nose-up moment against the stream.
@@ -13,7 +13,7 @@ import math
 from px4_tinyml_sitl.airframes import VehicleModel
 
 _INFLOW_FLOOR = 0.35
-"""Momentum theory fails in the vortex ring state: the mass flow keeps this share of the hover inflow."""
+"""Least mass flow, as a share of the hover inflow: momentum theory fails in the vortex ring state."""
 
 _IDLE = 0.15
 """Slowest speed of a running rotor, as a share of the hover speed."""
@@ -41,7 +41,7 @@ class Rotors:
         self._torque = tuple(turns * vehicle.yaw_ratio_m for turns in (1.0, 1.0, -1.0, -1.0))
 
     def spin(self, command: list[float]) -> None:
-        """One step of the motors towards commanded speeds, rad/s (0: stopped)."""
+        """One step of the motors towards the commanded speeds, rad/s (0: stopped)."""
         speed, held, band = self.speed, self._held, self._band
         for i in range(4):
             # Backlash: a speed controller does not follow the smallest changes.
@@ -61,7 +61,7 @@ class Rotors:
     def wrench(
         self, u: float, v: float, w: float, p: float, q: float, r: float, lift: list[float]
     ) -> tuple[float, float, float, float, float, float]:
-        """Force (N) and moment (N·m) in body FRD; moves the inflow on by one step.
+        """Force (N) and moment (N·m) in body FRD; advances the inflow by one step.
 
         u, v, w: velocity of the centre through the air, body axes, m/s. p, q, r: rotation through the air (gust
         rotation subtracted), rad/s. lift: factor on each rotor's thrust (unsteadiness, ground effect).
@@ -82,7 +82,7 @@ class Rotors:
             if thrust < 0.0:
                 thrust = 0.0
             flow = math.sqrt(plane2 + (through2 if through2 > self._floor2 else self._floor2))
-            # Small rotors settle within a step: the gain is held where the explicit step is stable.
+            # Small rotors settle within a step: the gain is limited for a stable explicit step.
             gain = self._inflow_gain * flow
             self.inflow[i] = inflow + (gain if gain < 0.4 else 0.4) * (thrust / (self._density2 * flow) - inflow)
             thrust *= lift[i]

@@ -1,8 +1,8 @@
-"""Sensors: what the IMU, the barometer and the estimator make of the truth.
+"""Sensor models: samples of IMU and barometer from the truth.
 
-`sensor_combined` holds averages over one sampling interval (PX4 integrates the raw IMU), so vibration lines
-come through with the sinc of their frequency and then alias. Vibration comes with the rotors: lines at once and
-twice their speeds, and broadband noise whose spectrum rises like that of the real logs in docs/simulation.md.
+`sensor_combined` contains averages over one sampling interval (PX4 integrates the raw IMU), so vibration lines are
+attenuated by the sinc of their frequency and then alias. The rotors cause vibration: lines at once and twice their
+speeds, and broadband noise with a rising spectrum like that of the real logs in docs/simulation.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from px4_tinyml.flight_log import F64, U64
 from px4_tinyml_sitl.turbulence import random_series
 
 IMU_INTERVALS_US = (4000, 4511, 5000, 5055, 5333)
-"""Sampling intervals of sensor_combined seen in PX4 logs (250 to 188 Hz)."""
+"""Sampling intervals of sensor_combined in PX4 logs (250 to 188 Hz)."""
 
 
 def lowpass_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: float) -> F64:
@@ -44,12 +44,12 @@ def rising_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: fl
 
 @dataclass(frozen=True)
 class SensorSuite:
-    """The sensors of one vehicle, everything drawn. Noise is the standard deviation of a sample.
+    """The sensors of one vehicle. Noise is the standard deviation of a sample.
 
     line_m_s2, line_rad_s: amplitudes of the vibration lines in hover [rotor, harmonic, axis].
     broad_m_s2, broad_rad_s: broadband vibration in hover [axis]. mounting: rotation and scale of the IMU [3, 3].
     baro_*: period, noise, lag, drift over a minute, metres of error per (m/s)² of air speed, near-ground noise.
-    baro_silence_s: (start, end) from take-off during which nothing comes, or None.
+    baro_silence_s: (start, end) of a dropout, s from take-off, or None.
     """
 
     imu_interval_us: int
@@ -74,12 +74,12 @@ class SensorSuite:
 
 
 def draw_sensors(rng: np.random.Generator) -> SensorSuite:
-    """Sensors and vibration of one vehicle."""
+    """Draw the sensors and vibration of one vehicle."""
 
     def spread(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(math.log(low), math.log(high))))
 
-    # One level for the whole vehicle, so that some are smooth and some shake: raw a_z from 0.4 to 5 m/s².
+    # One level for the whole vehicle, so that vehicles differ: raw a_z from 0.4 to 5 m/s².
     level = spread(0.55, 2.4) * (2.2 if rng.random() < 0.15 else 1.0)
     axes = np.array([1.0, 1.0, spread(0.8, 2.2)])
     line = level * spread(0.3, 1.6) * np.abs(rng.normal(0.0, 1.0, (4, 2, 3))) * axes
@@ -148,7 +148,7 @@ class ImuErrors:
 
 
 def imu_times(suite: SensorSuite, seconds: float, rng: np.random.Generator) -> U64:
-    """Sample times, µs from the start of the simulation: a steady clock with jitter, and now and then one missing."""
+    """Sample times, µs from the start of the simulation: a steady clock with jitter and a few lost samples."""
     n = int(seconds * 1e6 / suite.imu_interval_us) - 2
     crystal = suite.imu_interval_us * (1.0 + float(rng.normal(0.0, 3e-4)))
     jitter = np.clip(rng.normal(0.0, suite.imu_jitter_us, n), -400.0, 400.0)
@@ -222,7 +222,7 @@ def measure_baro(
     size = 1 << (n - 1).bit_length()
     error = suite.baro_drift_m * lowpass_noise(rng, size, 1.0 / dt, 0.01)[:n]
     error += suite.baro_ram * airspeed_m_s**2
-    # The rotors' wake comes back from the ground: pressure rises and is unsteady below about two spans.
+    # The rotors' wake reflects from the ground: pressure rises and is unsteady below about two spans.
     near = np.exp(-height_m / span_m) * np.clip(thrust_ratio, 0.0, 1.5)
     error -= suite.baro_ground_m * near * (1.0 + 0.5 * lowpass_noise(rng, size, 1.0 / dt, 1.0)[:n])
     lagged = np.empty(n)

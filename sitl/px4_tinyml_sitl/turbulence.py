@@ -4,11 +4,11 @@ Lengths and intensities are those of MIL-F-8785C section 3.7.3 (h in feet there,
 σ_w = 0.1·W20, σ_u = σ_v = σ_w/(0.177+0.000823 h)^0.4, L_w = h, L_u = L_v = h/(0.177+0.000823 h)^1.2.
 With them the inertial range of all three components has one and the same dissipation, EDR = ε^⅓ =
 0.0893·W20·h^(−1/3) (h below 1000 ft, SI). The standard gives Dryden and von Kármán spectra and prefers the
-second; only that one has the −5/3 range by which EDR is defined, so it is the one used.
+second; only von Kármán spectra have the −5/3 range by which EDR is defined, so they are used.
 
 Gusts are frozen in the air (Taylor): each component is a random function of the distance travelled through the
 air in units of its own length, made once a flight with the exact spectrum by an inverse FFT. A vehicle in
-hover meets them at the speed of the wind.
+hover passes them at the speed of the wind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EDR_FACTOR = 0.0893
 """EDR = EDR_FACTOR · W20 · h^(−1/3), SI."""
 
 MIN_HEIGHT_M = 3.0
-"""The formulae start at 10 ft; below that the vehicle sees the turbulence of this height."""
+"""The formulae start at 10 ft; below it the turbulence is that of this height."""
 
 MAX_HEIGHT_M = 1000.0 * M_PER_FT
 
@@ -88,8 +88,8 @@ class GustField:
     """Unit gusts (σ = 1) as periodic functions of the distance through the air.
 
     u, v and w are sampled every step_uv, step_w lengths, roll every step_roll spans; each has mask + 2 values, the last
-    is the first again. Plain lists: the simulation reads a few numbers of them a step, and lists are faster
-    at that than arrays.
+    is the first again. Plain lists: the simulation reads a few numbers per step, which is faster from lists than from
+    arrays.
     """
 
     u: list[float]
@@ -103,7 +103,7 @@ class GustField:
 
 
 def gust_field(rng: np.random.Generator, distance_m: float, span_m: float, height_m: tuple[float, float]) -> GustField:
-    """Gusts for a path through the air between two heights; a longer path meets them again.
+    """Gusts for a path through the air between two heights; they repeat on a longer path.
 
     At the upper height the grid is a quarter of the span, finer than what the frame averages anyway.
     """

@@ -1,4 +1,4 @@
-"""The air of one flight: mean wind and turbulence over time, drawn or asked for."""
+"""The air of one flight: mean wind and turbulence over time, drawn or given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from px4_tinyml_sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_
 CALM_EDR, TURBULENT_EDR = 0.10, 0.20
 """At or below the first: calm; at or above the second: turbulence (the label scheme of the data set)."""
 DRAWN_EDR = (0.25, 0.65)
-"""Turbulence drawn: from MIL-F-8785C's light (15 kt: 0.25 at 20 m) to beyond its moderate (30 kt: 0.5)."""
+"""Range of drawn turbulence: from MIL-F-8785C's light (15 kt: 0.25 at 20 m) to beyond its moderate (30 kt: 0.5)."""
 
 _TYPICAL_HEIGHT_M = 10.0
 
@@ -24,9 +24,8 @@ DRAWN_CONDITIONS: tuple[Condition, ...] = ("calm", "turbulent", "changing")
 class Weather:
     """edr_knots: (time from take-off in s, EDR) with straight lines between, or None when W20 is held instead.
 
-    w20_m_s: the wind at 20 ft when that is held. wind_m_s: the least mean wind at 20 ft, whatever the turbulence.
-    Otherwise the mean wind follows W20, but not above wind_limit_m_s: nobody flies a small quadrotor in more, while its
-    turbulence can be met in the lee of things.
+    w20_m_s: the wind at 20 ft when that is held. wind_m_s: the least mean wind at 20 ft. The mean wind follows W20 up
+    to wind_limit_m_s: small quadrotors are not flown in more, while its turbulence occurs in the lee of obstacles.
     """
 
     condition: Condition
@@ -37,7 +36,7 @@ class Weather:
     direction_rad: float
 
     def w20_at(self, seconds: float, height_m: float) -> float:
-        """W20 in m/s that rules at a time and height."""
+        """W20 in m/s at a time and height."""
         if self.edr_knots is None:
             return self.w20_m_s
         times = [t for t, _ in self.edr_knots]
@@ -51,7 +50,7 @@ class Weather:
 
 
 def condition_name(edr: float | None, w20_m_s: float | None) -> Condition:
-    """What to call air of a given EDR, or of a given W20 (by its EDR at a typical height)."""
+    """Name of a given EDR, or of a given W20 (from its EDR at a typical height)."""
     if edr is None:
         edr = edr_from_w20(w20_m_s or 0.0, _TYPICAL_HEIGHT_M)
     return "calm" if edr <= CALM_EDR else "turbulent" if edr >= TURBULENT_EDR else "between"
@@ -65,7 +64,7 @@ def make_weather(
     condition: Condition | None, edr: float | None, w20_m_s: float | None, seconds: float,
     wind_limit_m_s: float, rng: np.random.Generator,
 ) -> Weather:  # fmt: skip
-    """Weather as asked for (constant EDR or W20), else drawn for a condition."""
+    """Weather of a constant EDR or W20, else drawn for a condition."""
     direction = float(rng.uniform(-np.pi, np.pi))
     turbulent = float(rng.uniform(*DRAWN_EDR))
     calm = _calm_edr(rng)
@@ -78,7 +77,7 @@ def make_weather(
     if condition == "turbulent":
         knots, wind = ((0.0, turbulent),), 0.0
     elif condition == "changing":
-        # The mean wind stays when turbulence comes and goes: it is not what tells the two apart.
+        # The mean wind is constant, so that it does not distinguish calm from turbulent air.
         wind = w20_from_edr(turbulent, _TYPICAL_HEIGHT_M)
         start = float(rng.uniform(0.25, 0.45)) * seconds
         end = float(rng.uniform(0.55, 0.8)) * seconds

@@ -1,7 +1,7 @@
-"""The rigid body: JSBSim with a model made from our own template.
+"""The rigid body: JSBSim with a model from a template.
 
-JSBSim integrates the motion and adds gravity and the ground; the rotors and drag (rotors.py) come in as body
-forces and moments. The template has no aircraft data of its own.
+JSBSim integrates the motion and adds gravity and the ground; rotors and drag (rotors.py) are body forces and moments.
+The template contains no aircraft data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RATE_HZ = 400
 """Steps a second."""
 
 _SAG_M = 0.01
-"""How far the legs give under the weight."""
+"""Compression of the legs under the weight."""
 
 _LB_PER_N = 0.224808943
 _LBFT_PER_NM = 0.737562149
@@ -92,7 +92,7 @@ def leg_height_m(vehicle: VehicleModel) -> float:
 
 
 def load_jsbsim() -> Any:
-    """The jsbsim module, quiet; one line that names the extra when it is not installed."""
+    """The jsbsim module without its console output. Raises ToolchainError that names the extra if it is missing."""
     try:
         import jsbsim
     except ImportError as error:
@@ -131,7 +131,7 @@ class World:
         self.rho_kg_m3 = float(fdm["atmosphere/rho-slugs_ft3"]) * 515.378819
 
     def stand(self) -> None:
-        """Back to the start: on the ground, level, at rest."""
+        """Reset to the start: on the ground, level, at rest."""
         self._fdm["ic/phi-rad"] = self._fdm["ic/theta-rad"] = 0.0
         self._fdm.run_ic()
 

@@ -1,1 +1,1 @@
-"""A real PX4 SITL binary in the loop: its process, the simulator link, missions and replays."""
+"""PX4 SITL in the loop: its process, the simulator link, missions and replays."""

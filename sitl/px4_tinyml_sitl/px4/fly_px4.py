@@ -1,4 +1,4 @@
-"""Flights of a real PX4 in our simulated air: everything from an empty folder to a labelled log."""
+"""Flights of PX4 SITL in simulated air, from an empty folder to a labelled log."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from px4_tinyml_sitl.px4.tuning import ALWAYS, flight_parameters
 log = logging.getLogger(__name__)
 
 DEFAULT_SPEED = 4.0
-"""Times real time, where the computer keeps up."""
+"""Maximum speed, times real time."""
 _TOPICS = (
     "sensor_combined 0 0", "vehicle_air_data 0 0", "vehicle_local_position 100 0",
     "vehicle_local_position_groundtruth 100 0", "vehicle_attitude 40 0", "vehicle_land_detected 0 0",
     "vehicle_status 0 0", "actuator_motors 100 0", "wind 1000 0", "failsafe_flags 1000 0",
     "motion_classification 0 0", "debug_vect 0 0", "debug_array 0 0",
 )  # fmt: skip
-"""What `dataset` uses, in full, and what the module publishes."""
+"""Topics that `dataset` uses, at full rate, and those the module publishes."""
 _AFTER_LANDING_S = 2.0
 
 
 def check(build: Path) -> Px4Build:
-    """The build and the Python packages it takes to fly it; ToolchainError says what is missing."""
-    found = Px4Build.open(build)
-    if not found.has_module:
-        log.warning("%s: this PX4 has no %s; it flies, but decides nothing", found.folder, MODULE)
+    """Check the build and the packages needed to fly it. Raises ToolchainError for a missing one."""
+    px4 = Px4Build.open(build)
+    if not px4.has_module:
+        log.warning("%s: this PX4 has no %s: its logs will have no decisions", px4.folder, MODULE)
     load_mavsdk()
-    return found
+    return px4
 
 
 def fly_px4(plan: FlightPlan, build: Px4Build, out: Path, speed: float = DEFAULT_SPEED) -> None:
     """Fly a plan and write PX4's log, with the truth in it, to `out`.
 
-    What PX4 prints goes to a file beside it, `<out>.px4.txt`. A flight that PX4 ends early (it fell over, it lost its
-    estimate) is kept, with a warning. LinkError or ToolchainError when nothing came of it: its folder is left then.
+    PX4's console output is written next to it, to `<out>.px4.txt`. A flight that PX4 ends early (tipped over, estimate
+    lost) is kept, with a warning. Raises LinkError or ToolchainError without a flight; PX4's folder is kept then.
     """
     folder = out.with_name(f".{out.name}.px4")
     shutil.rmtree(folder, ignore_errors=True)
@@ -59,14 +59,14 @@ def fly_px4(plan: FlightPlan, build: Px4Build, out: Path, speed: float = DEFAULT
             px4.require("logger", "stop")
             took_s = time.monotonic() - started_s
             if not px4.stop():
-                log.warning("%s: PX4 did not end by itself", out.name)
+                log.warning("%s: PX4 was killed: it did not stop on SIGTERM", out.name)
     except (LinkError, ToolchainError) as error:
-        raise type(error)(f"{error}\n{_last_words(folder)}") from error
+        raise type(error)(f"{error}\n{_output_tail(folder)}") from error
     finally:
         instance.close()
     logs = px4.logs()
     if not logs:
-        raise ToolchainError(f"PX4 has written no log in {folder}\n{_last_words(folder)}")
+        raise ToolchainError(f"PX4 wrote no log in {folder}\n{_output_tail(folder)}")
     add_truth(logs[0], out, plan, flight.rows)
     shutil.move(px4.output_file, out.with_name(f"{out.name}.px4.txt"))
     shutil.rmtree(folder)
@@ -76,7 +76,7 @@ def fly_px4(plan: FlightPlan, build: Px4Build, out: Path, speed: float = DEFAULT
 
 
 def _mission(plan: FlightPlan, px4: Px4, loop: HilLoop) -> None:
-    """Start-up, the module, the mission, and a moment on the ground."""
+    """Wait for boot, start the module, fly the mission, then stay on the ground for a moment."""
     loop.wait(lambda: loop.controls is not None, 60.0)
     px4.wait_booted()
     loop.raise_error()
@@ -93,7 +93,7 @@ def _mission(plan: FlightPlan, px4: Px4, loop: HilLoop) -> None:
     loop.wait(lambda: False, _AFTER_LANDING_S)
 
 
-def _last_words(folder: Path) -> str:
+def _output_tail(folder: Path) -> str:
     text = (folder / "px4.out").read_text(encoding="utf-8", errors="replace") if (folder / "px4.out").exists() else ""
     lines = [line for line in text.splitlines() if line.strip()]
     return "\n".join([f"PX4's output is in {folder / 'px4.out'}; its last lines:", *lines[-15:]])

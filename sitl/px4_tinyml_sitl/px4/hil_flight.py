@@ -1,4 +1,4 @@
-"""A vehicle of ours under PX4: the simulated world and its sensors, one HIL step after the other."""
+"""A simulated vehicle flown by PX4: the world and its sensors, one HIL step after the other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAG_NOISE_GAUSS = 0.0008
 
 
 class _WeatherFromTakeOff:
-    """A flight's weather, whose clock starts when the vehicle leaves the ground."""
+    """The weather of a flight, with a clock that starts at take-off."""
 
     def __init__(self, weather: Weather) -> None:
         self._weather = weather
@@ -66,7 +66,7 @@ class Px4Flight(Simulator):
         return START_US + self.steps * STEP_US
 
     def send(self, link: HilLink) -> None:
-        """Give PX4 what its sensors see in this step."""
+        """Send PX4 the sensor samples of this step."""
         state, angles = self._world.state()
         time_us = self.time_us
         self._mag = self._pressure = None
@@ -110,5 +110,5 @@ class Px4Flight(Simulator):
         self.steps += 1
 
     def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
-        """PX4 has the motors: none of the embedded autopilot's doing."""
+        """PX4's motor commands; the embedded autopilot is not used."""
         return self._command

@@ -1,6 +1,6 @@
 """PX4's simulator interface: HIL messages over TCP, one step at a time.
 
-The simulator is the server, and HIL_SENSOR with id 0 is PX4's clock: PX4 stands still until the next one comes.
+The simulator is the server, and HIL_SENSOR with id 0 is PX4's clock: PX4 waits for the next one.
 Source: PX4-Autopilot v1.17, src/modules/simulation/simulator_mavlink.
 """
 
@@ -17,12 +17,11 @@ from typing import Any
 from px4_tinyml.errors import LinkError
 
 ACCEL, GYRO, MAG, BARO = 0x7, 0x38, 0x1C0, 0x1A00
-"""Groups of HIL_SENSOR.fields_updated; PX4 takes a group only when all of its bits are set."""
+"""Groups of HIL_SENSOR.fields_updated; PX4 uses a group only when all of its bits are set."""
 _FREE_RUN_S = 0.0025
 _PATIENCE_S = 2.0
-"""A loaded computer may take its time; where PX4 does not mean to answer, this is lost once."""
+"""Timeout of an answer, long enough for a loaded computer."""
 _STALL_S = 20.0
-_ARMED = 128
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ class HilLink:
         self._sent_us: deque[int] = deque(maxlen=lag + 1)
         self.controls: Controls | None = None
         self.late = 0
-        """How often PX4, having answered every step, stopped doing so for a while."""
+        """How often PX4 stopped answering after it had answered every step."""
 
     def accept(self, check: Callable[[], None], timeout_s: float = 60.0) -> None:
-        """Wait for PX4. check: raises when PX4 has ended."""
+        """Wait for PX4 to connect. check: raises when PX4 has ended. Raises LinkError at the timeout."""
         self._listener.settimeout(0.1)
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
@@ -78,10 +77,10 @@ class HilLink:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return
         port = self._listener.getsockname()[1]
-        raise LinkError(f"PX4 has not connected to the simulator on TCP {port} within {timeout_s:.0f} s")
+        raise LinkError(f"PX4 did not connect to the simulator on TCP {port} within {timeout_s:.0f} s")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._socket is not None:
             self._socket.close()
 
@@ -102,8 +101,9 @@ class HilLink:
         north, east, down = fix.velocity_m_s
         self._add(
             self._mavlink.MAVLink_hil_gps_message(
-                time_us, 3, round(fix.latitude_deg * 1e7), round(fix.longitude_deg * 1e7), round(fix.altitude_m * 1e3),
-                70, 110, round((north * north + east * east) ** 0.5 * 100), round(north * 100), round(east * 100),
+                time_us, self._mavlink.GPS_FIX_TYPE_3D_FIX, round(fix.latitude_deg * 1e7),
+                round(fix.longitude_deg * 1e7), round(fix.altitude_m * 1e3), 70, 110,
+                round((north * north + east * east) ** 0.5 * 100), round(north * 100), round(east * 100),
                 round(down * 100), 65535, 12,
             )
         )  # fmt: skip
@@ -127,7 +127,7 @@ class HilLink:
     def exchange(self, time_us: int) -> Controls | None:
         """Send what was added, wait until PX4 has answered a step at most `lag` older, and return its newest answer.
 
-        None while it does not answer yet (it starts up). LinkError when PX4 has gone or stands still.
+        None while it starts up and does not answer. Raises LinkError when PX4 closes the link or stops answering.
         """
         sock = self._socket
         if sock is None:
@@ -143,7 +143,7 @@ class HilLink:
         return self.controls
 
     def _receive(self, sock: socket.socket, awaited_us: int) -> None:
-        """Read what is there; wait for the answer to a step."""
+        """Read until the answer to a step is received, or the timeout."""
         now = time.monotonic()
         patience = now + (_PATIENCE_S if self._regular else _FREE_RUN_S)
         while True:
@@ -168,9 +168,10 @@ class HilLink:
                 return
 
     def _controls(self, data: bytes) -> Controls | None:
-        found = None
+        controls = None
         for message in self._codec.parse_buffer(data) or ():
             if message.get_type() == "HIL_ACTUATOR_CONTROLS":
                 motors = tuple(float(value) for value in message.controls[:4])
-                found = Controls(int(message.time_usec), motors, bool(message.mode & _ARMED))  # type: ignore[arg-type]
-        return found
+                armed = bool(message.mode & self._mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
+                controls = Controls(int(message.time_usec), motors, armed)  # type: ignore[arg-type]
+        return controls

@@ -1,4 +1,4 @@
-"""The simulation loop under PX4, in a thread of its own: PX4's clock goes on while anybody else talks to PX4."""
+"""The simulation loop under PX4, in a thread: PX4's clock runs while other threads send commands to PX4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AHEAD_S = 0.01
 
 
 class Source(Protocol):
-    """What PX4's sensors see: a simulated vehicle, or a recorded flight."""
+    """Source of sensor samples for PX4: a simulated vehicle, or a recorded flight."""
 
     @property
     def time_us(self) -> int:
@@ -24,14 +24,14 @@ class Source(Protocol):
         """Add the messages of the next step."""
 
     def advance(self, controls: Controls | None) -> None:
-        """Go one step on under PX4's newest motor outputs."""
+        """Advance by one step under PX4's newest motor outputs."""
 
 
 class HilLoop(threading.Thread):
-    """Steps a source until stop(). Use as a context manager around everything that needs PX4's clock."""
+    """Steps a source until stop(). A context manager around everything that needs PX4's clock."""
 
     def __init__(self, source: Source, link: HilLink, check: Callable[[], None], speed: float) -> None:
-        """check: raises when PX4 has ended. speed: most times real time."""
+        """check: raises when PX4 has ended. speed: maximum, times real time."""
         super().__init__(name="hil", daemon=True)
         self._source, self._link, self._check, self._speed = source, link, check, speed
         self._ending = threading.Event()
@@ -49,7 +49,7 @@ class HilLoop(threading.Thread):
         self.stop()
 
     def run(self) -> None:
-        """The loop; an error of ours ends it and is kept."""
+        """Run until stop(); an error ends the loop and is kept."""
         try:
             self._link.accept(self._check)
             self._loop()
@@ -75,20 +75,20 @@ class HilLoop(threading.Thread):
                 wall_s, simulated_us = time.monotonic(), self.time_us
 
     def stop(self) -> None:
-        """End the loop."""
+        """Stop the loop."""
         self._ending.set()
         if self.is_alive():
             self.join()
 
     def raise_error(self) -> None:
-        """Raise what ended the loop, if something did."""
+        """Raise the error that ended the loop, if there is one."""
         if self.error is not None:
             if isinstance(self.error, Px4TinymlError):
                 raise self.error
             raise RuntimeError("the simulation under PX4 failed") from self.error
 
     def wait(self, done: Callable[[], bool], simulated_s: float, poll_s: float = 0.005) -> bool:
-        """Wait until done() or until so much simulated time has gone by: whether it is done."""
+        """Wait until done(), or for so much simulated time. Returns whether it is done."""
         until_us = self.time_us + round(simulated_s * 1e6)
         while not done():
             self.raise_error()

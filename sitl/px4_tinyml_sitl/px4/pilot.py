@@ -22,7 +22,7 @@ _PERIOD_US = 1_000_000 // OUTER_HZ
 
 
 def load_mavsdk() -> Any:
-    """The mavsdk package; one line that names the extra when it is not installed."""
+    """The mavsdk package. Raises ToolchainError that names the extra if it is missing."""
     try:
         import mavsdk.mavsdk as module
     except ImportError as error:
@@ -33,7 +33,7 @@ def load_mavsdk() -> Any:
 
 
 def _quiet() -> None:
-    """MAVSDK logs to stdout, which is for results."""
+    """Redirect MAVSDK's log from stdout, which is for results."""
     from mavsdk.logging import log_subscribe
 
     def forward(level: int, message: str, file: str | None, line: int) -> bool:
@@ -56,14 +56,14 @@ class Pilot:
 
         self._loop = loop
         self.airborne = False
-        """Whether it has taken off, ever."""
+        """Whether it has taken off."""
         _quiet()
         self._mavsdk = mavsdk.Mavsdk(mavsdk.Configuration.create_with_component_type(ComponentType.GROUND_STATION))
         try:
             self._mavsdk.add_any_connection(f"udpin://127.0.0.1:{port}")
             system = self._mavsdk.first_autopilot(_CONNECT_S)
             if system is None:
-                raise LinkError(f"no autopilot heard on UDP {port} within {_CONNECT_S:.0f} s")
+                raise LinkError(f"no autopilot found on UDP {port} within {_CONNECT_S:.0f} s")
             self._action, self._telemetry, self._offboard = Action(system), Telemetry(system), Offboard(system)
         except BaseException:
             self._mavsdk.destroy()
@@ -76,7 +76,7 @@ class Pilot:
         self._mavsdk.destroy()
 
     def fly(self, plan: FlightPlan) -> None:
-        """The whole flight. LinkError says at which point PX4 did not do as told."""
+        """Fly the whole plan. Raises LinkError with the step that PX4 did not execute."""
         self._expect(self._telemetry.health_all_ok, _READY_S, "be ready to fly")
         self._try("set the take-off height", self._action.set_takeoff_altitude, _TAKE_OFF_M)
         self._arm()
@@ -88,7 +88,7 @@ class Pilot:
         self._expect(lambda: not self._telemetry.armed(), _LAND_S, "land and disarm")
 
     def _arm(self) -> None:
-        """Health is told a little before PX4's own checks agree: ask again for a while."""
+        """Arm, with retries: health is reported a little before PX4's own checks pass."""
         refused: list[LinkError] = []
 
         def armed() -> bool:
@@ -139,6 +139,6 @@ class Pilot:
     def _try(self, what: str, command: Any, *values: float) -> None:
         try:
             command(*values)
-        except Exception as error:  # each plugin of MAVSDK has a class of its own
+        except Exception as error:  # every plugin of MAVSDK has its own class
             self._loop.raise_error()
             raise LinkError(f"PX4 refused to {what}: {error}") from error

@@ -1,4 +1,4 @@
-"""A recording played into a real PX4 with the module in it: what PX4 logged, and what the module counted."""
+"""Play a recording into PX4 SITL with the module: PX4's log, and the module's counters."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from px4_tinyml_sitl.px4.tuning import ALWAYS
 
 DECISIONS = "motion_classification"
 DEFAULT_SPEED = 8.0
-"""Times real time, where the computer keeps up."""
+"""Maximum speed, times real time."""
 _TOPICS = ("sensor_combined 0 0", "vehicle_air_data 0 0", f"{DECISIONS} 0 0", "logger_status 0 0")
 _GAP_US = 1_000_000
-"""Silence before the recording: the window starts again, in PX4 as in the reading of its log."""
+"""Gap before the recording, which resets the window in PX4 and in any reader of its log."""
 _AFTER_S = 2.5
-"""At rest after the recording: PX4's logger says every second or two what it has missed."""
+"""Time at rest after the recording: PX4's logger reports every second or two what it has missed."""
 _SETTLE_S = 3.0
 _SPEC = re.compile(r"spec ([0-9a-f]+), model ([0-9a-f]+)")
 _LOST = re.compile(r"reset, samples lost: (\d+) events")
@@ -34,10 +34,10 @@ _LOST = re.compile(r"reset, samples lost: (\d+) events")
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """log: what PX4 logged, between first_us and last_us of it the recording.
+    """log: PX4's log, which contains the recording between first_us and last_us.
 
-    lost: restarts of the module because uORB samples passed it by. unlogged: messages that PX4's logger missed. late:
-    steps that PX4 left without an answer for so long that the clock was moved on without one.
+    lost: resets of the module for lost uORB samples. unlogged: messages that PX4's logger missed. late: steps that PX4
+    did not answer before the timeout.
     """
 
     log: UlogFile
@@ -49,7 +49,7 @@ class Played:
 
 
 class Px4Session:
-    """PX4, started, with its clock running and the module in it. Use as a context manager."""
+    """A running PX4 with the module started. A context manager."""
 
     def __init__(self, build: Px4Build, source: StreamSource, speed: float) -> None:
         build.require_module()
@@ -94,22 +94,22 @@ class Px4Session:
         status = self.px4.require(MODULE, "status")
         found = _SPEC.search(status)
         if found is None:
-            raise ToolchainError(f"`{MODULE} status` does not tell its spec and model; it printed:\n{status}")
+            raise ToolchainError(f"`{MODULE} status` shows no spec and model; it printed:\n{status}")
         return found[1], found[2]
 
     def selftest(self) -> tuple[int, str]:
-        """(exit code, words) of the module's self-test."""
+        """(exit code, output) of the module's self-test."""
         code, text = self.px4.command(MODULE, "selftest")
         return code, text.strip()
 
-    def play(self, what: str) -> Played:
-        """Play the stream and read PX4's log. what: it is, for whoever waits for it."""
+    def play(self, title: str) -> Played:
+        """Play the stream and read PX4's log. title: of the progress bar."""
         source, loop, px4 = self.source, self.loop, self.px4
-        # Until the estimator runs, PX4's logger and the lockstep are not regular, and topics are found once a second.
+        # Until the estimator runs, logger and lockstep are irregular, and new topics are polled once a second.
         loop.wait(lambda: False, _SETTLE_S)
         lost, late = self._lost(), self._link.late
         source.play = True
-        with progress_of(source.seconds, what, "s of flight") as show:
+        with progress_of(source.seconds, title, "s of flight") as show:
             while not source.done:
                 loop.wait(lambda: source.done, 1.0)
                 show((loop.time_us - source.first_us) / US_PER_S)
@@ -119,26 +119,26 @@ class Px4Session:
         px4.require("logger", "stop")
         logs = px4.logs()
         if not logs:
-            raise ToolchainError("PX4 has written no log")
+            raise ToolchainError("PX4 wrote no log")
         ulog = UlogFile.read(logs[0].read_bytes(), str(logs[0]))
         unlogged = _unlogged(ulog.topic("logger_status"), source.first_us) + len(ulog.dropouts)
         return Played(ulog, source.first_us, source.last_us, lost, unlogged, late)
 
     def _lost(self) -> int:
-        """How often the module has started again, since its start, because a sample passed it by."""
+        """Resets of the module for lost samples, since its start."""
         lost = _LOST.search(self.px4.require(MODULE, "status"))
         return int(lost[1]) if lost else 0
 
 
 def _unlogged(status: Topic | None, from_us: int) -> int:
-    """Messages of full-rate topics that PX4's logger says it has missed since a time."""
+    """Messages of full-rate topics that PX4's logger has missed since a time."""
     if status is None or not len(status):
         return 0
     before = max(int(np.searchsorted(status["timestamp"], from_us)) - 1, 0)
     return int(status["message_gaps"][-1]) - int(status["message_gaps"][before])
 
 
-def play(stream: Stream, build: Px4Build, what: str, speed: float = DEFAULT_SPEED) -> Played:
-    """Play a stream into PX4. what: it is, for whoever waits for it."""
+def play(stream: Stream, build: Px4Build, title: str, speed: float = DEFAULT_SPEED) -> Played:
+    """Play a stream into PX4. title: of the progress bar."""
     with Px4Session(build, StreamSource(stream, _GAP_US), speed) as session:
-        return session.play(what)
+        return session.play(title)

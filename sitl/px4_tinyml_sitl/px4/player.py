@@ -1,4 +1,4 @@
-"""A recorded sensor stream as what PX4's sensors see."""
+"""Samples of a recording for PX4's simulated sensors."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from px4_tinyml_sitl.vehicle.live_sensors import FIELD_NED_GAUSS
 
 START_US = 1_000_000
 STEP_US = 2000
-"""Between two steps, at every rate of a recording: half of what PX4 makes a sample of its own of."""
+"""Interval of the steps at every rate of a recording: PX4 integrates two steps to one sample."""
 LAG = US_PER_S // INTEGRATION_HZ // STEP_US - 1
-"""By how many steps PX4's answers may be late (see HilLink): it answers where a sample of its own is complete."""
+"""Steps by which PX4's answers may be late (see HilLink): it answers when one of its samples is complete."""
 _REST_ALTITUDE_M = 100.0
 _MAG_PERIOD_US, _BARO_PERIOD_US, _GPS_PERIOD_US = 20_000, 20_000, 100_000
 _MAX_ACCEL_M_S2, _MAX_RATE_RAD_S = 16.0 * G, 34.9
-"""What the simulated drivers can represent."""
+"""Range of the simulated drivers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Steps to play. time_us[N]: from zero, STEP_US apart but for gaps; imu[N, 6]: accelerometer m/s² and gyro rad/s,
+    """Steps to play. time_us[N]: from zero, STEP_US apart except for gaps; imu[N, 6]: accel m/s² and gyro rad/s,
     FRD; altitude_m[N]: of the barometer where it has a new sample, else NaN. alignment_us: the recording starts at a
     multiple of it on PX4's clock."""
 
@@ -43,17 +43,17 @@ class Stream:
 
     @classmethod
     def rest(cls) -> Stream:
-        """For a PX4 that only stands still."""
+        """A vehicle at rest."""
         return cls(np.zeros(1, np.uint64), np.zeros((1, 6), np.float32), np.full(1, np.nan), 1)
 
     @property
     def seconds(self) -> float:
-        """From the first step to the last."""
+        """Duration from the first step to the last."""
         return float(self.time_us[-1] - self.time_us[0]) / US_PER_S if len(self.time_us) else 0.0
 
 
 class StreamSource:
-    """Stands still until `play` is set, plays the stream after a silence of gap_us, and stands still again at once.
+    """At rest until `play` is set; then the stream after a gap of gap_us; then at rest again.
 
     first_us, last_us: PX4's time of the first and last sample of the stream, once they are played.
     """
@@ -70,7 +70,7 @@ class StreamSource:
 
     @property
     def seconds(self) -> float:
-        """How long the stream is."""
+        """Duration of the stream."""
         return self._stream.seconds
 
     @property
@@ -79,7 +79,7 @@ class StreamSource:
         return self._now[0]
 
     def _generate(self) -> Iterator[tuple[int, list[float] | None, float | None]]:
-        """(time, accelerometer and gyro or None while still, altitude or None) without end."""
+        """(time, accelerometer and gyro or None at rest, altitude or None) without end."""
         time_us = START_US
         while not self.play:
             yield time_us, None, None
@@ -94,14 +94,14 @@ class StreamSource:
         for after_us in itertools.count(self.last_us + STEP_US, STEP_US):
             yield after_us, None, None
 
-    def _is_due(self, what: str, period_us: int) -> bool:
-        if self._now[0] < self._due[what]:
+    def _is_due(self, name: str, period_us: int) -> bool:
+        if self._now[0] < self._due[name]:
             return False
-        self._due[what] = self._now[0] - self._now[0] % period_us + period_us
+        self._due[name] = self._now[0] - self._now[0] % period_us + period_us
         return True
 
     def send(self, link: HilLink) -> None:
-        """Give PX4 the next sample, and a magnetometer and GPS at rest, without which it complains."""
+        """Send PX4 the next sample, and magnetometer and GPS at rest, which it requires."""
         time_us, imu, altitude = self._now
         noise = self._noise[time_us // 1000 % len(self._noise)].tolist()
         if imu is None:
@@ -118,18 +118,18 @@ class StreamSource:
             link.gps(time_us, Fix(REFERENCE_LAT_DEG, REFERENCE_LON_DEG, _REST_ALTITUDE_M, (0.0, 0.0, 0.0)))
 
     def advance(self, controls: Controls | None) -> None:
-        """The next sample."""
+        """Advance to the next sample."""
         self._now = next(self._samples)
 
 
 def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, spec: PipelineSpec) -> tuple[Stream, int]:
-    """(what of a recording PX4 can be given, how many IMU samples it cannot: not finite, or beyond its drivers).
+    """(steps to play, number of IMU samples dropped because they are not finite or out of the drivers' range).
 
-    PX4's clock is HIL_SENSOR, and its logger is waited for only while those are regular and fast. So there is one every
-    STEP_US: the mean of the samples since the one before, or the last sample again. A silence in which the spec's
-    windows start again stays one. A time that runs backwards or stands, or a silence of over a second, becomes one of a
-    second. The start keeps its place in the hop, so that PX4's windows are those of the recording. Each barometer
-    sample is given with the IMU sample after it.
+    HIL_SENSOR is PX4's clock, and the lockstep includes its logger only while HIL_SENSOR is regular and fast. So there
+    is one every STEP_US: the mean of the samples since the last step, or the last sample again. A gap that restarts the
+    spec's windows is kept. A timestamp that does not increase, or a gap of over a second, becomes a gap of one second.
+    The start keeps its place in the hop, so that PX4's windows are those of the recording. A barometer sample is sent
+    with the next IMU sample.
     """
     with np.errstate(invalid="ignore"):
         good = (np.abs(imu[:, :3]) < _MAX_ACCEL_M_S2).all(axis=1) & (np.abs(imu[:, 3:]) < _MAX_RATE_RAD_S).all(axis=1)
@@ -137,12 +137,12 @@ def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, spec: P
     hop_us = US_PER_S * spec.hop // spec.rate_hz
     if not len(time):
         return Stream(np.zeros(0, np.uint64), np.zeros((0, 6), np.float32), np.zeros(0), hop_us), len(imu)
-    sound = np.isfinite(altitude_m) & (np.abs(altitude_m) < 10_000.0)
-    at = np.searchsorted(np.maximum.accumulate(time), baro_time_us[sound].astype(np.int64))
+    valid = np.isfinite(altitude_m) & (np.abs(altitude_m) < 10_000.0)
+    at = np.searchsorted(np.maximum.accumulate(time), baro_time_us[valid].astype(np.int64))
     tick, first, of = np.unique(-(-_steady(time, hop_us) // STEP_US), return_index=True, return_inverse=True)
     mean = np.add.reduceat(kept, first) / np.diff(first, append=len(time))[:, None]
     altitude = np.full(len(tick), np.nan)
-    altitude[of[at[at < len(time)]]] = altitude_m[sound][at < len(time)]
+    altitude[of[at[at < len(time)]]] = altitude_m[valid][at < len(time)]
     repeats = _repeats(tick, spec)
     again = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     played = (np.repeat(tick, repeats) + again) * STEP_US
@@ -152,13 +152,13 @@ def playable(time_us: U64, imu: F32, baro_time_us: U64, altitude_m: F32, spec: P
 
 
 def _steady(time: I64, hop_us: int) -> I64:
-    """Times that only increase, by a second at most, from the first one's place in its hop."""
+    """Increasing times, with steps of up to a second, from the first one's place in its hop."""
     step = np.diff(time)
     step = np.where((step <= 0) | (step > US_PER_S), US_PER_S, step)
     return np.asarray(int(time[0]) % hop_us + hop_us + np.concatenate([[0], np.cumsum(step)]))
 
 
 def _repeats(tick: I64, spec: PipelineSpec) -> I64:
-    """How many steps each sample is given for: until the next one, or one before a gap that starts the window again."""
+    """Number of steps of each sample: until the next one, or 1 before a gap that restarts the window."""
     slot = tick * STEP_US * spec.rate_hz // US_PER_S
     return np.append(np.where(np.diff(slot) - 1 > spec.max_gap_slots, 1, np.diff(tick)), 1)

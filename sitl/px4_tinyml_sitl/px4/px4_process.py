@@ -1,6 +1,6 @@
-"""A real PX4 SITL binary as a child process: its own folder, parameters, ports, console and end.
+"""PX4 SITL as a child process: its folder, parameters, ports, console and shutdown.
 
-Nothing here knows what PX4 is used for. The binary is the user's: any px4_sitl build of v1.17 or later.
+The binary is the user's: any px4_sitl build of v1.17 or later.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from px4_tinyml_sitl.child_group import ChildGroup
 
 MODULE = "motion_classifier"
 MODEL = "none_iris"
-"""The airframe script with no simulator of its own; what makes it our vehicle comes in by parameters."""
+"""The airframe script without a simulator; parameters describe the vehicle."""
 SIMULATOR_PORT = 4560
 ONBOARD_PORT, GCS_PORT = 14540, 14550
 _LOCAL_UDP_PORTS = (14580, 18570, 14280, 13030)
 """Where an instance's four MAVLink links listen (px4-rc.mavlink), plus the instance number."""
 _LOCK = "/tmp/px4_lock-{}"
-"""PX4's own: a record lock (fcntl) is held on it while an instance runs."""
+"""PX4's lock file: a running instance holds a record lock (fcntl) on it."""
 INSTANCES = range(10)
-"""From the tenth on, PX4 instances share the port of their onboard link."""
+"""PX4 instances from 10 on share the port of their onboard link."""
 _START_SIMULATOR = f"simulator_mavlink start -c $(({SIMULATOR_PORT}+px4_instance))\n"
-"""In the place of PX4's px4-rc.mavlinksim, which sets SENS_IMU_MODE and EKF2_MULTI_IMU for several IMUs. With those
-the estimator, and the logger that goes by it, are ahead of sensor_combined, and every tenth sample is not logged."""
+"""Replaces PX4's px4-rc.mavlinksim, which sets SENS_IMU_MODE and EKF2_MULTI_IMU for several IMUs. With those
+the estimator, and the logger that follows it, run ahead of sensor_combined, and every tenth sample is not logged."""
 _BOOTED, _BOOT_FAILED = "Startup script returned successfully", "Startup script returned with return value"
 _STOP_S, _KILL_S = 15.0, 5.0
 _COMMAND_S = 30.0
@@ -47,7 +47,7 @@ class Px4Build:
 
     @classmethod
     def open(cls, folder: Path) -> Px4Build:
-        """Check that a folder holds what is needed. ToolchainError says what is missing."""
+        """Check that a folder is a build. Raises ToolchainError with the missing file."""
         folder = folder.resolve()
         for needed in ("bin/px4", "etc/init.d-posix/rcS", f"etc/init.d-posix/airframes/10016_{MODEL}"):
             if not (folder / needed).exists():
@@ -63,7 +63,7 @@ class Px4Build:
         return (self.folder / "bin" / f"px4-{MODULE}").exists()
 
     def require_module(self) -> None:
-        """ToolchainError unless motion_classifier was built into it."""
+        """Raise ToolchainError unless motion_classifier was built into it."""
         if not self.has_module:
             raise ToolchainError(
                 f"{self.folder}: this PX4 has no {MODULE}; build it with "
@@ -72,7 +72,7 @@ class Px4Build:
 
 
 class Instance:
-    """A PX4 instance number that nobody uses, with the simulator's TCP port listening: that is the claim on it."""
+    """A free PX4 instance number, reserved by listening on the simulator's TCP port."""
 
     def __init__(self, number: int, listener: socket.socket) -> None:
         self.number, self.listener = number, listener
@@ -83,12 +83,12 @@ class Instance:
         return ONBOARD_PORT + self.number
 
     def close(self) -> None:
-        """Give the number back."""
+        """Release the number."""
         self.listener.close()
 
 
 def claim_instance(numbers: Sequence[int] = INSTANCES) -> Instance:
-    """The first free instance number. LinkError when all are taken."""
+    """Claim the first free instance number. Raises LinkError when all are in use."""
     for number in numbers:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,9 +129,9 @@ def _udp_free(port: int) -> bool:
 
 
 class Px4:
-    """One run of PX4. Use as a context manager; the simulator must run meanwhile, for PX4's clock is the simulator's.
+    """One run of PX4. A context manager; the simulator must run meanwhile, because it is PX4's clock.
 
-    folder: PX4's file system: parameters, `log/`, and everything it prints in `px4.out`.
+    folder: PX4's file system: parameters, `log/`, and its console output `px4.out`.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Px4:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._make_etc()
         environment = {**os.environ, "PX4_SIM_MODEL": MODEL, "HEADLESS": "1"}
-        # PX4's start-up finds its parts along the path, the build's own last.
+        # PX4's start-up script looks for its parts along PATH, in the build last.
         environment["PATH"] = f"{self._make_scripts()}{os.pathsep}{environment.get('PATH', '')}"
         environment |= {f"PX4_PARAM_{name}": f"{value:.9g}" for name, value in self._parameters.items()}
         self._group = ChildGroup()
@@ -170,7 +170,7 @@ class Px4:
         self.stop()
 
     def _make_etc(self) -> None:
-        """PX4's etc/, link by link, so that a file of ours can stand in it and the build stays untouched."""
+        """Link PX4's etc/ file by file, so that files can be added without changing the build."""
         etc = self.folder / "etc"
         etc.mkdir(exist_ok=True)
         for entry in (self.build.folder / "etc").iterdir():
@@ -193,13 +193,13 @@ class Px4:
         return self._running_process().pid
 
     def check(self) -> None:
-        """ToolchainError with PX4's last words when it has ended."""
+        """Raise ToolchainError with PX4's last lines when it has ended."""
         code = self._running_process().poll()
         if code is not None:
             raise ToolchainError(f"PX4 has ended with {code}. Its last lines:\n{self.tail()}")
 
     def wait_booted(self, timeout_s: float = 60.0) -> None:
-        """Return when the startup script has ended. ToolchainError when it fails or takes too long."""
+        """Wait for the startup script to end. Raises ToolchainError when it fails or times out."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             self.check()
@@ -209,10 +209,10 @@ class Px4:
             if _BOOT_FAILED in text:
                 raise ToolchainError(f"PX4's startup script failed. Its last lines:\n{self.tail()}")
             time.sleep(0.05)
-        raise ToolchainError(f"PX4 has not started up within {timeout_s:.0f} s. Its last lines:\n{self.tail()}")
+        raise ToolchainError(f"PX4 did not start up within {timeout_s:.0f} s. Its last lines:\n{self.tail()}")
 
     def command(self, *words: str, timeout_s: float = _COMMAND_S) -> tuple[int, str]:
-        """Run a console command, as `bin/px4-<command> --instance N` does: (exit code, what it printed)."""
+        """Run a console command, as `bin/px4-<command> --instance N` does: (exit code, output)."""
         program = self.build.folder / "bin" / f"px4-{words[0]}"
         if not program.exists():
             raise ToolchainError(f"{program}: this PX4 has no command {words[0]}")
@@ -222,11 +222,11 @@ class Px4:
                 cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise ToolchainError(f"PX4 has not ended `{' '.join(words)}` after {timeout_s:.0f} s") from error
+            raise ToolchainError(f"PX4 did not finish `{' '.join(words)}` after {timeout_s:.0f} s") from error
         return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
     def require(self, *words: str) -> str:
-        """A console command that must succeed: what it printed."""
+        """Output of a console command. Raises ToolchainError when it fails."""
         code, text = self.command(*words)
         if code != 0:
             raise ToolchainError(f"PX4's `{' '.join(words)}` ended with {code}: {text.strip()}")
@@ -241,11 +241,11 @@ class Px4:
         return "\n".join(self.output().splitlines()[-lines:])
 
     def logs(self) -> list[Path]:
-        """The ULogs it has written, oldest first."""
+        """Its ULogs, oldest first."""
         return sorted((self.folder / "log").rglob("*.ulg"), key=lambda path: path.stat().st_mtime_ns)
 
     def stop(self, patience_s: float = _STOP_S) -> bool:
-        """End PX4; True when it went by itself. Its clock should go on meanwhile, else it is killed after a while."""
+        """Stop PX4; True when it exits on SIGTERM, for which its clock must run; it is killed after the timeout."""
         process = self._process
         if process is None:
             return True

@@ -1,4 +1,4 @@
-"""PX4 parameters that make PX4 fly a given vehicle of ours, as well tuned as its owner would have it.
+"""PX4 parameters for a simulated vehicle, with well tuned gains.
 
 The gains are those of the embedded autopilot (autopilot.py), in PX4's units: its rate controllers command a share of
 the largest torque. Source: PX4-Autopilot v1.17, mc_rate_control and lib/control_allocation (the normalisation).
@@ -18,9 +18,9 @@ INTEGRATION_HZ = 250
 
 ALWAYS: Parameters = {
     "IMU_INTEG_RATE": INTEGRATION_HZ,
-    # From boot to the end, so that every sample the module sees is in the log.
+    # From boot to shutdown, so that every sample the module receives is logged.
     "SDLOG_MODE": 2,
-    # GPS comes without delay.
+    # Simulated GPS has no delay.
     "EKF2_GPS_DELAY": 0,
     # No stick and no ground station needed.
     "COM_RC_IN_MODE": 4,
@@ -43,18 +43,18 @@ def flight_parameters(vehicle: VehicleModel) -> Parameters:
     rate_p = 0.60 / lag * rate_gain
     attitude_p = 0.33 * rate_p * attitude_gain
     velocity_p = min(2.2, 0.38 * attitude_p) * velocity_gain
-    found: Parameters = {"CA_ROTOR_COUNT": 4, "CA_AIRFRAME": 0}
+    parameters: Parameters = {"CA_ROTOR_COUNT": 4, "CA_AIRFRAME": 0}
     for i, turn in enumerate((1.0, 1.0, -1.0, -1.0)):
-        found |= {
+        parameters |= {
             f"CA_ROTOR{i}_PX": vehicle.rotor_x_m[i], f"CA_ROTOR{i}_PY": vehicle.rotor_y_m[i],
             f"CA_ROTOR{i}_KM": turn * vehicle.yaw_ratio_m,
         }  # fmt: skip
     for axis, reach in (("ROLL", roll), ("PITCH", pitch)):
-        found |= {
+        parameters |= {
             f"MC_{axis}RATE_P": rate_p / reach, f"MC_{axis}RATE_I": 0.5 * rate_p / reach,
             f"MC_{axis}RATE_D": 0.25 * vehicle.motor_tau_s * rate_p / reach, f"MC_{axis}_P": attitude_p,
         }  # fmt: skip
-    found |= {
+    parameters |= {
         "MC_YAWRATE_P": 0.35 * rate_p / yaw, "MC_YAWRATE_I": 0.175 * rate_p / yaw, "MC_YAW_P": 1.8,
         # Rotor speed goes with the output, thrust with its square.
         "THR_MDL_FAC": 1.0, "MPC_THR_HOVER": 1.0 / vehicle.thrust_ratio, "MPC_THR_MIN": 0.05,
@@ -64,4 +64,4 @@ def flight_parameters(vehicle: VehicleModel) -> Parameters:
         "MPC_LAND_SPEED": 0.7, "MPC_TKO_SPEED": 1.5,
         "IMU_GYRO_CUTOFF": min(120.0, 0.16 / vehicle.delay_s * 4.0), "IMU_DGYRO_CUTOFF": 40.0,
     }  # fmt: skip
-    return found
+    return parameters

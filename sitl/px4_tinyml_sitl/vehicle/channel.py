@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from px4_tinyml.link.transports import Peer
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml_sitl.vehicle.command_server import CommandServer
-from px4_tinyml_sitl.vehicle.commander import Commander, Severity
-from px4_tinyml_sitl.vehicle.log_server import LogServer, LogStream
-from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
+from px4_tinyml_sitl.vehicle.commander import Severity
+from px4_tinyml_sitl.vehicle.log_server import LogServer
 from px4_tinyml_sitl.vehicle.parameter_server import ParameterServer
-from px4_tinyml_sitl.vehicle.state import VehicleState
-from px4_tinyml_sitl.vehicle.stream_scheduler import Echoes, StreamScheduler
+from px4_tinyml_sitl.vehicle.stream_scheduler import StreamScheduler
 from px4_tinyml_sitl.vehicle.vehicle_streams import ECHOED, LinkMode
 from px4_tinyml_sitl.vehicle.wire import Wire
+
+if TYPE_CHECKING:
+    from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
 _TEXT_SIZE = 50
 _LOG_REQUESTS = ("LOG_REQUEST_LIST", "LOG_REQUEST_DATA", "LOG_REQUEST_END", "LOG_ERASE")
@@ -26,37 +27,17 @@ _LOG_REQUESTS = ("LOG_REQUEST_LIST", "LOG_REQUEST_DATA", "LOG_REQUEST_END", "LOG
 _log = logging.getLogger(__name__)
 
 
-class Station(Protocol):
-    """What a channel needs of the vehicle it belongs to."""
-
-    state: VehicleState
-    commander: Commander
-    log: OnboardLog
-    stream: LogStream | None
-    echoes: Echoes
-
-    def say(self, severity: Severity, text: str) -> None: ...
-
-    def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None: ...
-
-    def reboot(self) -> None: ...
-
-    def set_air(self) -> None: ...
-
-    def stop_stream(self) -> None: ...
-
-
 class MavlinkChannel:
     """Sends and answers as the vehicle on one wire."""
 
-    def __init__(self, wire: Wire, station: Station, mode: LinkMode) -> None:
-        self.wire, self._station = wire, station
-        self.streams = StreamScheduler(station.state, station.echoes, mode, wire.baud)
-        self._mavlink = mavlink.MAVLink(None, station.state.system_id, 1)
+    def __init__(self, wire: Wire, vehicle: EmbeddedVehicle, mode: LinkMode) -> None:
+        self.wire, self._vehicle = wire, vehicle
+        self.streams = StreamScheduler(vehicle.state, vehicle.echoes, mode, wire.baud)
+        self._mavlink = mavlink.MAVLink(None, vehicle.state.system_id, 1)
         self._seen: set[tuple[int, int]] = set()
-        self._logs = LogServer(station.log, self.send, lambda: wire.busy)
-        self._parameters = ParameterServer(self, station)
-        commands = CommandServer(self, station)
+        self._logs = LogServer(vehicle.log, self.send, lambda: wire.busy)
+        self._parameters = ParameterServer(self, vehicle)
+        commands = CommandServer(self, vehicle)
         self._text_id = 0
         self._handlers: dict[str, Callable[[Any, Frame], None]] = {
             "COMMAND_LONG": commands.command_long, "COMMAND_INT": commands.command_int,
@@ -94,8 +75,8 @@ class MavlinkChannel:
             self.send(message)
         self._parameters.update()
         self._logs.update()
-        if self._station.stream is not None and self._station.stream.channel is self:
-            self._station.stream.update()
+        if self._vehicle.stream is not None and self._vehicle.stream.channel is self:
+            self._vehicle.stream.update()
 
     # Receiving
 
@@ -105,11 +86,11 @@ class MavlinkChannel:
 
     def handle(self, frame: Frame, peer: Peer) -> None:
         """Forward a frame, and answer it if it is for this vehicle."""
-        station = self._station
-        if (frame.system, frame.component) == (station.state.system_id, 1):
+        vehicle = self._vehicle
+        if (frame.system, frame.component) == (vehicle.state.system_id, 1):
             return  # an echo of this vehicle's own frames
         self._seen.add((frame.system, frame.component))
-        station.forward(frame, self, peer)
+        vehicle.forward(frame, self, peer)
         handler = self._handlers.get(frame.name)
         if handler is None and frame.message_id not in ECHOED:
             return
@@ -125,32 +106,32 @@ class MavlinkChannel:
 
     def _publish(self, number: int, message: Any) -> None:
         """Keep a message to echo, stamped as received now, as PX4 does when it publishes it in uORB."""
-        station = self._station
-        now_us = station.state.now_us
+        vehicle = self._vehicle
+        now_us = vehicle.state.now_us
         if hasattr(message, "time_usec"):
             message.time_usec = now_us
         else:
             message.time_boot_ms = now_us // 1000 & 0xFFFFFFFF
-        count, _ = station.echoes.get(number, (0, None))
-        station.echoes[number] = (count + 1, message)
+        count, _ = vehicle.echoes.get(number, (0, None))
+        vehicle.echoes[number] = (count + 1, message)
 
     def _is_for_us(self, message: Any) -> bool:
         system = getattr(message, "target_system", 0)
         component = getattr(message, "target_component", 0)
-        return system in (0, self._station.state.system_id) and component in (0, 1)
+        return system in (0, self._vehicle.state.system_id) and component in (0, 1)
 
     # Clocks, log streaming and missions
 
     def _timesync(self, m: Any, frame: Frame) -> None:
         if m.tc1 == 0:
-            self.send(mavlink.MAVLink_timesync_message(self._station.state.now_us * 1000, m.ts1))
+            self.send(mavlink.MAVLink_timesync_message(self._vehicle.state.now_us * 1000, m.ts1))
 
     def _ping(self, m: Any, frame: Frame) -> None:
         if m.target_system == 0 and m.target_component == 0:
             self.send(mavlink.MAVLink_ping_message(m.time_usec, m.seq, frame.system, frame.component))
 
     def _logging_ack(self, m: Any, frame: Frame) -> None:
-        stream = self._station.stream
+        stream = self._vehicle.stream
         if stream is not None and stream.channel is self:
             stream.acknowledge(m.sequence)
 
@@ -158,7 +139,7 @@ class MavlinkChannel:
         self.send(mavlink.MAVLink_mission_count_message(frame.system, frame.component, 0, m.mission_type))
 
     def _mission_upload(self, m: Any, frame: Frame) -> None:
-        self._station.say(Severity.CRITICAL, "Mission upload refused: --mission names what is flown")
+        self._vehicle.say(Severity.CRITICAL, "Mission upload refused: --mission names what is flown")
         self._mission_ack(m, frame, mavlink.MAV_MISSION_UNSUPPORTED)
 
     def _mission_clear(self, m: Any, frame: Frame) -> None:

@@ -14,7 +14,8 @@ from px4_tinyml_sitl.vehicle.log_server import LogStream
 from px4_tinyml_sitl.vehicle.vehicle_streams import HEARTBEAT
 
 if TYPE_CHECKING:
-    from px4_tinyml_sitl.vehicle.channel import MavlinkChannel, Station
+    from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
+    from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
 _PROTOCOL_VERSION = 300
 """Message id of PROTOCOL_VERSION, which is not in the dialect."""
@@ -40,15 +41,15 @@ _NO_PLACE = 0x7FFFFFFF
 class CommandServer:
     """Executes what the channel can (rates, requests, log streaming, failures, air); the rest goes to the commander."""
 
-    def __init__(self, channel: MavlinkChannel, station: Station) -> None:
-        self._channel, self._station = channel, station
+    def __init__(self, channel: MavlinkChannel, vehicle: EmbeddedVehicle) -> None:
+        self._channel, self._vehicle = channel, vehicle
         self._commands: dict[int, Callable[[MavCommand], None]] = {
             mavlink.MAV_CMD_SET_MESSAGE_INTERVAL: self._set_interval,
             mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: lambda c: self._send_interval(whole(c.param1)),
             mavlink.MAV_CMD_REQUEST_MESSAGE: self._request_message,
             mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN: self._check_reboot,
             mavlink.MAV_CMD_INJECT_FAILURE: self._inject_failure,
-            mavlink.MAV_CMD_LOGGING_STOP: lambda c: station.stop_stream(),
+            mavlink.MAV_CMD_LOGGING_STOP: lambda c: vehicle.stop_stream(),
             mavlink.MAV_CMD_USER_1: self._set_air,
         }
 
@@ -64,18 +65,18 @@ class CommandServer:
 
     def set_mode(self, m: Any, frame: Frame) -> None:
         """SET_MODE, which has no acknowledgement."""
-        commander, mode = self._station.commander, m.custom_mode
+        commander, mode = self._vehicle.commander, m.custom_mode
         commander.attempt(lambda: commander.set_mode(m.base_mode, mode >> 16 & 0xFF, mode >> 24))
 
     def _answer(self, m: Any, frame: Frame, command: MavCommand) -> None:
         if m.target_system == 0 and command.number not in _BROADCAST:
             return
-        result = self._station.commander.attempt(lambda: self._execute(command, frame))
+        result = self._vehicle.commander.attempt(lambda: self._execute(command, frame))
         ack = mavlink.MAVLink_command_ack_message(command.number, int(result), 0, 0, frame.system, frame.component)
         self._channel.send(ack)
         reboot = command.number == mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN and command.param1 == 1.0
         if reboot and result is MavResult.ACCEPTED:
-            self._station.reboot()
+            self._vehicle.reboot()
 
     def _execute(self, command: MavCommand, frame: Frame) -> None:
         if command.number in _REQUESTED:
@@ -83,7 +84,7 @@ class CommandServer:
         elif command.number == mavlink.MAV_CMD_LOGGING_START:
             self._start_stream(command, frame)
         else:
-            self._commands.get(command.number, self._station.commander.command)(command)
+            self._commands.get(command.number, self._vehicle.commander.command)(command)
 
     def _set_interval(self, c: MavCommand) -> None:
         number, interval, streams = whole(c.param1), c.param2, self._channel.streams
@@ -115,12 +116,12 @@ class CommandServer:
     def _check_reboot(self, c: MavCommand) -> None:
         if c.param1 not in (0.0, 1.0):
             raise Refusal(MavResult.DENIED, "Shutdown and bootloader denied: this is a simulation")
-        if c.param1 and self._station.state.flight.armed:
+        if c.param1 and self._vehicle.state.flight.armed:
             raise Refusal(MavResult.DENIED, "Reboot denied: armed")
 
     def _inject_failure(self, c: MavCommand) -> None:
         """PX4's failure injection for sensors: off and ok."""
-        state = self._station.state
+        state = self._vehicle.state
         unit, failure = _FAILURE_UNITS.get(whole(c.param1)), whole(c.param2)
         if not state.parameters["SYS_FAILURE_EN"]:
             raise Refusal(MavResult.DENIED, "Failure injection denied: SYS_FAILURE_EN is 0")
@@ -131,19 +132,19 @@ class CommandServer:
     def _set_air(self, c: MavCommand) -> None:
         """MAV_CMD_USER_1: param1 EDR (m^⅔/s), param2 mean wind (m/s at 20 ft); NaN leaves a value unchanged."""
         for name, value in (("SIM_TURB_EDR", c.param1), ("SIM_WIND_SPD", c.param2)):
-            error = self._station.state.parameters.set_real(name, value) if math.isfinite(value) else ""
+            error = self._vehicle.state.parameters.set_real(name, value) if math.isfinite(value) else ""
             if error:
                 raise Refusal(MavResult.DENIED, error)
-        self._station.set_air()
+        self._vehicle.set_air()
 
     def _start_stream(self, c: MavCommand, frame: Frame) -> None:
-        channel, station = self._channel, self._station
+        channel, vehicle = self._channel, self._vehicle
         if c.param1 != _ULOG:
             raise Refusal(MavResult.UNSUPPORTED, "Log streaming: only ULog (param1 = 0)")
         baud = channel.wire.baud
         if baud is not None and baud / 20 < _MIN_STREAM_BYTES_S:
             raise Refusal(MavResult.DENIED, "Not enough bandwidth to enable log streaming")
-        if station.stream is not None and station.stream.channel is not channel:
+        if vehicle.stream is not None and vehicle.stream.channel is not channel:
             raise Refusal(MavResult.TEMPORARILY_REJECTED, "Log streaming denied: another link has it")
-        station.stop_stream()
-        station.stream = LogStream(station.log, channel, frame.system, frame.component)
+        vehicle.stop_stream()
+        vehicle.stream = LogStream(vehicle.log, channel, frame.system, frame.component)

@@ -32,15 +32,15 @@ from px4_tinyml_sitl.vehicle.simulation import STEP_US
 from px4_tinyml_sitl.vehicle.state import BOOT_US, Mode, VehicleState
 from px4_tinyml_sitl.vehicle.stream_scheduler import TICK_US, Echoes
 from px4_tinyml_sitl.vehicle.vehicle_streams import LinkMode
-from px4_tinyml_sitl.vehicle.wire import Faults, FaultyWire, Wire
+from px4_tinyml_sitl.vehicle.wire import PEER_TIMEOUT_S, Faults, FaultyWire, Wire
 
 DEFAULT_AIRFRAME = "500"
 DEFAULT_WIND_M_S = 6.0
-"""Mean wind at 20 ft: gusts come by at the speed of the wind."""
+"""Mean wind at 20 ft, which carries the gusts past a hovering vehicle."""
 MISSION_S = 120.0
 _STEPS = TICK_US // STEP_US
 _PLAN_S = 120.0
-"""Length of the noise the simulation repeats."""
+"""Period of the simulation's noise."""
 _BETWEEN_MISSIONS_S = 5.0
 _MAX_BEHIND_S = 0.25
 
@@ -48,12 +48,11 @@ _log = logging.getLogger(__name__)
 
 
 class EmbeddedVehicle:
-    """One vehicle speaking MAVLink 2 as PX4 does. `run()` serves until stopped; as a context manager it does so in a
-    thread.
+    """One vehicle that speaks MAVLink 2 as PX4 does. `run()` serves until stopped; a context manager, in a thread.
 
-    addresses: where to speak (px4_tinyml.link.address). mission: fly missions of this kind by itself, one after the
-    other; None waits on the ground for commands. logs: folder for the flights' .ulg (None: a temporary one). faults:
-    makes every wire a FaultyWire. Raises SpecError and LinkError.
+    addresses: links (px4_tinyml.link.address). mission: fly missions of this kind, one after the other; None waits on
+    the ground for commands. logs: folder for the flights' .ulg (None: a temporary one). faults: makes every wire a
+    FaultyWire. Raises SpecError and LinkError.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class EmbeddedVehicle:
         self.speed = speed
         self._mission, self._link_mode = mission, link_mode
         self._airframe = find_airframe(airframe or DEFAULT_AIRFRAME)
-        # The system id is the number of the flight, so that two vehicles of one seed are not twins.
+        # The system id is the number of the flight, so that vehicles of one seed differ.
         plan = plan_flight(seed, system_id - 1, DEFAULT_MISSION, self._airframe.name, "calm", None, None, _PLAN_S)
         self._rng = np.random.default_rng([seed, system_id])
         self.state = VehicleState(plan, system_id, edr, wind_m_s)
@@ -113,9 +112,9 @@ class EmbeddedVehicle:
     # Serving
 
     def run(self, seconds: float | None = None) -> None:
-        """Serve in real time times `speed`, for so many seconds of simulation or until stop().
+        """Serve at `speed` times real time, for so many seconds of simulation or until stop().
 
-        Raises LinkError when all wires are serial or TCP client wires and their other ends are gone.
+        Raises LinkError when all wires are serial or TCP client wires and have had no peer for PEER_TIMEOUT_S.
         """
         tick_s = TICK_US * 1e-6
         due = time.monotonic()
@@ -127,7 +126,7 @@ class EmbeddedVehicle:
                 if ahead > 0.0:
                     time.sleep(ahead)
                 elif ahead < -_MAX_BEHIND_S:
-                    due = time.monotonic()  # the machine was busy elsewhere: the vehicle's time waits for it
+                    due = time.monotonic()  # the machine is too slow: the vehicle's clock waits
         finally:
             self.close()
 
@@ -155,7 +154,9 @@ class EmbeddedVehicle:
         for channel in self._channels:
             channel.update()
         if self.wires and all(wire.gone for wire in self.wires):
-            raise LinkError(f"{', '.join(str(wire.address) for wire in self.wires)}: nobody is there any more")
+            raise LinkError(
+                f"{', '.join(str(wire.address) for wire in self.wires)}: no peer for {PEER_TIMEOUT_S:.0f} s"
+            )
 
     def _next_mission(self) -> None:
         if self._mission is None or self.state.flight.armed:
@@ -188,7 +189,7 @@ class EmbeddedVehicle:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the service; raises what ended it before."""
+        """Stop serving. Raises the error that ended it, if one did."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(10.0)
@@ -196,7 +197,7 @@ class EmbeddedVehicle:
             raise self._failure
 
     def close(self) -> None:
-        """Let go of wires and files."""
+        """Close wires and files."""
         self.log.close()
         for wire in self.wires:
             wire.close()
@@ -209,16 +210,16 @@ class EmbeddedVehicle:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    # What channels ask for
+    # For the channels
 
     def say(self, severity: Severity, text: str) -> None:
-        """STATUSTEXT on every channel."""
+        """Send STATUSTEXT on every channel."""
         _log.debug("%s: %s", severity.name, text)
         for channel in self._channels:
             channel.say(severity, text)
 
     def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None:
-        """Pass on what is not for us alone, as Mavlink::forward_message does: to everybody else who was heard."""
+        """Forward a frame that is not for this vehicle alone to all other known peers, as Mavlink::forward_message."""
         system = component = 0
         if "target_system" in getattr(dialect.messages().get(frame.message_id), "fieldnames", ()):
             message = frame.message
@@ -230,7 +231,7 @@ class EmbeddedVehicle:
                 other.wire.send(frame.data, peer if other is channel else None)
 
     def set_air(self) -> None:
-        """The air's parameters have changed."""
+        """Apply the parameters of the air."""
         parameters = self.state.parameters
         self.state.flight.weather.command(
             parameters["SIM_TURB_EDR"], parameters["SIM_WIND_SPD"], parameters["SIM_TURB_RAMP"]
@@ -243,9 +244,9 @@ class EmbeddedVehicle:
             self.stream = None
 
     def reboot(self) -> None:
-        """The autopilot starts anew: silent for BOOT_US, then with a clock from zero and default rates.
+        """Restart the autopilot: silent for BOOT_US, the boot clock from zero, default rates.
 
-        In flight (a test's doing: MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN is refused there) the simulation flies on.
+        In flight the flight continues (MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN is refused there).
         """
         self.log.close()
         if self.state.flight.tipped and not self.state.flight.armed:
@@ -255,20 +256,20 @@ class EmbeddedVehicle:
         self.state.reboot()
         self._channels = [MavlinkChannel(wire, self, self._link_mode) for wire in self.wires]
 
-    # The switchboard of tests: everything is done by the serving thread between two ticks
+    # For tests: executed by the serving thread between two ticks
 
-    def call(self, what: Callable[[], Any]) -> Any:
-        """Have the serving thread do something, and return its result."""
-        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._calls.put(lambda: done.put(what()))
-        return done.get(timeout=10.0)
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Run a function in the serving thread, and return its result."""
+        result: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._calls.put(lambda: result.put(function()))
+        return result.get(timeout=60.0)
 
     def fail_sensors(self, *names: str) -> None:
-        """Sensors that fall silent ("imu", "baro", "gps"); the others work (again)."""
+        """Fail these sensors ("imu", "baro", "gps"); all others work."""
         self.call(lambda: setattr(self.state, "broken", set(names)))
 
     def cut(self, seconds: float) -> None:
-        """Pull all cables for a while (needs faults)."""
+        """Drop all frames for a while (needs faults)."""
         for wire in self.wires:
             assert isinstance(wire, FaultyWire)
             wire.cut(seconds)

@@ -1,4 +1,4 @@
-"""Setpoints for what a ground station asks for: take off, go there, stay, land."""
+"""Setpoints for the commands of a ground station: take off, go to, hold, land."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from px4_tinyml_sitl.missions import FLARE_HEIGHT_M, LAND_SPEED_M_S, Segment
 _DT = 1.0 / OUTER_HZ
 _ACCEL_M_S2 = 2.5
 _ARRIVE_PER_S = 0.6
-"""Speed wanted over distance left, near the target."""
+"""Speed setpoint over distance, near the target."""
 _YAW_RAD_S = 0.8
 
 
@@ -24,12 +24,12 @@ class CommandedGuidance(Guidance):
         self.speed_m_s, self.up_m_s, self.down_m_s = 5.0, 3.0, 1.5
 
     def start(self, position: list[float], velocity: list[float], yaw: float) -> None:
-        """Take over at a place and speed, and stay there."""
+        """Start at a position and velocity, and hold."""
         self.position, self.velocity, self.yaw = list(position), list(velocity), yaw
         self.hold()
 
     def hold(self) -> None:
-        """Stop where the speed allows."""
+        """Stop as soon as the acceleration limit allows."""
         self.landing = False
         self.target_yaw = self.yaw
         self.target = [
@@ -38,13 +38,13 @@ class CommandedGuidance(Guidance):
         ]
 
     def go_to(self, north: float, east: float, down: float, yaw: float | None = None) -> None:
-        """Go to a place; None keeps the heading."""
+        """Go to a position; None keeps the heading."""
         self.landing = False
         self.target = [north, east, down]
         self.target_yaw = self.yaw if yaw is None else yaw
 
     def land(self) -> None:
-        """Descend here until there is ground."""
+        """Descend to the ground here."""
         self.hold()
         self.landing = True
 
@@ -53,7 +53,7 @@ class CommandedGuidance(Guidance):
         return math.dist(self.position, self.target)
 
     def step(self, noise: tuple[float, float, float]) -> None:
-        """Advance by one period; the pilot's stick is not on it."""
+        """Advance by one period; the noise of the pilot's stick is not used."""
         away = [wanted - is_ for wanted, is_ in zip(self.target, self.position, strict=True)]
         distance = math.hypot(away[0], away[1])
         share = _approach(distance, self.speed_m_s) / distance if distance > 1e-6 else 0.0

@@ -11,7 +11,8 @@ from px4_tinyml_sitl.vehicle.commander import Severity
 from px4_tinyml_sitl.vehicle.parameters import VehicleParameter, int_as_float
 
 if TYPE_CHECKING:
-    from px4_tinyml_sitl.vehicle.channel import MavlinkChannel, Station
+    from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
+    from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
 _HASH_NAME = "_HASH_CHECK"
 _NO_INDEX = 0xFFFF
@@ -21,9 +22,9 @@ _PER_TICK = 5
 class ParameterServer:
     """Answers PARAM_REQUEST_LIST, PARAM_REQUEST_READ and PARAM_SET."""
 
-    def __init__(self, channel: MavlinkChannel, station: Station) -> None:
-        self._channel, self._station = channel, station
-        self._parameters = station.state.parameters
+    def __init__(self, channel: MavlinkChannel, vehicle: EmbeddedVehicle) -> None:
+        self._channel, self._vehicle = channel, vehicle
+        self._parameters = vehicle.state.parameters
         self._due: list[VehicleParameter] = []
 
     def request_list(self, m: Any, frame: Frame) -> None:
@@ -48,10 +49,10 @@ class ParameterServer:
             return
         error = self._parameters.set(m.param_id, m.param_value, m.param_type)
         if error:
-            self._station.say(Severity.WARNING, error)
+            self._vehicle.say(Severity.WARNING, error)
         parameter = self._parameters.find(m.param_id)
         if parameter is not None:
-            self._station.set_air()
+            self._vehicle.set_air()
             self._send(parameter)
 
     def update(self) -> None:

@@ -46,7 +46,7 @@ class StreamScheduler:
         return STREAMS[number].default_hz(self._mode) if number in STREAMS else ECHO_HZ[self._mode]
 
     def set_rate(self, number: int, rate_hz: float) -> None:
-        """Set a stream's rate: 0 stops it, UNLIMITED sends whatever is new."""
+        """Set a stream's rate: 0 stops it, UNLIMITED sends every new message."""
         if rate_hz == 0.0:
             self._running.pop(number, None)
             return

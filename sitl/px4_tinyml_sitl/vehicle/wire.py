@@ -1,7 +1,7 @@
-"""Between the vehicle and its sockets: one address with everybody who speaks there, and faults on purpose.
+"""One address of a vehicle with all its peers, and a version of it that injects faults.
 
-Sockets, framing and signatures are those of px4_tinyml.link. Here a lost peer is no reason to stop: the vehicle
-flies on, and a stream that has ended is opened again.
+Ports, framing and signing are those of px4_tinyml. The vehicle flies on without a peer: a port that was lost is opened
+again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from px4_tinyml.link.transports import Peer, Port, TcpServerPort, UdpPort, open_
 from px4_tinyml.mavlink.framer import Frame, Framer
 from px4_tinyml.mavlink.signing import SignatureCheck, SigningKey
 
-RETRY_S, PATIENCE_S = 0.5, 10.0
+RETRY_S, PEER_TIMEOUT_S = 0.5, 10.0
 _MAX_PEERS = 16
 
 
@@ -27,8 +27,8 @@ class Wire:
     def __init__(self, address: str | LinkAddress, signing: SigningKey | None = None) -> None:
         self.address = LinkAddress.parse(address) if isinstance(address, str) else address
         self.signing = SigningKey(signing.key, signing.link_id) if signing else None
-        self.unbelieved = 0
-        """Frames without the right signature."""
+        self.rejected = 0
+        """Frames without a valid signature."""
         self._framers: dict[Peer, Framer] = {}
         self._port: Port | None = None
         self._lost_s = time.monotonic()
@@ -36,12 +36,12 @@ class Wire:
         try:
             self._port = open_port(self.address)
         except OSError as error:
-            if not self._may_come(error):
+            if not self._may_appear(error):
                 in_use = error.errno in (errno.EADDRINUSE, errno.EBUSY)
-                hint = ". Another program has it: end that, or serve elsewhere" if in_use else ""
+                hint = ". It is in use by another program: end that, or serve elsewhere" if in_use else ""
                 raise LinkError(f"{self.address}: {error.strerror or error}{hint}") from error
 
-    def _may_come(self, error: OSError) -> bool:
+    def _may_appear(self, error: OSError) -> bool:
         return self.address.kind == "tcp" and isinstance(error, ConnectionError)
 
     @property
@@ -62,17 +62,17 @@ class Wire:
 
     @property
     def busy(self) -> bool:
-        """Whether the last frames are still waiting to be sent."""
+        """Whether frames wait to be sent."""
         return self._port is not None and self._port.wants_to_write
 
     @property
     def gone(self) -> bool:
-        """Whether the other end of a serial or TCP client wire has been away for PATIENCE_S."""
+        """Whether a serial or TCP client wire has had no peer for PEER_TIMEOUT_S."""
         away = self._port is None or not self._port.open
-        return away and self.address.kind in ("serial", "tcp") and time.monotonic() - self._lost_s > PATIENCE_S
+        return away and self.address.kind in ("serial", "tcp") and time.monotonic() - self._lost_s > PEER_TIMEOUT_S
 
     def receive(self) -> list[tuple[Frame, Peer]]:
-        """What has come, without waiting: believed frames, each with its sender."""
+        """Frames received so far, each with its peer; frames without a valid signature are dropped."""
         port = self._connected()
         if port is None:
             return []
@@ -91,13 +91,13 @@ class Wire:
                 if len(self._framers) > _MAX_PEERS:
                     del self._framers[next(iter(self._framers))]
             frames = framer.feed(chunk.data, time.time_ns() // 1000)
-            received += [(frame, chunk.peer) for frame in frames if self._believed(frame)]
+            received += [(frame, chunk.peer) for frame in frames if self._accept(frame)]
         return received
 
-    def _believed(self, frame: Frame) -> bool:
+    def _accept(self, frame: Frame) -> bool:
         if self.signing is None or self.signing.check(frame.data) is SignatureCheck.GOOD:
             return True
-        self.unbelieved += 1
+        self.rejected += 1
         return False
 
     def _connected(self) -> Port | None:
@@ -116,7 +116,7 @@ class Wire:
         self._retry_s = time.monotonic() + RETRY_S
 
     def send(self, data: bytes, but_not: Peer | None = None) -> bool:
-        """One frame to everybody here, or to everybody but the one it came from."""
+        """Send a frame to all peers, or to all but the one it was received from."""
         if self._port is None:
             return False
         try:
@@ -129,7 +129,7 @@ class Wire:
             return False
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the port."""
         if self._port is not None:
             self._port.close()
             self._port = None
@@ -137,8 +137,8 @@ class Wire:
 
 @dataclass
 class Faults:
-    """Chances, for each frame sent: that it is lost, comes twice, comes late (behind the next few), or has some random
-    bytes in front of it. drop_received: that a frame sent to the vehicle is lost."""
+    """Probabilities for each frame sent: dropped, sent twice, sent after the next few, preceded by random bytes.
+    drop_received: that a received frame is dropped."""
 
     drop: float = 0.0
     duplicate: float = 0.0
@@ -149,7 +149,7 @@ class Faults:
 
 @dataclass
 class FaultCounts:
-    """What was done to whom. sent: frames the vehicle sent, the dropped ones (and those of outages) included."""
+    """Injected faults. sent: all frames, dropped ones and those of outages included."""
 
     sent: int = 0
     dropped: int = 0
@@ -160,7 +160,7 @@ class FaultCounts:
 
 
 class FaultyWire(Wire):
-    """A bad wire, for tests: the same seed and frames give the same faults. `faults` may be changed at any time."""
+    """A wire with faults, for tests: the same seed and frames give the same faults. `faults` may be changed."""
 
     def __init__(
         self, address: str | LinkAddress, signing: SigningKey | None = None, faults: Faults | None = None, seed: int = 0
@@ -173,7 +173,7 @@ class FaultyWire(Wire):
         self._cut_until_s = 0.0
 
     def cut(self, seconds: float) -> None:
-        """The cable is out for a while, in both directions."""
+        """Drop all frames for a while, in both directions."""
         self._cut_until_s = time.monotonic() + seconds
 
     @property
@@ -196,7 +196,11 @@ class FaultyWire(Wire):
             counts.reordered += 1
             self._late.append((self._random.randint(1, 4), data, but_not))
             return True
-        sent = self._send_with_garbage(data, but_not)
+        garbage = b""
+        if chance() < faults.garbage:
+            garbage = self._random.randbytes(self._random.randint(1, 40))
+            counts.garbage_bytes += len(garbage)
+        sent = super().send(garbage + data, but_not)
         if chance() < faults.duplicate:
             counts.duplicated += 1
             super().send(data, but_not)
@@ -207,10 +211,3 @@ class FaultyWire(Wire):
             else:
                 super().send(frame, without)
         return sent
-
-    def _send_with_garbage(self, data: bytes, but_not: Peer | None) -> bool:
-        if self._random.random() < self.faults.garbage:
-            rubbish = self._random.randbytes(self._random.randint(1, 40))
-            self.counts.garbage_bytes += len(rubbish)
-            data = rubbish + data
-        return super().send(data, but_not)

@@ -1,4 +1,4 @@
-"""Flights that several tests look at, flown once."""
+"""Flights that several tests use, flown once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def hover() -> object:
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A round of nine short flights as `fly` writes them, in two processes."""
+    """Nine short flights, written by two processes."""
     from px4_tinyml_sitl.simulate import fly
 
     return fly(tmp_path_factory.mktemp("logs"), 9, seconds=40.0, seed=11, jobs=2)

@@ -1,4 +1,4 @@
-"""The yardstick on real logs, and simulated flights against it."""
+"""Band RMS of real logs, and of simulated flights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def series(accel: F64, gyro: F64, rate_hz: float) -> ImuSeries:
     return ImuSeries(time, accel, gyro)
 
 
-def test_a_sine_shows_its_rms_in_its_own_band() -> None:
+def test_a_sine_has_its_rms_in_its_own_band() -> None:
     time = np.arange(40_000) / 200.0
     accel = np.zeros((len(time), 3))
     accel[:, 0] = 0.5 * np.sin(2.0 * np.pi * 1.2 * time)
@@ -32,11 +32,11 @@ def test_a_sine_shows_its_rms_in_its_own_band() -> None:
     bands = median_bands(series(accel, gyro, 200.0))
     expected = np.zeros((3, 4))
     expected[0, 0], expected[1, 2], expected[2, 1] = 0.5 / 2**0.5, 0.8 / 2**0.5, 3.0 / 2**0.5
-    # A slot mean takes 1 − sinc(7/50) = 3 % off at 7 Hz; the Hann window leaks a little below 0.4 and over the edges.
+    # A slot mean attenuates 7 Hz by 1 − sinc(7/50) = 3 %; the Hann window leaks a little over the edges.
     assert bands == pytest.approx(expected, abs=0.03, rel=0.05)
 
 
-def test_windows_with_an_empty_slot_are_left_out() -> None:
+def test_windows_with_an_empty_slot_are_skipped() -> None:
     rng = np.random.default_rng(0)
     imu = series(rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3)), 200.0)
     keep = (imu.timestamp_us < 9_000_000) | (imu.timestamp_us > 9_100_000)
@@ -49,7 +49,7 @@ def test_windows_with_an_empty_slot_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["ascend_test", "frrs_gps_interference", "frrs_battery_brownout"])
-def test_real_calm_logs_lie_in_the_band_they_made(shared: Path, name: str) -> None:
+def test_real_calm_logs_are_in_the_recorded_range(shared: Path, name: str) -> None:
     log = ULog(str(shared / "data" / "ulg" / f"{name}.ulg"), ["sensor_combined", "vehicle_land_detected"])
     data = {d.name: d.data for d in log.data_list}
     samples, land = data["sensor_combined"], data["vehicle_land_detected"]
@@ -58,12 +58,12 @@ def test_real_calm_logs_lie_in_the_band_they_made(shared: Path, name: str) -> No
     airborne = land["timestamp"][land["landed"] == 0] / 1e6
     imu = ImuSeries(samples["timestamp"], accel, gyro)
     bands = median_bands(imu, (airborne[0] + 4.0, airborne[-1] - 6.5))
-    # The limits are rounded to two digits, and the stretch that was measured is not known to the second.
+    # The limits are rounded to two digits, and the measured interval is not known to the second.
     assert (bands >= 0.9 * LOWEST - 0.005).all(), bands
     assert (bands <= 1.1 * HIGHEST + 0.005).all(), bands
 
 
-def test_calm_hover_is_as_rough_as_real_calm_hover_and_turbulence_stands_above_it(hover: Hover) -> None:
+def test_calm_hover_is_in_the_real_range_and_turbulence_above_it(hover: Hover) -> None:
     """Three vehicles of every airframe, in still air and in EDR 0.3."""
     bands = {
         (name, edr): np.array([median_bands(imu_of(*flight), hovering_s(flight[1])) for flight in flights])
@@ -76,12 +76,12 @@ def test_calm_hover_is_as_rough_as_real_calm_hover_and_turbulence_stands_above_i
     assert (middle <= HIGHEST).all(), middle
     for name in airframes():
         calm = np.median(bands[name, 0.0], axis=0)
-        # Three vehicles scatter around their airframe as the three real ones do among themselves.
+        # Three vehicles scatter around their airframe as much as the three real ones.
         assert (calm >= 0.7 * LOWEST).all(), (name, calm)
         assert (calm <= 1.4 * HIGHEST).all(), (name, calm)
         ratio = np.median(bands[name, 0.3], axis=0) / calm
         assert ratio[0, 0] > 3.0, (name, ratio)
         assert ratio[1, 0] > 2.0, (name, ratio)
         assert ratio[0, 1] > 1.4, (name, ratio)
-        # Gusts have next to nothing above 10 Hz: what is there is vibration, which follows the thrust.
+        # Gusts have almost no power above 10 Hz; vibration follows the thrust.
         assert (ratio[:2, 3] < 1.5).all(), (name, ratio)

@@ -1,4 +1,4 @@
-"""What `fly` writes, read as anybody would read it."""
+"""Logs of simulated flights, read with pyulog."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RATES_HZ = {
 }  # fmt: skip
 
 OF_MODULES = {"parameter_update", "debug_vect", "debug_array", "mavlink_log"}
-"""Topics that flights do not log: for the PX4 module on this computer."""
+"""Topics that flights do not log: for the PX4 module on the host."""
 SINCE_V1_17 = {"failure_detector_status", "nav_state_display", "traffic_avoidance_system_present"}
-"""Fields of vehicle_status that went and came between v1.17.0 and the log (of PX4's main branch)."""
+"""Fields of vehicle_status that differ between v1.17.0 and the log (of PX4's main branch)."""
 
 
 def read(path: Path) -> tuple[ULog, dict[str, Any]]:
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[ULog, dict[str, Any]]:
     return log, {d.name: d.data for d in log.data_list}
 
 
-def test_names_are_sorted_and_airframes_and_weather_take_turns(logs: list[Path]) -> None:
+def test_names_are_sorted_and_cycle_through_airframes_and_weather(logs: list[Path]) -> None:
     assert logs == sorted(logs)
     number, airframe, weather = zip(*(path.stem.removeprefix("flight_").split("_") for path in logs), strict=True)
     assert list(number) == [f"{i:04d}" for i in range(9)]
@@ -43,7 +43,7 @@ def test_names_are_sorted_and_airframes_and_weather_take_turns(logs: list[Path])
     assert weather == ("calm", "turbulent", "changing") * 3
 
 
-def test_pyulog_reads_every_file_whole(logs: list[Path]) -> None:
+def test_pyulog_reads_every_file_completely(logs: list[Path]) -> None:
     for path in logs:
         log, data = read(path)
         assert not log.file_corruption
@@ -59,7 +59,7 @@ def test_pyulog_reads_every_file_whole(logs: list[Path]) -> None:
 
 
 def test_topics_are_those_of_px4(shared: Path) -> None:
-    """Field by field as a log of PX4 has them; timestamps and padding included."""
+    """Field by field as in a log of PX4, timestamps and padding included."""
     log = ULog(str(shared / "data" / "ulg" / "erdem_sitl_windy_climb.ulg"))
     for name in set(FORMATS) - {"turbulence_truth", *OF_MODULES}:
         real = log.message_formats[name].fields
@@ -87,7 +87,7 @@ def test_rates_are_those_of_the_default_logger(logs: list[Path]) -> None:
         assert 45_000 < np.median(baro) < 210_000
 
 
-def test_sensors_say_what_the_truth_says(logs: list[Path]) -> None:
+def test_sensors_agree_with_the_truth(logs: list[Path]) -> None:
     for path in logs:
         _, data = read(path)
         imu, baro = data["sensor_combined"], data["vehicle_air_data"]
@@ -102,7 +102,7 @@ def test_sensors_say_what_the_truth_says(logs: list[Path]) -> None:
         assert np.abs(position["z"] - truth["z"]).max() < 1.0
         assert np.abs(position["vz"] - truth["vz"]).max() < 0.15
         assert (position["v_z_valid"] == 1).all()
-        # Touch-down stops within one row of the log: the mean of two speeds says nothing there.
+        # At touch-down the mean of two speeds is not the speed between two rows.
         flying = (truth["z"][1:] < -0.2) & (truth["z"][:-1] < -0.2)
         moved, speed = np.diff(truth["z"]) / 0.1, 0.5 * (truth["vz"][1:] + truth["vz"][:-1])
         assert flying.sum() > 100 and moved[flying] == pytest.approx(speed[flying], abs=0.4)
@@ -133,7 +133,7 @@ def test_truth_is_consistent_with_the_formulae(logs: list[Path]) -> None:
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(logs: list[Path], tmp_path: Path) -> None:
-    """One flight of the round again, alone in this process: the same name, the same bytes."""
+    """Two of the flights again, in this process: the same names, the same bytes."""
     again = fly(tmp_path, 2, seconds=40.0, seed=11, jobs=1)
     for path, expected in zip(again, logs[:2], strict=True):
         assert path.name == expected.name
@@ -165,7 +165,7 @@ def test_fixed_turbulence_names_the_file(tmp_path: Path) -> None:
         ({"jobs": 0}, "jobs = 0: expected at least 1"),
     ],
 )
-def test_wrong_requests_are_refused_before_anything_is_written(
+def test_invalid_arguments_are_rejected_before_anything_is_written(
     tmp_path: Path, wrong: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SpecError) as caught:
@@ -174,7 +174,7 @@ def test_wrong_requests_are_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_without_jsbsim_one_line_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_jsbsim_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsbsim", None)
     with pytest.raises(ToolchainError, match=r"px4-tinyml\[sim\]"):
         fly(tmp_path / "out", 1)

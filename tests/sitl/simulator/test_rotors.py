@@ -1,4 +1,4 @@
-"""The rotors against the theory they are made from."""
+"""The rotors against theory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wrench(craft: VehicleModel, **motion: float) -> tuple[float, ...]:
     return result
 
 
-def test_there_are_enough_airframes_well_spread() -> None:
+def test_airframes_cover_a_range_of_masses() -> None:
     masses = [a.mass_kg for a in airframes().values()]
     assert len(masses) >= 8
     assert min(masses) < 0.7
@@ -43,7 +43,7 @@ def test_there_are_enough_airframes_well_spread() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_hover_carries_the_weight_and_turns_nothing(name: str) -> None:
+def test_hover_thrust_is_the_weight_without_moments(name: str) -> None:
     v = vehicle(name)
     fx, fy, fz, mx, my, mz = wrench(v)
     assert fz == pytest.approx(-v.mass_kg * G, rel=1e-6)
@@ -89,8 +89,8 @@ def test_a_head_wind_pitches_up_and_a_side_wind_rolls_away(name: str) -> None:
 
 
 @pytest.mark.parametrize(("rate", "index"), [("p", 3), ("q", 4), ("r", 5)])
-def test_each_rotor_sees_the_rotation_of_the_air(rate: str, index: int) -> None:
-    """Turning through the air is damped on every axis: rotors that go down meet more air from below."""
+def test_rotation_of_the_air_acts_on_each_rotor(rate: str, index: int) -> None:
+    """Rotation through the air is damped on every axis."""
     moment = wrench(vehicle("450"), **{rate: 1.0})[index]
     assert moment < 0.0
     assert wrench(vehicle("450"), **{rate: -1.0})[index] == pytest.approx(-moment, rel=0.05)

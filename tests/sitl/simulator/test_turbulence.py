@@ -24,7 +24,7 @@ def weather(edr: float) -> Weather:
 
 
 def gusts(seed: int, edr: float, height_m: float, seconds: float) -> tuple[F64, F64]:
-    """(gust u, v, w [n, 3] m/s, rates [n, 3] rad/s) met by a vehicle that holds still in a wind of SPEED_M_S."""
+    """(gust u, v, w [n, 3] m/s, rates [n, 3] rad/s) at a vehicle that hovers in a wind of SPEED_M_S."""
     air = Air(weather(edr), SPAN_M, SPEED_M_S * seconds, np.random.default_rng(seed))
     air.slow(0.0, height_m)
     velocity, rates = [], []
@@ -37,7 +37,7 @@ def gusts(seed: int, edr: float, height_m: float, seconds: float) -> tuple[F64, 
 
 def test_formulae_at_their_reference_points() -> None:
     thousand_feet = 1000.0 * M_PER_FT
-    # At 1000 ft the turbulence is isotropic with L = 1000 ft; MIL-F-8785C says so in words.
+    # At 1000 ft the turbulence is isotropic with L = 1000 ft (MIL-F-8785C).
     assert t.intensities(30.0 * M_S_PER_KT, thousand_feet) == pytest.approx((1.5433, 1.5433), rel=1e-4)
     assert t.lengths(thousand_feet) == pytest.approx((thousand_feet, thousand_feet))
     sigma_u, sigma_w = t.intensities(10.0, 20.0 * M_PER_FT)
@@ -74,7 +74,7 @@ def test_unit_series_have_unit_variance(spectrum: object) -> None:
     assert series.var() == pytest.approx(0.98, abs=0.06)
 
 
-def test_realised_sigma_is_the_formula() -> None:
+def test_sigma_of_the_gusts_is_that_of_the_formula() -> None:
     """Each record holds about 60 s·8 m/s/(2·L) independent values, L_u = 68 m and L_w = 10 m at this height."""
     edr, seeds = 0.3, range(40)
     sigma_u, sigma_w = t.intensities(t.w20_from_edr(edr, HEIGHT_M), HEIGHT_M)
@@ -95,7 +95,7 @@ def test_realised_sigma_is_the_formula() -> None:
 
 
 @pytest.mark.parametrize("edr", [0.1, 0.3, 0.6])
-def test_spectrum_of_the_gusts_met_in_hover_gives_the_edr(edr: float) -> None:
+def test_spectrum_of_the_gusts_in_hover_has_the_edr(edr: float) -> None:
     """−5/3 and ε from 1 to 6 Hz. 12 records of 40 s hold 2400 estimates there: 3σ of EDR (half of the power) is 3 %."""
     n = int(40.0 / DT_S)
     frequency = np.fft.rfftfreq(n, DT_S)
@@ -116,14 +116,14 @@ def test_spectrum_of_the_gusts_met_in_hover_gives_the_edr(edr: float) -> None:
     assert slope == pytest.approx(-5.0 / 3.0, abs=0.2)
 
 
-def test_no_turbulence_is_exactly_still() -> None:
+def test_without_turbulence_gusts_are_zero() -> None:
     velocity, rates = gusts(3, 0.0, HEIGHT_M, 1.0)
     assert not velocity.any()
     assert not rates.any()
 
 
 def test_gusts_follow_a_change_of_edr() -> None:
-    """Turbulence that sets in: the same field, stronger."""
+    """Onset of turbulence: the same field, stronger."""
     air = Air(
         Weather("changing", ((10.0, 0.05), (12.0, 0.4)), 0.0, 0.0, 30.0, 0.0), SPAN_M, 500.0, np.random.default_rng(2)
     )

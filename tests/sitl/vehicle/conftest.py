@@ -1,4 +1,4 @@
-"""Fixtures: a field with a vehicle and clients on it."""
+"""Fixtures: vehicles and clients."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def field() -> Iterator[Field]:
 
 @pytest.fixture(scope="module")
 def shared_field() -> Iterator[Field]:
-    """One for tests that leave the vehicle as it was."""
+    """For tests that do not change the vehicle."""
     with contextlib.ExitStack() as stack:
         yield Field(stack)

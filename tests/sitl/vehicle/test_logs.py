@@ -1,4 +1,4 @@
-"""Logs over MAVLink: the list, a download under loss, and a log streamed while it flies."""
+"""Logs over MAVLink: the list, a download with lost frames, and a streamed log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from px4_tinyml_sitl.vehicle.wire import Faults
 
 
 class LogsOnDisk:
-    """A double of the vehicle's log: only which files there are."""
+    """A double of OnboardLog: a folder of files."""
 
     open_path = None
 
@@ -29,15 +29,15 @@ class LogsOnDisk:
 
 
 def arm_for_a_while(client: Client) -> None:
-    assert client.command(400, 1.0)[0] == 0
-    client.collect(0.5)
-    assert client.command(400, 0.0)[0] == 0
+    assert client.arm()[0] == 0
+    client.collect(2.5)
+    assert client.arm(0.0)[0] == 0
 
 
 def download(client: Client, number: int, size: int) -> bytes:
-    """LOG_REQUEST_DATA with asking again for what is missing."""
+    """Send LOG_REQUEST_DATA, repeatedly for missing parts."""
     content, have = bytearray(size), np.zeros(size, bool)
-    for _ in range(20):
+    for _ in range(40):
         missing = np.flatnonzero(~have)
         if not len(missing):
             client.link.mav.log_request_end_send(1, 1)
@@ -52,7 +52,7 @@ def download(client: Client, number: int, size: int) -> bytes:
             end = message.ofs + message.count
             content[message.ofs : end] = bytes(message.data[: message.count])
             have[message.ofs : end] = True
-    raise AssertionError(f"{int((~have).sum())} of {size} bytes never came")
+    raise AssertionError(f"{int((~have).sum())} of {size} bytes not received")
 
 
 def test_no_logs(field: Field) -> None:
@@ -76,7 +76,7 @@ def test_download_is_the_file(field: Field, drop: float) -> None:
 
 
 def test_logs_erased_while_they_are_listed(tmp_path: Path) -> None:
-    """By who lists them, or on another link: the vehicle goes on."""
+    """By the client that lists them, or on another link."""
     for number in range(20):
         (tmp_path / f"{number:02d}.ulg").write_bytes(bytes(number + 1))
     log, sent = LogsOnDisk(tmp_path), list[Any]()
@@ -114,7 +114,7 @@ def test_the_log_of_a_served_flight(field: Field) -> None:
 
 
 def test_log_streaming_with_lost_packets(field: Field, tmp_path: Path) -> None:
-    """The definitions arrive whole whatever is lost; what is lost of the data is between whole messages."""
+    """The definitions are complete; only whole messages of the data are lost."""
     client, _ = field.pair(speed=3, faults=Faults(drop=0.1, drop_received=0.1), seed=2)
     assert client.command(2510, 0.0, tries=10)[0] == 0
     pieces: dict[int, tuple[bytes, int]] = {}
@@ -137,7 +137,7 @@ def test_log_streaming_with_lost_packets(field: Field, tmp_path: Path) -> None:
 
 
 def reassembled(pieces: dict[int, tuple[bytes, int]]) -> bytes:
-    """The stream without the messages that are not whole."""
+    """The stream without incomplete messages."""
     out, whole, following = bytearray(), 0, True
     for number in range(max(pieces) + 1):
         if number not in pieces:
@@ -155,14 +155,14 @@ def reassembled(pieces: dict[int, tuple[bytes, int]]) -> bytes:
 
 
 def whole_messages(data: bytearray, place: int) -> int:
-    """Where the last whole ULog message ends. place: where one begins."""
+    """End of the last complete ULog message. place: start of a message."""
     place = place or 16
     while place + 3 <= len(data) and place + 3 + int.from_bytes(data[place : place + 2], "little") <= len(data):
         place += 3 + int.from_bytes(data[place : place + 2], "little")
     return place
 
 
-def test_a_stream_nobody_acknowledges_ends(field: Field) -> None:
+def test_a_stream_without_acknowledgements_ends(field: Field) -> None:
     client, vehicle = field.pair()
     assert client.command(2510, 0.0)[0] == 0
     sequences = []

@@ -1,4 +1,4 @@
-"""MAVSDK, unmodified: it finds a PX4, flies it, sets parameters, fetches and streams logs."""
+"""MAVSDK, unmodified: connects, flies, sets parameters, downloads and streams logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pyulog import ULog
 from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
 
-async def first(values: AsyncIterator[Any], ok: Callable[[Any], bool] = lambda v: True, seconds: float = 30.0) -> Any:
+async def first(values: AsyncIterator[Any], ok: Callable[[Any], bool] = lambda v: True, seconds: float = 60.0) -> Any:
     """The first value for which ok(value)."""
     async with asyncio.timeout(seconds), contextlib.aclosing(values):
         async for value in values:
@@ -41,7 +41,7 @@ async def connected() -> AsyncIterator[tuple[Any, EmbeddedVehicle]]:
     try:
         with vehicle:
             await mavsdk.add_any_connection(f"udpout://127.0.0.1:{vehicle.wires[0].local_port}")
-            system = await mavsdk.first_autopilot(15.0)
+            system = await mavsdk.first_autopilot(60.0)
             assert system is not None
             yield system, vehicle
     finally:
@@ -114,7 +114,7 @@ async def test_log_streaming(connected: tuple[Any, EmbeddedVehicle], tmp_path: P
     task = asyncio.create_task(collect())
     await asyncio.sleep(0.1)
     await streaming.start_log_streaming()
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(60.0):
         while len(received) < 60_000:
             await asyncio.sleep(0.1)
     await streaming.stop_log_streaming()

@@ -1,4 +1,4 @@
-"""Sensors sample by sample are those of `fly`: the same numbers without noise, the same statistics with it."""
+"""Sensors sample by sample equal those of simulated logs without noise, and have the same statistics with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_noise_the_imu_is_the_same(flown: tuple) -> None:
     assert ours[5:] == pytest.approx(theirs[5:], abs=1e-6)
 
 
-def test_with_noise_the_imu_shakes_as_much(flown: tuple) -> None:
+def test_with_noise_the_imu_has_the_same_vibration(flown: tuple) -> None:
     plan, flight = flown
     hover = plan.vehicle.rotor.hover_rad_s
     times, ours = live(plan.sensors, flight, hover)
@@ -76,7 +76,7 @@ def test_without_noise_the_barometer_is_the_same(flown: tuple) -> None:
     assert ours[2:] == pytest.approx(altitude[2:], abs=0.02)
 
 
-def test_commanded_turbulence_shakes_it_as_fly_does() -> None:
+def test_commanded_turbulence_is_in_the_slot_means() -> None:
     """Slot means of 0.4 to 2 Hz, calm and at EDR 0.3: inside the real calm band, then well above it."""
     flight = LiveFlight(plan_flight(5, 0, "hover", "500", "calm", None, None, 60.0), 0.0, 6.0)
 

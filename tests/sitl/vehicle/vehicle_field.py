@@ -1,4 +1,4 @@
-"""A served vehicle in a thread, and pymavlink clients on real sockets."""
+"""A simulated vehicle in a thread, and pymavlink clients on real sockets."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from collections.abc import Callable
 from typing import Any
 
 from pymavlink import mavutil
+from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
 from px4_tinyml_sitl.vehicle.embedded import EmbeddedVehicle
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 60.0
 NAN = float("nan")
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    """Poll a condition until it holds."""
+    end = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end, "timeout"
+        time.sleep(0.005)
+
+
 class Client:
-    """A ground station: a pymavlink connection with a clock."""
+    """A ground station: a pymavlink connection."""
 
     def __init__(self, url: str, system: int = 255, component: int = 190) -> None:
         self.link: Any = mavutil.mavlink_connection(url, source_system=system, source_component=component)
-        # A fast vehicle sends more between two looks than the kernel keeps by itself.
+        # A fast vehicle sends more between two reads than the kernel's default buffer holds.
         if url.startswith("udp"):
             self.link.port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 
@@ -30,7 +39,7 @@ class Client:
         return int(self.link.port.getsockname()[1])
 
     def wait(
-        self, kind: str | list[str], ok: Callable[[Any], bool] = lambda m: True, seconds: float = PATIENCE_S
+        self, kind: str | list[str], ok: Callable[[Any], bool] = lambda m: True, seconds: float = TIMEOUT_S
     ) -> Any:
         """The next message of a kind for which ok(message)."""
         end = time.monotonic() + seconds
@@ -41,60 +50,83 @@ class Client:
         raise AssertionError(f"no such {kind} within {seconds:.0f} s")
 
     def collect(self, seconds: float) -> list[Any]:
-        """Everything that comes for a while."""
-        end = time.monotonic() + seconds
+        """All messages over so many seconds of the vehicle's boot clock."""
+        messages: list[Any] = []
+        first_ms = None
+
+        def over(message: Any) -> bool:
+            nonlocal first_ms
+            messages.append(message)
+            if message.get_type() != "ATTITUDE":
+                return False
+            first_ms = message.time_boot_ms if first_ms is None else first_ms
+            return message.time_boot_ms - first_ms >= 1000 * seconds
+
+        self.wait(None, over)
+        return messages
+
+    def types(self, seconds: float) -> set[str]:
+        """Types of all messages over so many seconds of the vehicle's boot clock."""
+        return {m.get_type() for m in self.collect(seconds)}
+
+    def drain(self) -> list[Any]:
+        """All messages received so far."""
         messages = []
-        while (left := end - time.monotonic()) > 0.0:
-            message = self.link.recv_match(blocking=True, timeout=left)
-            if message is not None:
-                messages.append(message)
+        while (message := self.link.recv_match()) is not None:
+            messages.append(message)
         return messages
 
     def command(self, number: int, *params: float, system: int = 1, tries: int = 1) -> tuple[int, list[str]]:
-        """Send COMMAND_LONG; (MAV_RESULT, texts that came before it). tries: for links that lose frames."""
-        while True:
-            tries -= 1
-            try:
-                return self._command_once(number, params, system, 2.0 if tries else PATIENCE_S)
-            except AssertionError:
-                if tries <= 0:
-                    raise
-
-    def _command_once(
-        self, number: int, params: tuple[float, ...], system: int, seconds: float
-    ) -> tuple[int, list[str]]:
+        """Send COMMAND_LONG; (MAV_RESULT, texts received before it). tries: for links that lose frames."""
         texts: list[str] = []
-        self.link.mav.command_long_send(system, 1, number, 0, *[*params, *[NAN] * (7 - len(params))])
-        while True:
-            message = self.wait(["COMMAND_ACK", "STATUSTEXT"], seconds=seconds)
+
+        def answered(message: Any) -> bool:
             if message.get_type() == "STATUSTEXT":
                 texts.append(message.text)
-            elif message.command == number and message.get_srcSystem() == system:
-                return message.result, texts
+                return False
+            return bool(message.command == number and message.get_srcSystem() == system)
 
-    def set_parameter(self, name: str, value: float, kind: int = 9) -> float:
-        """PARAM_SET; the value that came back."""
+        for left in reversed(range(tries)):
+            self.link.mav.command_long_send(system, 1, number, 0, *[*params, *[NAN] * (7 - len(params))])
+            with contextlib.suppress(*[AssertionError] if left else []):
+                ack = self.wait(["COMMAND_ACK", "STATUSTEXT"], answered, 2.0 if left else TIMEOUT_S)
+                return ack.result, texts
+        raise AssertionError
+
+    def set_interval(self, message_id: int, interval_us: float) -> None:
+        """MAV_CMD_SET_MESSAGE_INTERVAL, accepted."""
+        assert self.command(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us)[0] == 0
+
+    def arm(self, on: float = 1.0, force: float = NAN) -> tuple[int, list[str]]:
+        """Arm or disarm: (MAV_RESULT, texts)."""
+        return self.command(mavlink.MAV_CMD_COMPONENT_ARM_DISARM, on, force)
+
+    def set_parameter(self, name: str, value: float, kind: int = mavlink.MAV_PARAM_TYPE_REAL32) -> float:
+        """Send PARAM_SET; the value in the answer."""
         self.link.mav.param_set_send(1, 1, name.encode(), value, kind)
         return float(self.wait("PARAM_VALUE", lambda m: m.param_id == name).param_value)
+
+    def wait_disarmed(self) -> None:
+        self.wait("HEARTBEAT", lambda m: m.get_srcComponent() == 1 and not m.base_mode & 128)
 
     def fly_up(self, height: float = 5.0) -> None:
         """Arm and take off, and wait until it hovers."""
         self.set_parameter("MIS_TAKEOFF_ALT", height)
-        assert self.command(22) == (0, [])
-        assert self.command(400, 1.0)[0] == 0
-        self.wait("EXTENDED_SYS_STATE", lambda m: m.landed_state == 2)
+        assert self.command(mavlink.MAV_CMD_NAV_TAKEOFF) == (0, [])
+        assert self.arm()[0] == 0
+        self.wait("EXTENDED_SYS_STATE", lambda m: m.landed_state == mavlink.MAV_LANDED_STATE_IN_AIR)
 
     def land(self) -> None:
         """Land, and wait until it is disarmed."""
-        assert self.command(21)[0] == 0
-        self.wait("HEARTBEAT", lambda m: m.get_srcComponent() == 1 and not m.base_mode & 128)
+        assert self.command(mavlink.MAV_CMD_NAV_LAND)[0] == 0
+        self.wait_disarmed()
 
     def close(self) -> None:
         self.link.close()
 
 
 class Field:
-    """Where clients and vehicles meet; closes all of them."""
+    """Makes clients and vehicles; closes all of them."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -108,7 +140,7 @@ class Field:
         return self._stack.enter_context(EmbeddedVehicle(addresses, **options))
 
     def pair(self, **options: Any) -> tuple[Client, EmbeddedVehicle]:
-        """A client that listens and a vehicle that speaks to it; it has been heard."""
+        """A client and a vehicle that sends to it; a heartbeat was received."""
         client = self.client()
         vehicle = self.vehicle(f"udpout:127.0.0.1:{client.port}", **options)
         client.wait("HEARTBEAT")

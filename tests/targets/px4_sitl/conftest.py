@@ -1,4 +1,4 @@
-"""A PX4 SITL build with the module in it, where the environment names one."""
+"""A PX4 SITL build with the module, named by an environment variable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VARIABLE = "PX4_TINYML_PX4_BUILD"
 
 @pytest.fixture(scope="session")
 def px4_build() -> Px4Build:
-    """Skips when the variable is not set; fails when it names something else than such a build."""
+    """Skips when the variable is not set; fails when it does not name such a build."""
     folder = os.environ.get(VARIABLE)
     if not folder:
         pytest.skip(f"no PX4: set {VARIABLE} to a PX4 SITL build folder with the module in it (docs/px4_sitl.md)")

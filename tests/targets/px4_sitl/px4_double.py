@@ -1,18 +1,30 @@
-"""A double of PX4's end of the simulator link: it answers HIL_SENSOR, and nothing else."""
+"""A double of PX4's end of the simulator link, which answers HIL_SENSOR only."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 
 from pymavlink.dialects.v20 import common
 
+TIMEOUT_S = 60.0
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Poll a condition until it holds."""
+    end = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end, "timeout"
+        time.sleep(0.01)
+
 
 class Integration:
-    """When PX4 makes a sample of its own of HIL_SENSORs, as its VehicleIMU (v1.17) does with IMU_INTEG_RATE 250.
+    """When PX4's VehicleIMU (v1.17, IMU_INTEG_RATE 250) completes a sample from HIL_SENSORs.
 
-    After so many of them as fit best into 4 ms, or after nearly as long. How many fit goes by the mean interval since
-    the start, and is looked at again where that has left the spread.
+    After the number that fits 4 ms best, or nearly that time. The number depends on the mean interval since the start,
+    and is updated when that mean has changed by more than its spread.
     """
 
     PERIOD_US = 4000.0
@@ -25,10 +37,10 @@ class Integration:
         self._samples, self._elapsed_us = 0, 0
 
     def completes(self, time_us: int) -> bool:
-        """Take a sample: whether it completes one of PX4's."""
+        """Add a sample; whether it completes one of PX4's."""
         interval_us, self._last_us = time_us - self._last_us, time_us
         if self._last_us != interval_us:  # not the first
-            self._learn(interval_us)
+            self._update(interval_us)
         self._samples += 1
         self._elapsed_us += interval_us
         if not self._used_us:
@@ -39,7 +51,7 @@ class Integration:
         self._samples, self._elapsed_us = 0, 0
         return True
 
-    def _learn(self, interval_us: int) -> None:
+    def _update(self, interval_us: int) -> None:
         self._intervals += 1
         before = interval_us - self._mean_us
         self._mean_us += before / self._intervals
@@ -51,14 +63,14 @@ class Integration:
 
 
 class Px4Double(threading.Thread):
-    """Connects and answers every n-th HIL_SENSOR with HIL_ACTUATOR_CONTROLS of its time. sensors: what came."""
+    """Connects and answers every n-th HIL_SENSOR with HIL_ACTUATOR_CONTROLS of its time. sensors: received ones."""
 
     def __init__(
         self, port: int, every: int = 1, first: int = 0, silent_after: int | None = None, integrates: bool = False
     ) -> None:
-        """first: how many samples it takes to start up; silent_after: how many it answers before it stands still.
+        """first: samples without an answer at the start; silent_after: samples after which it answers no more.
 
-        integrates: it answers where PX4 would, instead of every n-th.
+        integrates: answer where PX4 would, instead of every n-th.
         """
         super().__init__(daemon=True)
         self._integration = Integration() if integrates else None
@@ -69,7 +81,7 @@ class Px4Double(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Until the other end hangs up."""
+        """Answer until the link is closed."""
         codec = common.MAVLink(None)
         while data := self._receive():
             for message in codec.parse_buffer(data) or ():
@@ -94,6 +106,6 @@ class Px4Double(threading.Thread):
             return b""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the link."""
         self._socket.close()
         self.join(5.0)

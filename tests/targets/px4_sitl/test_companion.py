@@ -1,7 +1,7 @@
-"""A companion computer on a real PX4: record, live, report and logs. `PX4_TINYML_PX4_BUILD=… pytest -m px4`.
+"""A companion computer on PX4 SITL: record, live, report and logs. `PX4_TINYML_PX4_BUILD=… pytest -m px4`.
 
-PX4 flies our simulated vehicle at real time by its own console's commands. `live --report` listens where PX4 sends its
-onboard link; `record --ulog` is the ground station; logs are fetched when both are gone.
+PX4 flies a simulated vehicle in real time, commanded by its console. `live --report` listens on PX4's onboard link;
+`record --ulog` is the ground station; logs are downloaded when both have ended.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ COMPANION = 191
 
 
 class Command:
-    """A px4-tinyml command at work."""
+    """A running px4-tinyml command."""
 
     def __init__(self, *arguments: object) -> None:
         self.process = subprocess.Popen(
@@ -66,7 +66,7 @@ class Command:
             reader.start()
 
     def end(self, interrupt: bool = True) -> str:
-        """What it printed; it must have ended well."""
+        """Standard output, after exit code 0."""
         if interrupt:
             self.process.send_signal(signal.SIGINT)
         code = self.process.wait(120.0)
@@ -84,23 +84,23 @@ class Command:
 
 @dataclass
 class Flown:
-    """What came of the flight."""
+    """Everything recorded of the flight."""
 
     folder: Path
     live: list[dict[str, Any]] = field(default_factory=list)
     recorded: dict[str, Any] = field(default_factory=dict)
-    heard_by_px4: str = ""
+    received_by_px4: str = ""
     listed: list[dict[str, Any]] = field(default_factory=list)
-    fetched: list[dict[str, Any]] = field(default_factory=list)
+    downloaded: list[dict[str, Any]] = field(default_factory=list)
     logged: bytes = b""
     onset_us: int = 0
 
-    def said(self, kind: str) -> list[dict[str, Any]]:
+    def lines(self, kind: str) -> list[dict[str, Any]]:
         return [line for line in self.live if line["type"] == kind]
 
 
 def onset_us(flight: Px4Flight) -> int:
-    """When the air became turbulent, PX4's clock."""
+    """Onset of turbulence on PX4's clock."""
     rough = [
         row.time_s for row in flight.rows if row.height > 1.0 and edr_from_w20(row.w20, row.height) > TURBULENT_EDR
     ]
@@ -108,7 +108,7 @@ def onset_us(flight: Px4Flight) -> int:
 
 
 def take_off(px4: Px4, loop: HilLoop, flight: Px4Flight) -> None:
-    """As soon as PX4's checks agree."""
+    """Take off as soon as PX4's checks pass."""
 
     def airborne() -> bool:
         return flight.rows[-1].height > 2.0
@@ -150,7 +150,7 @@ def flown(px4_build: Px4Build, tmp_path_factory: pytest.TempPathFactory) -> Iter
         record = start("record", ground, "--out", folder / "ground", "--ulog", "--json")
         take_off(px4, loop, flight)
         assert loop.wait(lambda: flight._weather.airborne_s > 45.0, 60.0)
-        result.heard_by_px4 = px4.require("listener", "debug_array")
+        result.received_by_px4 = px4.require("listener", "debug_array")
         px4.require("commander", "land")
         assert loop.wait(lambda: loop.controls is not None and not loop.controls.armed, 60.0), px4.tail()
         result.live = [json.loads(line) for line in live.end().splitlines()]
@@ -158,30 +158,30 @@ def flown(px4_build: Px4Build, tmp_path_factory: pytest.TempPathFactory) -> Iter
         px4.require("logger", "stop")
         result.listed = json.loads(start("logs", "list", onboard, "--json").end(interrupt=False))
         get = start("logs", "get", onboard, "--last", "--out", folder / "logs", "--json")
-        result.fetched = json.loads(get.end(interrupt=False))
+        result.downloaded = json.loads(get.end(interrupt=False))
         result.logged = px4.logs()[-1].read_bytes()
         result.onset_us = onset_us(flight)
         assert px4.stop()
     yield result
 
 
-def test_every_sample_comes_and_nothing_is_lost(flown: Flown) -> None:
+def test_every_sample_is_recorded(flown: Flown) -> None:
     """PX4's IMU at its full rate, on both links."""
-    (end,) = flown.said("end")
+    (end,) = flown.lines("end")
     assert end["lost"] == 0
     assert end["imu"]["source"] == "HIGHRES_IMU"
     for path in (end["recording"], flown.recorded["tlog"]):
         (log,) = [log for log in read_log(Path(path)) if len(log.imu)]
-        steps_us = np.diff(log.imu.timestamp_us.astype(np.int64))[1000:]  # not before it was asked for
+        steps_us = np.diff(log.imu.timestamp_us.astype(np.int64))[1000:]  # after the rate was requested
         assert len(steps_us) > 8000 and float(np.median(steps_us)) < 6000
         assert np.count_nonzero(steps_us > 7500) < 0.001 * len(steps_us)
     (vehicle,) = flown.recorded["vehicles"]
     assert vehicle["vehicle"].startswith("PX4 quad") and (vehicle["lost"], vehicle["reboots"]) == (0, 0)
 
 
-def test_turbulence_is_told_in_time(flown: Flown) -> None:
-    """On PX4's own clock, from the moment the simulated air became turbulent."""
-    decisions = flown.said("decision")
+def test_turbulence_is_reported_in_time(flown: Flown) -> None:
+    """On PX4's clock, from the onset of turbulence in the simulated air."""
+    decisions = flown.lines("decision")
     first = next(line for line in decisions if line["class"] == "turbulence" and line["end_us"] > flown.onset_us)
     assert (first["end_us"] - flown.onset_us) / 1e6 <= ONSET_S + HOP_S
     assert {line["class"] for line in decisions} >= {"level", "turbulence"}
@@ -189,12 +189,12 @@ def test_turbulence_is_told_in_time(flown: Flown) -> None:
 
 def test_decisions_are_those_of_the_recording(flown: Flown) -> None:
     bundle = ModelBundle.load(pretrained_bundle())
-    (end,) = flown.said("end")
+    (end,) = flown.lines("end")
     (log,) = read_log(Path(end["recording"]))
     expected = bundle.classifier().run(feed(log, bundle.spec))
-    told = flown.said("decision")
-    assert len(told) == len(expected) > 60
-    for line, row in zip(told, expected.decisions, strict=True):
+    decisions = flown.lines("decision")
+    assert len(decisions) == len(expected) > 60
+    for line, row in zip(decisions, expected.decisions, strict=True):
         assert (line["start_us"], line["end_us"], line["flags"]) == tuple(
             int(row[name]) for name in ("start_us", "end_us", "flags")
         )
@@ -203,24 +203,24 @@ def test_decisions_are_those_of_the_recording(flown: Flown) -> None:
 
 def test_the_report_arrives_in_px4_and_at_the_ground_station(flown: Flown) -> None:
     """PX4 publishes what the companion sends, streams that on as its own, and forwards the companion's messages."""
-    assert re.search(rf"id: {MOTION_ID}\b", flown.heard_by_px4), flown.heard_by_px4
-    decisions = {line["end_us"]: line for line in flown.said("decision")}
+    assert re.search(rf"id: {MOTION_ID}\b", flown.received_by_px4), flown.received_by_px4
+    decisions = {line["end_us"]: line for line in flown.lines("decision")}
     labels = ModelBundle.load(pretrained_bundle()).spec.labels
     data = Path(flown.recorded["tlog"]).read_bytes()
-    messages = list(heard(data))
+    messages = list(messages_of(data))
     kinds = Counter((m.get_srcComponent(), m.get_type()) for m in messages)
     assert kinds[1, "DEBUG_FLOAT_ARRAY"] > 10, kinds
     assert kinds[COMPANION, "HEARTBEAT"] > 30
     arrays = [m for m in messages if m.get_type() == "DEBUG_FLOAT_ARRAY" and m.get_srcComponent() == COMPANION]
     assert len(arrays) > 0.9 * len(decisions), kinds
     for array in arrays:
-        said = decisions[array.time_usec]["class"]
-        assert array.data[0] == (labels.index(said) if said in labels else -1)
+        label = decisions[array.time_usec]["class"]
+        assert array.data[0] == (labels.index(label) if label in labels else -1)
     texts = [m.text for m in messages if m.get_type() == "STATUSTEXT" and m.get_srcComponent() == COMPANION]
     assert any(text.startswith("Turbulence (") for text in texts)
 
 
-def heard(data: bytes) -> Iterator[Any]:
+def messages_of(data: bytes) -> Iterator[Any]:
     """Report and heartbeats of a .tlog, decoded."""
     from pymavlink.dialects.v20 import ardupilotmega
 
@@ -231,11 +231,11 @@ def heard(data: bytes) -> Iterator[Any]:
         yield from decoder.parse_buffer(bytearray(data[start:end])) or ()
 
 
-def test_the_log_is_fetched_whole(flown: Flown) -> None:
+def test_the_log_is_downloaded_completely(flown: Flown) -> None:
     assert flown.listed and flown.listed[-1]["bytes"] == len(flown.logged)
-    (fetched,) = flown.fetched
-    assert Path(fetched["file"]).read_bytes() == flown.logged
-    (log,) = read_log(Path(fetched["file"]))
+    (downloaded,) = flown.downloaded
+    assert Path(downloaded["file"]).read_bytes() == flown.logged
+    (log,) = read_log(Path(downloaded["file"]))
     assert len(log.imu) > 8000
 
 

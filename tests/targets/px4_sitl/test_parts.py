@@ -1,4 +1,4 @@
-"""What PX4 in the loop is made of, without PX4: instances, parameters, recordings as sensors, the truth in a log."""
+"""PX4 in the loop without PX4: instances, processes, parameters, recordings as sensors, the truth in a log."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from px4_double import wait_until
 
 from px4_tinyml.errors import LinkError, LogError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
@@ -39,7 +39,7 @@ def test_instances_do_not_collide() -> None:
         second.close()
 
 
-def test_instance_whose_mavlink_port_is_taken_is_not_taken() -> None:
+def test_instance_whose_mavlink_port_is_in_use_is_skipped() -> None:
     free = claim_instance()
     free.close()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -50,7 +50,7 @@ def test_instance_whose_mavlink_port_is_taken_is_not_taken() -> None:
     again.close()
 
 
-def test_an_instance_whose_lock_a_px4_holds_is_taken() -> None:
+def test_instance_whose_lock_is_held_is_skipped() -> None:
     """PX4 takes a record lock (fcntl), which another process sees."""
     free = claim_instance()
     free.close()
@@ -66,7 +66,7 @@ def test_an_instance_whose_lock_a_px4_holds_is_taken() -> None:
     path.unlink()
 
 
-def test_folder_that_is_no_build(tmp_path: Path) -> None:
+def test_folder_that_is_not_a_build(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"no bin/px4 in it; expected a PX4 SITL build folder"):
         Px4Build.open(tmp_path)
 
@@ -117,15 +117,11 @@ def test_px4_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> No
 
 
 def wait_until_gone(pids: list[int]) -> None:
-    """The kernel ends a killed process when its turn comes."""
-    end = time.monotonic() + 10.0
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not any(map(alive, pids))
+    wait_until(lambda: not any(map(alive, pids)))
 
 
-def test_px4_goes_with_a_python_that_is_killed(tmp_path: Path) -> None:
-    """And what it has started: the start-up script would go on without it."""
+def test_px4_is_killed_with_python(tmp_path: Path) -> None:
+    """With its child processes: the start-up script would keep running."""
     fake_build(tmp_path / "build", "sleep 600 &\necho $! > child\nwait\n")
     code = f"""
 import pathlib, time
@@ -156,20 +152,20 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("name", list(airframes()))
 def test_parameters_hold_each_airframe_up(name: str) -> None:
-    """Thrust of all rotors at MPC_THR_HOVER, through the thrust curve that PX4 is told, is the weight."""
+    """Thrust of all rotors at MPC_THR_HOVER, with the thrust curve of the parameters, is the weight."""
     vehicle = draw_vehicle(airframe(name), np.random.default_rng(3))
-    found = flight_parameters(vehicle)
-    output = math.sqrt(float(found["MPC_THR_HOVER"]))  # THR_MDL_FAC 1: thrust goes with the square of the output
+    parameters = flight_parameters(vehicle)
+    output = math.sqrt(float(parameters["MPC_THR_HOVER"]))  # THR_MDL_FAC 1: thrust goes with the square of the output
     speed = output * vehicle.rotor.hover_rad_s * math.sqrt(vehicle.thrust_ratio)
     assert speed == pytest.approx(vehicle.rotor.hover_rad_s)
-    assert found["THR_MDL_FAC"] == 1.0
+    assert parameters["THR_MDL_FAC"] == 1.0
     # A torque setpoint of 1 about the roll axis, as PX4's normalised mixer spreads it over the rotors.
     most_n = vehicle.thrust_ratio * vehicle.mass_kg * G / 4.0
     torque = sum(math.sqrt(0.5) * most_n * abs(y) for y in vehicle.rotor_y_m)
     lag = vehicle.motor_tau_s + vehicle.delay_s
     expected = 0.6 / lag * vehicle.loop_gain[0]
-    assert found["MC_ROLLRATE_P"] * torque / vehicle.inertia_kg_m2[0] == pytest.approx(expected)
-    assert [math.copysign(1.0, found[f"CA_ROTOR{i}_KM"]) for i in range(4)] == [1.0, 1.0, -1.0, -1.0]
+    assert parameters["MC_ROLLRATE_P"] * torque / vehicle.inertia_kg_m2[0] == pytest.approx(expected)
+    assert [math.copysign(1.0, parameters[f"CA_ROTOR{i}_KM"]) for i in range(4)] == [1.0, 1.0, -1.0, -1.0]
 
 
 def test_imu_has_the_noise_of_the_simulated_logs() -> None:
@@ -238,8 +234,8 @@ def test_faster_samples_are_averaged_over_a_step() -> None:
     assert np.flatnonzero(np.isfinite(stream.altitude_m)).tolist() == [2]
 
 
-def test_a_silence_stays_one_where_windows_start_again() -> None:
-    """Three empty slots are filled in by the signal path, as held samples fill them; four are a gap."""
+def test_a_gap_that_resets_windows_is_kept() -> None:
+    """The signal path fills three empty slots, as held samples do; four are a gap."""
     time, imu = recording([700_000, 780_000, 880_000, 2_000_000])
     stream, _ = playable(time, imu, time[:0], imu[:0, 0], SPEC)
     assert np.flatnonzero(np.diff(stream.time_us.astype(np.int64)) != STEP_US).tolist() == [40, 41]
@@ -248,8 +244,8 @@ def test_a_silence_stays_one_where_windows_start_again() -> None:
     assert stream.imu[40:, 0].tolist() == imu[1:, 0].tolist()
 
 
-def test_hostile_recordings_become_increasing_time() -> None:
-    """A clock that runs backwards or stands, NaN, infinity, what no simulated driver can represent, silence."""
+def test_hostile_recordings_get_increasing_timestamps() -> None:
+    """Timestamps that repeat or decrease, NaN, infinity, values out of the drivers' range, gaps."""
     time, imu = recording([10_000, 15_000, 15_000, 5_000, 10_000, 3_600_000_000, 3_600_005_000, 3_600_010_000])
     imu[6, 2], imu[7, 3] = np.nan, 1000.0
     stream, left_out = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), SPEC)
@@ -262,7 +258,7 @@ def test_hostile_recordings_become_increasing_time() -> None:
         assert (len(nothing.time_us), left_out, nothing.seconds) == (0, len(time[none]), 0.0)
 
 
-def test_stream_is_played_after_a_silence_and_then_rests() -> None:
+def test_stream_is_played_after_a_gap_and_then_rests() -> None:
     time, imu = recording([700_000, 705_000, 710_000])
     stream, _ = playable(time, imu, np.zeros(0, np.uint64), np.zeros(0, np.float32), SPEC)
     source = StreamSource(stream, 1_000_000)
@@ -302,7 +298,7 @@ def test_truth_is_added_to_a_log(tmp_path: Path) -> None:
     added = after.topic("sensor_combined")
     assert added is not None
     assert added.rows.tobytes() == imu.rows.tobytes()
-    # In the order of time, as the reader's states need it.
+    # In order of time, which the reader needs.
     where = np.searchsorted(added["timestamp"], truth["timestamp"])
     assert (np.diff(truth.offset) > 0).all()
     assert (truth.offset < added.offset[where]).all()
