@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.mavlink import dialect as mavlink
 
 ACCEL, GYRO, MAG, BARO = 0x7, 0x38, 0x1C0, 0x1A00
 """Groups of HIL_SENSOR.fields_updated; PX4 uses a group only when all of its bits are set."""
@@ -49,11 +50,8 @@ class HilLink:
     def __init__(self, listener: socket.socket, lag: int) -> None:
         """lag: by how many steps PX4's answers may be late. Its logger takes part in the lockstep and goes by the rate
         of sensor_combined: where n HIL_SENSOR make one of those, PX4 answers every n-th (lag n − 1)."""
-        from pymavlink.dialects.v20 import common
-
         self._listener = listener
-        self._mavlink: Any = common
-        self._codec: Any = common.MAVLink(None, srcSystem=1, srcComponent=51)
+        self._codec: Any = mavlink.MAVLink(None, srcSystem=1, srcComponent=51)
         self._codec.robust_parsing = True
         self._socket: socket.socket | None = None
         self._out = bytearray()
@@ -91,7 +89,7 @@ class HilLink:
         """Add HIL_SENSOR: FRD, m/s² and rad/s; magnetometer and barometer where they have a new sample."""
         fields = ACCEL | GYRO | (0 if mag_gauss is None else MAG) | (0 if pressure_hpa is None else BARO)
         self._add(
-            self._mavlink.MAVLink_hil_sensor_message(
+            mavlink.MAVLink_hil_sensor_message(
                 time_us, *accel, *gyro, *(mag_gauss or (0.0, 0.0, 0.0)), pressure_hpa or 0.0, 0.0, 0.0, 20.0, fields, 0
             )
         )
@@ -100,8 +98,8 @@ class HilLink:
         """Add HIL_GPS."""
         north, east, down = fix.velocity_m_s
         self._add(
-            self._mavlink.MAVLink_hil_gps_message(
-                time_us, self._mavlink.GPS_FIX_TYPE_3D_FIX, round(fix.latitude_deg * 1e7),
+            mavlink.MAVLink_hil_gps_message(
+                time_us, mavlink.GPS_FIX_TYPE_3D_FIX, round(fix.latitude_deg * 1e7),
                 round(fix.longitude_deg * 1e7), round(fix.altitude_m * 1e3), 70, 110,
                 round((north * north + east * east) ** 0.5 * 100), round(north * 100), round(east * 100),
                 round(down * 100), 65535, 12,
@@ -114,7 +112,7 @@ class HilLink:
         """Add HIL_STATE_QUATERNION, which PX4 logs as ground truth (position whole centimetres a second)."""
         milli_g = [max(-32768, min(32767, round(a / 9.80665 * 1e3))) for a in accel]
         self._add(
-            self._mavlink.MAVLink_hil_state_quaternion_message(
+            mavlink.MAVLink_hil_state_quaternion_message(
                 time_us, quaternion, *rates, round(fix.latitude_deg * 1e7), round(fix.longitude_deg * 1e7),
                 round(fix.altitude_m * 1e3), *(round(v * 100) for v in fix.velocity_m_s), 0, 0, *milli_g,
             )
@@ -172,6 +170,6 @@ class HilLink:
         for message in self._codec.parse_buffer(data) or ():
             if message.get_type() == "HIL_ACTUATOR_CONTROLS":
                 motors = tuple(float(value) for value in message.controls[:4])
-                armed = bool(message.mode & self._mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
+                armed = bool(message.mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
                 controls = Controls(int(message.time_usec), motors, armed)  # type: ignore[arg-type]
         return controls

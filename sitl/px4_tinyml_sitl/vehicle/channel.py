@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
 from px4_tinyml.link.transports import Peer
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml_sitl.vehicle.command_server import CommandServer
 from px4_tinyml_sitl.vehicle.commander import Severity

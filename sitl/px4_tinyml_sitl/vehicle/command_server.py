@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml_sitl.vehicle.commander import MavCommand, MavResult, Refusal, Severity, whole
 from px4_tinyml_sitl.vehicle.log_server import LogStream

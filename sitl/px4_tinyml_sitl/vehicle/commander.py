@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
 from px4_tinyml_sitl.vehicle.state import Mode, VehicleState
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml_sitl.vehicle.commander import Severity
 from px4_tinyml_sitl.vehicle.parameters import VehicleParameter, int_as_float

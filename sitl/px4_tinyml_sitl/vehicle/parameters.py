@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
+from px4_tinyml.mavlink import dialect as mavlink
 
 _INT32: int = mavlink.MAV_PARAM_TYPE_INT32
 _REAL32: int = mavlink.MAV_PARAM_TYPE_REAL32

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl.vehicle.state import VehicleState
 from px4_tinyml_sitl.vehicle.vehicle_streams import ECHO_HZ, ECHOED, HEARTBEAT, STREAMS, LinkMode, Memory
 

@@ -11,8 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from pymavlink.dialects.v20 import ardupilotmega as mavlink
-
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion, wrapped
 from px4_tinyml_sitl.vehicle.live_sensors import body_field_gauss
 from px4_tinyml_sitl.vehicle.state import Mode, VehicleState
