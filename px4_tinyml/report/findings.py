@@ -1,14 +1,17 @@
-"""What the numbers say: verdict, paired comparison with the baseline, commonest error."""
+"""What the numbers mean: verdict, paired comparison with the baseline, most common error, what was left out."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.bundle.manifest import Metrics, Score
+from px4_tinyml.bundle.manifest import Metrics, Score, Training
+from px4_tinyml.dataset.store import Dataset, Description
+from px4_tinyml.report.words import count, listed, percent, plural, score, signed
 from px4_tinyml.training.metrics import BOOTSTRAP_DRAWS, macro_f1
 
 I64 = NDArray[np.int64]
@@ -28,28 +31,80 @@ class Gain:
 
     @property
     def proven(self) -> bool:
-        """The interval lies above zero, and there are flights enough for it to mean something."""
+        """True when the interval lies above zero, and there are enough flights for it to mean something."""
         return self.flights >= ENOUGH_FLIGHTS and self.low > 0
 
 
 def gain_over_baseline(metrics: Metrics) -> Gain:
-    """Both models on the same draws of flights, so that a hard flight weighs on both."""
+    """Both models on the same draws of flights, so that a hard flight counts for both."""
     flights = list(metrics.int8.by_flight)
     network, physics = (
         np.array([score.by_flight[f].confusion for f in flights], np.int64)
         for score in (metrics.int8, metrics.baseline)
     )
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(flights), (BOOTSTRAP_DRAWS, len(flights)))
+    draws = np.random.default_rng(0).integers(0, len(flights), (BOOTSTRAP_DRAWS, len(flights)))
     gains = [macro_f1(network[d].sum(axis=0)) - macro_f1(physics[d].sum(axis=0)) for d in draws]
     low, high = np.percentile(gains, [2.5, 97.5]).tolist()
-    value = metrics.int8.macro_f1 - metrics.baseline.macro_f1
-    return Gain(value, low, high, len(flights))
+    return Gain(metrics.int8.macro_f1 - metrics.baseline.macro_f1, low, high, len(flights))
+
+
+def headline(metrics: Metrics, dataset: Dataset) -> tuple[str, list[str]]:
+    """The verdict, and the sentences behind it."""
+    gain = gain_over_baseline(metrics)
+    figures = f"macro-F1 {score(metrics.int8.macro_f1)} against {score(metrics.baseline.macro_f1)}"
+    if gain.value <= 0:
+        title = f"The network does not beat the physics baseline: {figures}"
+    elif gain.proven:
+        title = f"The network beats the physics baseline: {figures}"
+    else:
+        title = f"The network is ahead of the physics baseline, not beyond doubt: {figures}"
+
+    test = [flight for flight in dataset.flights if flight.part == "test"]
+    new = {flight.vehicle for flight in test} - {flight.vehicle for flight in dataset.flights if flight.part != "test"}
+    held_out = f"{plural(len(new), 'airframe')} never trained on" if new else "airframes also trained on"
+    doubt = f"The gain is {gain.value:+.3f}; one test flight allows no interval."
+    if gain.flights > 1:
+        interval = f"{gain.low:+.3f}…{gain.high:+.3f}"
+        doubt = f"Over the same test flights the gain is {gain.value:+.3f}, 95 % interval {interval}."
+    lost = 100 * (metrics.float32.macro_f1 - metrics.int8.macro_f1)
+    cost = f"{abs(lost):.2f} points {'below' if lost > 0 else 'above'} float32"
+    if abs(lost) < 0.005:
+        cost = "as good as float32"
+    return title, [
+        f"Measured on {count(metrics.int8.windows)} windows of {plural(len(test), 'test flight')} with {held_out}.",
+        signed(doubt),
+        f"By macro-F1 the int8 network is {cost}; both give the same label in {percent(metrics.agreement)} "
+        "of the windows.",
+    ]
+
+
+@dataclass(frozen=True)
+class ScoreBar:
+    """Macro-F1 of a model as a dot and a whisker, percent of an axis from `floor` to 1."""
+
+    floor: float
+    left: float
+    width: float
+    dot: float
+
+
+def score_bars(metrics: Metrics) -> dict[str, ScoreBar]:
+    """One bar a model, on a common axis."""
+    lowest = min(score.macro_f1_interval[0] for score in metrics.scores.values())
+    floor = float(min(0.5, max(0.0, np.floor(10 * lowest) / 10))) if lowest < 0.9 else 0.8
+    bars = {}
+    for model, result in metrics.scores.items():
+        left, dot, right = (
+            100 * (value - floor) / (1 - floor)
+            for value in (result.macro_f1_interval[0], result.macro_f1, result.macro_f1_interval[1])
+        )
+        bars[model] = ScoreBar(floor, left, right - left, dot)
+    return bars
 
 
 @dataclass(frozen=True)
 class Error:
-    """count windows of label `truth` (a share of them all) that a model calls `called`."""
+    """count windows of label `truth` (a share of them all) that a model labels `called`."""
 
     truth: str
     called: str
@@ -57,16 +112,41 @@ class Error:
     share: float
 
 
-def commonest_error(summary: Score, labels: Sequence[str]) -> Error | None:
-    """The wrong cell with the largest share of its row; None when nothing is wrong."""
-    matrix = np.array(summary.confusion, np.int64)
-    wrong = row_shares(matrix) * ~np.eye(len(matrix), dtype=np.bool_)
-    t, c = divmod(int(np.argmax(wrong)), len(matrix))
-    if matrix[t, c] == 0 or t == c:
+def commonest_error(result: Score, labels: Sequence[str]) -> Error | None:
+    """The wrong cell with the largest share of its row; None when every window is right."""
+    matrix = np.array(result.confusion, np.int64)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    wrong = shares * ~np.eye(len(matrix), dtype=np.bool_)
+    truth, called = divmod(int(np.argmax(wrong)), len(matrix))
+    if not wrong.any():
         return None
-    return Error(labels[t], labels[c], int(matrix[t, c]), float(wrong[t, c]))
+    return Error(labels[truth], labels[called], int(matrix[truth, called]), float(wrong[truth, called]))
 
 
-def row_shares(matrix: I64) -> NDArray[np.float64]:
-    """Counts [truth, called] as shares of each row; zero for a row without windows."""
-    return np.asarray(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))
+def course(training: Training) -> str:
+    """How the training went."""
+    ran, most = training.epochs_run, training.epochs
+    stopped = f"stopped after {ran}" if ran < most else f"ran all {ran}"
+    text = (
+        f"Training {stopped} of at most {plural(most, 'epoch')}, batches of {training.batch}, "
+        f"learning rate {training.learning_rate:g} with cosine decay, seed {training.seed}."
+    )
+    if ran == most and training.best_epoch > 0.9 * ran and ran > 1:
+        text += " The best epoch is among the last: more epochs may still help."
+    return text
+
+
+def dropped_windows(about: Description) -> list[tuple[str, int]]:
+    """Windows without a label, by reason, the most common first."""
+    dropped = Counter(about.counts.dropped)
+    dropped["between"] += about.counts.between
+    return [(why, n) for why, n in dropped.most_common() if n]
+
+
+def left_out_title(about: Description) -> str:
+    """How many windows and logs were left out."""
+    dropped, logs = sum(n for _, n in dropped_windows(about)), len(about.unusable)
+    kept = sum(sum(labels.values()) for labels in about.counts.windows.values())
+    parts = [f"{count(dropped)} of {plural(dropped + kept, 'window')}"] if dropped else []
+    parts += [plural(logs, "log")] if logs else []
+    return f"{listed(parts)} {'was' if dropped + logs == 1 else 'were'} left out" if parts else "Nothing was left out"

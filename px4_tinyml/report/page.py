@@ -1,4 +1,4 @@
-"""The report's page: facts and charts into the template."""
+"""The report's page: manifest, data set description and charts into the template."""
 
 from __future__ import annotations
 
@@ -11,15 +11,34 @@ from markupsafe import Markup
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import TrainedFlight
+from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MIXED, SPARSE, TURBULENT_EDR
+from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
-from px4_tinyml.report import charts, view
+from px4_tinyml.report import charts, findings
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
 from px4_tinyml.report.timeline import SHOWN_HOLE_S, build_timeline, choose_flights
-from px4_tinyml.report.words import count, percent
+from px4_tinyml.report.words import FILTERS
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+MODEL_NAMES = {"float": "float32 network", "int8": "int8 network", "baseline": "physics baseline"}
+SHORT_LIST = 12
+"""Longer lists are folded."""
+
+MEANINGS = {
+    MIXED: f"the label changes within the window (less than {100 * AGREEMENT:.0f} % agree)",
+    SPARSE: "too many repeated slots: samples were missing",
+    "between": f"EDR between calm (≤ {CALM_EDR:.2f}) and turbulent (≥ {TURBULENT_EDR:.2f}) m^⅔/s",
+    "on_ground": "not flying",
+    "no_reference": "no valid reference (vertical speed, landed state) at that time",
+    "unlabelled": "the reference or the spans give no label",
+    "excluded": f"excluded by a span labelled {EXCLUDE}",
+    "gap": "samples missing for longer than the spec allows",
+    "backwards": "the clock ran backwards",
+    "non_finite": "a value that is not finite",
+}
+"""Why a window has no label, and why the signal path was reset."""
 
 
 def write_report(path: Path, bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | None = None) -> None:
@@ -53,7 +72,7 @@ def check_trained_on(bundle: ModelBundle, dataset: Dataset) -> None:
         )
 
 
-def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | None) -> str:
+def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | None = None) -> str:
     """The page as text."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -62,45 +81,56 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= FILTERS
+    manifest, spec, about = bundle.manifest, bundle.spec, dataset.about
+    metrics = manifest.metrics
+    title, sentences = findings.headline(metrics, dataset)
+    by_flight = metrics.int8.by_flight
+    settings = spec.to_dict()
+    settings |= {f"decision.{name}": value for name, value in settings.pop("decision").items()}
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        colours=label_colours(bundle.spec.labels),
-        arch=bundle.manifest.model.arch,
-        headline=view.headline(bundle, dataset),
-        facts=view.facts(bundle, dataset),
-        confusion=view.confusion(bundle),
-        training=view.training(bundle),
-        loss_chart=charts.loss_chart(bundle.manifest.training),
+        colours=label_colours(spec.labels),
+        title=title,
+        sentences=sentences,
+        bundle=bundle,
+        manifest=manifest,
+        model=manifest.model,
+        metrics=metrics,
+        spec=spec,
+        about=about,
+        names=MODEL_NAMES,
+        bars=findings.score_bars(metrics),
+        error=findings.commonest_error(metrics.int8, metrics.labels),
+        course=findings.course(manifest.training),
+        loss_chart=charts.loss_chart(manifest.training),
         timelines=timelines(bundle, dataset),
         hole_s=f"{SHOWN_HOLE_S:g}",
-        short=view.SHORT_LIST,
-        flights=view.flights(bundle, dataset),
-        left_out=view.left_out(dataset, bundle.spec),
-        split=view.split(bundle, dataset),
-        sizes=view.sizes(bundle),
-        rules=bundle.manifest.baseline.rules,
-        parity=view.parity(parity),
+        short=SHORT_LIST,
+        worst_first=sorted(by_flight, key=lambda source: by_flight[source].accuracy),
+        vehicles={flight.source: flight.vehicle for flight in dataset.flights},
+        parts=PARTS,
+        left_out=findings.left_out_title(about),
+        dropped=findings.dropped_windows(about),
+        meanings=MEANINGS,
+        parity=parity,
+        replayed=[(log["log"], log) for log in parity["logs"]] if parity else [],
         limits=find_limits(bundle, dataset),
-        spec=view.spec_tables(bundle),
+        settings={name: value for name, value in settings.items() if name not in ("offset", "inv_scale")},
     )
 
 
 def timelines(bundle: ModelBundle, dataset: Dataset) -> list[dict[str, Any]]:
-    """Charts of one or two test flights with what they show in words."""
+    """Charts of one or two test flights, and what they are of."""
     by_flight = bundle.manifest.metrics.int8.by_flight
     accuracy = {source: result.accuracy for source, result in by_flight.items()}
     shown = []
     for number, log_id in enumerate(choose_flights(dataset.flights, accuracy)):
         timeline = build_timeline(bundle, dataset.flight(log_id))
-        right, uncertain, labelled = timeline.agreement
-        flight = dataset.flights[log_id]
         shown.append(
             {
-                "source": flight.source,
-                "vehicle": flight.vehicle,
-                "why": "the test flight with the most labels" if number == 0 else "the test flight read worst",
-                "right": f"{percent(right, labelled)} of {count(labelled)} labelled windows",
-                "uncertain": percent(uncertain, labelled),
+                "flight": dataset.flights[log_id],
+                "agreement": timeline.agreement,
                 "between": charts.has_between(timeline),
                 "cut": timeline.cut,
                 "chart": charts.timeline_chart(timeline, bundle.spec, f"timeline-{number}"),

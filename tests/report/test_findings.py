@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import dataclasses
 
-import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import Metrics, Score
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.report import view
-from px4_tinyml.report.findings import commonest_error, gain_over_baseline
+from px4_tinyml.report.findings import commonest_error, gain_over_baseline, headline, score_bars
 from px4_tinyml.report.limits import find_limits
+from px4_tinyml.report.page import render
 from px4_tinyml.report.svg import label_colours
 from px4_tinyml.report.words import NOTHING
 from px4_tinyml.signal.spec import DecisionSpec
@@ -33,10 +32,6 @@ def metrics(network: list[float], physics: list[float]) -> Metrics:
         sources = [f"{i}.ulg" for i in range(len(network))]
         scores.append(summarize(truth, np.where(wrong, 1 - truth, truth), flight, LABELS, sources))
     return Metrics(LABELS, "", scores[0], *scores, agreement=1.0)
-
-
-def headline(result: Metrics, trained: tuple[ModelBundle, Dataset]) -> dict[str, Any]:
-    return view.headline(trained[0].with_manifest(metrics=result), trained[1])
 
 
 def test_the_gain_is_paired_by_flight() -> None:
@@ -63,26 +58,23 @@ def test_the_gain_is_paired_by_flight() -> None:
 def test_verdict(
     network: list[float], physics: list[float], verdict: str, trained: tuple[ModelBundle, Dataset]
 ) -> None:
-    assert verdict in headline(metrics(network, physics), trained)["title"]
+    assert verdict in headline(metrics(network, physics), trained[1])[0]
 
 
 def test_one_test_flight_has_no_interval(trained: tuple[ModelBundle, Dataset]) -> None:
-    shown = headline(metrics([0.9], [0.5]), trained)
-    assert {row["interval"] for row in shown["scores"]} == {"no interval"}
-    assert "one test flight allows no interval" in " ".join(shown["sentences"])
+    bundle, dataset = trained
+    assert "one test flight allows no interval" in " ".join(headline(metrics([0.9], [0.5]), dataset)[1])
+    known = bundle.manifest.metrics
+    scores = [replace(score, by_flight=dict([*score.by_flight.items()][:1])) for score in known.scores.values()]
+    one = bundle.with_manifest(metrics=Metrics(known.labels, known.spec_hash, *scores, agreement=1.0))
+    assert render(one, dataset).count("<span>no interval</span>") == 3
 
 
-def test_dots_stand_inside_their_axis(trained: tuple[ModelBundle, Dataset]) -> None:
-    for network, floor in (([1.0, 0.95], "0.8"), ([0.9, 0.2], "0.2"), ([0.02, 0.04], "0.0")):
-        for row in headline(metrics(network, network), trained)["scores"]:
-            assert row["floor"] == floor
-            assert (
-                0
-                <= float(row["left"])
-                <= float(row["dot"])
-                <= float(row["left"]) + float(row["width"]) + 0.02
-                <= 100.03
-            )
+def test_dots_are_inside_their_axis() -> None:
+    for network, floor in (([1.0, 0.95], 0.8), ([0.9, 0.2], 0.2), ([0.02, 0.04], 0.0)):
+        for bar in score_bars(metrics(network, network)).values():
+            assert bar.floor == pytest.approx(floor)
+            assert 0 <= bar.left <= bar.dot <= bar.left + bar.width + 1e-9 <= 100 + 2e-9
 
 
 def confused(confusion: list[list[int]]) -> Score:
@@ -96,13 +88,9 @@ def test_commonest_error_is_by_share_of_the_label() -> None:
     assert commonest_error(confused([[9, 0], [0, 9]]), LABELS) is None
 
 
-def limits(bundle: ModelBundle, dataset: Dataset) -> dict[str, str]:
-    return {limit.title: limit.text for limit in find_limits(bundle, dataset)}
-
-
 def test_an_imu_alone_shows_what_it_confuses(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
-    text = limits(bundle, dataset)["No barometer among the inputs"]
+    text = find_limits(bundle, dataset)["No barometer among the inputs"]
     matrix = np.array(bundle.manifest.metrics.int8.confusion)
     assert f"{100 * matrix[1:3, 0].sum() / matrix[1:3].sum():.1f}\u202f% of the climb and descend" in text
     assert f"{100 * matrix[0, 1:3].sum() / matrix[0].sum():.1f}\u202f% of the level" in text
@@ -115,7 +103,7 @@ def without_truth(metrics: Metrics, *labels: int) -> Metrics:
         matrix = np.array(score.confusion)
         matrix[list(labels)] = 0
         f1 = {name: None if i in labels else value for i, (name, value) in enumerate(score.f1.items())}
-        changed.append(msgspec.structs.replace(score, confusion=matrix.tolist(), f1=f1))
+        changed.append(replace(score, confusion=matrix.tolist(), f1=f1))
     return Metrics(metrics.labels, metrics.spec_hash, *changed, agreement=metrics.agreement, between=metrics.between)
 
 
@@ -132,40 +120,40 @@ def test_an_imu_alone_without_windows_to_confuse(
 ) -> None:
     bundle, dataset = trained
     changed = bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, *missing))
-    text = limits(changed, dataset)["No barometer among the inputs"]
+    text = find_limits(changed, dataset)["No barometer among the inputs"]
     assert words in text and NOTHING not in text
 
 
 def test_a_label_without_test_windows_has_words_for_a_score(trained: tuple[ModelBundle, Dataset]) -> None:
     """As in every data set of real logs: none of them has the truth of turbulence."""
-    bundle, _ = trained
-    shown = view.confusion(bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, 3)))
-    assert [row["f1"] for row in shown["by_class"]][3] == ["no test windows"] * 3
-    assert all("no test windows" not in row["f1"] for row in shown["by_class"][:3])
-    assert [matrix["rows"][3] for matrix in shown["matrices"]] == [None] * 3
+    bundle, dataset = trained
+    page = render(bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, 3)), dataset)
+    section = page[page.index('id="confusion"') : page.index('id="timeline-1"')]
+    matrices, by_label = section.split("F1 by label")
+    assert matrices.count('<td colspan="4" class="none">no test windows</td>') == 3
+    rows = [row for row in by_label.split("<tr>") if 'class="chip"' in row]
+    assert [row.count("no test windows") for row in rows] == [0, 0, 0, 3]
 
 
 def test_limits_follow_the_data(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
-    found = limits(bundle, dataset)
+    found = find_limits(bundle, dataset)
     assert "All 10 flights are simulated" in found["Simulated flights"]
     assert "2 test flights" in found["Few test flights"]
     assert "No airframe held out" not in found
-    assert "covers 2.56 s and a new one is complete every 0.64 s" in found["Answers come late"]
-    assert "2 windows (1.28 s)" in found["Answers come late"]
+    assert "covers 2.56 s and a new one is complete every 0.64 s" in found["Decisions are late"]
+    assert "2 windows (1.28 s)" in found["Decisions are late"]
 
     counts = dataset.about.counts
     windows = {**counts.windows, "test": {**counts.windows["test"], "climb": 0, "descend": 0}}
-    about = msgspec.structs.replace(
-        dataset.about, split_by="flight", counts=msgspec.structs.replace(counts, windows=windows)
-    )
-    changed = limits(
-        replace(bundle, spec=replace(bundle.spec, decision=DecisionSpec(smoothing_q8=256))),
+    about = replace(dataset.about, split_by="flight", counts=replace(counts, windows=windows))
+    changed = find_limits(
+        dataclasses.replace(bundle, spec=dataclasses.replace(bundle.spec, decision=DecisionSpec(smoothing_q8=256))),
         Dataset(dataset.folder, dataset.spec, about),
     )
     assert "10 airframes in all" in changed["No airframe held out"]
     assert "No test window is labelled climb and descend" in changed["Climb and descend without test windows"]
-    assert "1 window (0.64 s)" in changed["Answers come late"]
+    assert "1 window (0.64 s)" in changed["Decisions are late"]
 
 
 def test_known_labels_keep_their_colour() -> None:
