@@ -29,7 +29,7 @@ class Budget:
         return cls(board.budget_flash_kb, board.budget_ram_kb, instructions)
 
     def exceeded(self, cost: Cost) -> list[str]:
-        """Limits that a cost exceeds, in words."""
+        """One text for each limit that a cost exceeds."""
         flash = cost.classifier_flash_bytes
         ram = None if cost.classifier_ram_bytes is None else cost.classifier_ram_bytes + (cost.stack_bytes or 0)
         limits = (

@@ -8,7 +8,7 @@ from px4_tinyml.targets.base import Cost
 
 
 def columns(rows: Sequence[Sequence[object]], left: int = 1) -> str:
-    """Rows of cells as aligned text; the first `left` columns are words, the others numbers. None: a dash."""
+    """Rows of cells as aligned text; the first `left` columns are text, the others numbers. None: a dash."""
     cells = [[_cell(value) for value in row] for row in rows]
     width = [max(map(len, column)) for column in zip(*cells, strict=True)]
     justified = [
@@ -32,7 +32,7 @@ def per_mac(instructions: int | None, macs: int) -> float | None:
 
 
 def table(costs: Sequence[Cost]) -> str:
-    """One line a cost."""
+    """One line for each cost."""
     head = ("model", "engine", "target", "instructions", "per MAC", "cycles est.", "flash", "weights", "RAM", "stack")
     rows = [
         (c.model, c.engine + (" (recorded)" if c.recorded else ""), c.target, c.instructions,
@@ -43,7 +43,7 @@ def table(costs: Sequence[Cost]) -> str:
 
 
 def layer_table(cost: Cost) -> str:
-    """One line a layer that has code; "" when the layers are not known apart."""
+    """One line a layer that has code; "" when the layers are not known."""
     head = (
         f"{cost.engine} on {cost.target}, by layer",
         "",

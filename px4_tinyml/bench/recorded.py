@@ -1,4 +1,4 @@
-"""Figures of other engines for the two reference models, measured once: to compare with where they are not at hand.
+"""Figures of other engines for the two reference models, measured once, for a comparison without these engines.
 
 arm-none-eabi-gcc 12.2 -O2, Cortex-M4F, TensorFlow Lite Micro of August 2026 in a release build with only int8
 kernels registered; flash without the weights. ram_bytes is the arena, the input in it.

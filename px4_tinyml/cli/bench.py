@@ -1,4 +1,4 @@
-"""px4-tinyml bench: what a model costs where it is to run."""
+"""px4-tinyml bench: cost of a model on its targets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         choices=ENGINES,
         default="compiled",
         help="tflm: TFLite Micro beside the compiled engine, measured where the environment names one (docs/tflm.md), "
-        "else as recorded; an error where nothing is known of it",
+        "else as recorded; an error where nothing was recorded",
     )
     parser.add_argument("--json", action="store_true", help="print JSON (docs/bench.md)")
     parser.set_defaults(run=run)

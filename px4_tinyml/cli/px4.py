@@ -1,4 +1,4 @@
-"""px4-tinyml px4: what a PX4 checkout will make of the module."""
+"""px4-tinyml px4: check whether a PX4 checkout can build the module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     """The subcommands of `px4`."""
     parser = subparsers.add_parser(
         "px4",
-        help="what a PX4 checkout will make of the module",
+        help="check whether a PX4 checkout can build the module",
         description="The module and PX4's sources (docs/px4.md).",
     )
     check = parser.add_subparsers(dest="px4_command", metavar="COMMAND", required=True).add_parser(

@@ -1,1 +1,1 @@
-"""The same log through every target, compared window by window."""
+"""One log through every target, compared window by window."""

@@ -1,11 +1,11 @@
-"""A few boards and what a classifier may take of them: pick the device, then the model.
+"""Boards and the budget of a classifier on them: choose the device, then the model.
 
 Processor, clock and memory: "Reference Design Generations" at docs.px4.io/v1.18/en/hardware/reference_design;
 application flash: the board's nuttx-config/scripts/script.ld in PX4-Autopilot v1.17; Nano 33 BLE: boards.txt of
 Arduino's mbed_nano core and Nordic's nRF52840 product specification.
 
-The budgets are ours. An autopilot's flash is nearly full of itself: of v1.17's default firmware for fmu-v6c 32 KB are
-free, and the module's PX4 part takes 11 of them (docs/px4.md); PX4's build prints what is free of a board.
+The budgets are this project's. An autopilot's flash is nearly full: v1.17's default firmware for fmu-v6c leaves 32 KB,
+and the module's PX4 part takes 11 of them (docs/px4.md). PX4's build prints the free flash of a board.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from px4_tinyml.errors import SpecError
 
 @dataclass(frozen=True)
 class Board:
-    """cpu: a name of cortex_m.CPUS. flash_kb, ram_kb: what there is (KiB); budget_…: what a classifier may take."""
+    """cpu: a name of cortex_m.CPUS. flash_kb, ram_kb: of the device (KiB); budget_…: of a classifier."""
 
     mcu: str
     cpu: str
@@ -29,7 +29,7 @@ class Board:
     budget_cpu_percent: float
 
     def max_instructions(self, seconds: float) -> int:
-        """The budget for one inference every so many seconds, an instruction taken as one cycle."""
+        """Budget of one inference every `seconds`, at one cycle an instruction."""
         return int(self.clock_hz * seconds * self.budget_cpu_percent / 100)
 
 
@@ -43,7 +43,7 @@ BOARDS = {
 
 
 def board(name: str) -> Board:
-    """By name; "v5" is short for "px4_fmu-v5". Raises SpecError that lists the known ones."""
+    """By name; "v5" stands for "px4_fmu-v5". Raises SpecError with the known names."""
     found = BOARDS.get(name) or BOARDS.get(f"px4_fmu-{name}")
     if found is None:
         raise SpecError(f"board {name!r} is not known; expected one of {', '.join(BOARDS)}, or give --max-flash-kb …")

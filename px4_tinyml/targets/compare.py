@@ -1,4 +1,4 @@
-"""Compares two classifications of one feed value by value and explains the first difference."""
+"""Compares two classifications of one feed value by value, and explains the first difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Comparison:
 
     windows: of the target with more of them. mismatches: windows with any difference or that only one target has; 1
     where only the counts (sparse windows, resets) differ. input_values, output_values: int8 values that differ.
-    decisions: decisions with a differing field. first: the first difference in words, "" without one.
+    decisions: decisions with a differing field. first: explains the first difference, "" without one.
     """
 
     windows: int

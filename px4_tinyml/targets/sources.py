@@ -53,7 +53,7 @@ def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -
     and scales, or a scale the core cannot work with.
     """
     if spec.offset is None or spec.inv_scale is None:
-        raise SpecError("the spec has no offsets and scales: it must come from a trained bundle")
+        raise SpecError("the spec has no offsets and scales: use the spec of a trained bundle")
     if not (math.isfinite(input_scale) and input_scale >= MIN_INPUT_SCALE):
         raise SpecError(f"the model's input scale is {input_scale}: expected at least {MIN_INPUT_SCALE}")
     return render(

@@ -19,9 +19,9 @@ SKETCH = "motion_node"
 
 @dataclass(frozen=True)
 class NodeBoard:
-    """What a sketch is for. macro: of src/BoardConfig.hpp. libraries: Library Manager's "name (version)".
+    """A board of a sketch. macro: in src/BoardConfig.hpp. libraries: of the Library Manager, "name (version)".
 
-    imu_hz: what its slowest IMU gives.
+    imu_hz: rate of its slowest IMU.
     """
 
     macro: str
@@ -80,11 +80,11 @@ def arduino_files(bundle: ModelBundle, board: str = DEFAULT_BOARD, tflm: Arena |
 
 
 def _beside(name: str, text: str) -> str:
-    """A generated model's includes relative to itself: a sketch's own folder is in no include path."""
+    """A generated file with includes relative to itself: no include path has the sketch's folder."""
     if not name.startswith("model/"):
         return text
     text = text.replace('#include "model/', '#include "').replace('#include "engine/', '#include "../engine/')
-    # BoardConfig.hpp chooses the engine, in every file that asks.
+    # BoardConfig.hpp selects the engine for every file that needs it.
     return text.replace('#include "TflmModel.hpp"', '#include "../BoardConfig.hpp"\n#include "TflmModel.hpp"')
 
 
@@ -103,7 +103,7 @@ def generate_arduino(
 ) -> list[Path]:
     """Write the sketch; returns the files that changed.
 
-    The model of the other engine, if it was there, goes: Arduino compiles whatever is in the folder.
+    The model of the other engine is removed: Arduino compiles every file in the folder.
     """
     files = arduino_files(bundle, board, tflm)
     for old in ("CompiledModel", "TflmModel"):

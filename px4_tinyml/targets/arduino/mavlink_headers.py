@@ -1,6 +1,6 @@
-"""MAVLink 2 headers in C for the sensor node: mavgen, and a dialect of just the messages it speaks.
+"""MAVLink 2 headers in C for the sensor node: mavgen with a dialect of the messages it uses.
 
-Message definitions are those of the installed pymavlink; nothing of them is part of this project.
+The message definitions are those of the installed pymavlink, not part of this project.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def mavlink_headers() -> dict[str, str]:
         definition = work / f"{DIALECT}.xml"
         definition.write_bytes(_dialect())
         options = mavgen.Opts(output=str(work / "out"), wire_protocol="2.0", language="C", validate=False)
-        words = io.StringIO()
-        with contextlib.redirect_stdout(words):
-            done = mavgen.mavgen(options, [str(definition)])
-        if not done:
-            raise ToolchainError(f"pymavlink's mavgen failed: {words.getvalue().strip()}")
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            ok = mavgen.mavgen(options, [str(definition)])
+        if not ok:
+            raise ToolchainError(f"pymavlink's mavgen failed: {output.getvalue().strip()}")
         paths = sorted((work / "out").rglob("*.h"))
         return {
             path.relative_to(work / "out").as_posix(): _undated(path.read_text(encoding="utf-8"))
@@ -57,12 +57,12 @@ def mavlink_headers() -> dict[str, str]:
 
 
 def _undated(text: str) -> str:
-    """Without the day of generation."""
+    """Header without the date of its generation."""
     return re.sub(r'(#define MAVLINK_BUILD_DATE) ".*"', r'\1 ""', text)
 
 
 def _dialect() -> bytes:
-    """The XML of the messages and enums above, taken out of pymavlink's own."""
+    """XML of the messages and enums above, extracted from pymavlink's."""
     import pymavlink.dialects.v20 as dialects
 
     root = ElementTree.Element("mavlink")

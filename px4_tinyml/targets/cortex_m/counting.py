@@ -1,4 +1,4 @@
-"""Exact instruction counts: the emulator's virtual time, read by the program under test (DESIGN §5).
+"""Exact instruction counts from the emulator's virtual time, read by the program under test (docs/bench.md).
 
 With `-icount shift=6` an instruction takes 64 ns, and the board's 25 MHz timer ticks every 40 ns: 8 ticks for
 5 instructions. More than one tick an instruction, so the instruction follows from the tick.
@@ -24,7 +24,7 @@ I64 = NDArray[np.int64]
 
 TICKS, INSTRUCTIONS = 8, 5
 LOOPS = (*range(1, 41), 6_000_000)
-"""Rounds of the calibration loops; the last ones take longer than the 24 bits of a SysTick."""
+"""Rounds of the calibration loops; the last one exceeds the 24 bits of a SysTick."""
 
 HOOK_BEFORE, HOOK = 3, 5
 """Instructions of bench/layers.hpp before the timer is read, and altogether."""
@@ -34,16 +34,16 @@ JUMP = 2
 
 @dataclass(frozen=True)
 class Clock:
-    """Ticks after n instructions: floor((8 n + offset) / 5). offset: what a call costs, and the timer's phase."""
+    """Ticks after n instructions: floor((8 n + offset) / 5). offset: the overhead of a call, and the timer's phase."""
 
     offset: int
 
     def ticks(self, instructions: NDArray[np.integer]) -> I64:
-        """What the timer shows."""
+        """Value of the timer."""
         return (TICKS * instructions.astype(np.int64) + self.offset) // INSTRUCTIONS
 
     def instructions(self, ticks: NDArray[np.integer]) -> I64:
-        """The inverse; raises ToolchainError for ticks that no whole number of instructions takes."""
+        """The inverse; raises ToolchainError for ticks that are no whole number of instructions."""
         count = -((self.offset - INSTRUCTIONS * ticks.astype(np.int64)) // TICKS)
         if not np.array_equal(self.ticks(count), ticks):
             raise ToolchainError("the emulator's time is not a whole number of instructions: another QEMU?")
@@ -51,7 +51,7 @@ class Clock:
 
 
 def calibrate(known: NDArray[np.integer], ticks: NDArray[np.integer]) -> Clock:
-    """The clock that reads every known count back exactly; raises ToolchainError when there is not just one."""
+    """The clock that reads every known count back exactly; raises ToolchainError unless there is exactly one."""
     clocks = [Clock(offset) for offset in range(TICKS * INSTRUCTIONS)]
     exact = [clock for clock in clocks if np.array_equal(clock.ticks(known), ticks)]
     if len(exact) != 1:
@@ -78,7 +78,7 @@ def clock(cpu: str) -> Clock:
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """One row of x through the engine each: outputs int8[N, L], instructions[N]; layers[N, operators] where asked.
+    """Inferences of N rows: outputs int8[N, L], instructions[N]; layers[N, operators] for the image "layers".
 
     stack_bytes: written below the caller's stack pointer.
     """
@@ -90,9 +90,9 @@ class Inference:
 
 
 def infer(image: Path, graph: Graph, x: I8, cpu: str, called: bool = False) -> Inference:
-    """Run the image "infer" (or "layers", whose own total is not the model's) on rows x[N, input size].
+    """Run the image "infer" (or "layers", whose total includes its hooks) on rows x[N, input size].
 
-    called: in the image "layers" each layer is a probed call of its own, and the total is their sum.
+    called: each layer of the image "layers" is a probed call, and the total is their sum.
     """
     files = run_image(image, cpu, {"inputs": x.tobytes()}, ["outputs", "ticks", "stack"], COUNTING)
     ticks = np.frombuffer(files["ticks"], "<u4").reshape(len(x), -1)

@@ -1,8 +1,8 @@
-"""Estimated cycles of a Cortex-M4 from the instructions an emulator executed.
+"""Estimated cycles of a Cortex-M4 from a trace of the emulator.
 
 Timings: Arm DDI 0439 (Cortex-M4 Technical Reference Manual), "Instruction set summary" and "Load/store timings", for
 memory without wait states. Where the manual gives a range, the middle: 2 cycles to refill the pipeline after a
-taken branch (1 to 3), 7 for a division (2 to 12). An estimate: caches, flash wait states and alignment are not in it.
+taken branch (1 to 3), 7 for a division (2 to 12). Caches, flash wait states and alignment are not included.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from px4_tinyml.targets.cortex_m.run import emulator_command
 REFILL, DIVISION = 2, 7
 SLOW_FLOAT = {"vdiv": 14, "vsqrt": 14, "vmla": 3, "vmls": 3, "vfma": 3, "vfms": 3, "vnmla": 3, "vnmls": 3}
 HOOK = ("movw", "movt", "mov", "ldr", "str")
-"""What bench/layers.hpp adds after a layer."""
+"""Instructions that bench/layers.hpp adds after a layer."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Instruction:
 
     @property
     def registers(self) -> int:
-        """How many registers a list in braces names."""
+        """Number of registers in a list in braces."""
         count = 0
         for part in re.search(r"\{(.*)\}", self.operands).group(1).split(","):  # type: ignore[union-attr]
             first, _, last = part.strip().partition("-")
@@ -52,7 +52,7 @@ class Instruction:
 
     @property
     def address_part(self) -> str:
-        """Operands from the bracket on; "" when there is none."""
+        """Operands from the bracket on; "" without one."""
         return self.operands[self.operands.find("[") :] if "[" in self.operands else ""
 
     @property

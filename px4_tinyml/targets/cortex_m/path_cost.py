@@ -1,4 +1,4 @@
-"""What the whole classifier costs per sample and per second: slots, windows, quantization, model, decision."""
+"""Cost of the whole classifier per sample and per second: slots, windows, quantization, model, decision."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROCESSORS_HZ = {
 
 
 def rates(spec: PipelineSpec) -> list[int]:
-    """IMU rates worth measuring: at least one sample a slot."""
+    """IMU rates to measure: at least one sample a slot."""
     return sorted({spec.rate_hz, *(rate for rate in IMU_HZ if rate > spec.rate_hz)})
 
 
@@ -45,7 +45,7 @@ def path_cost(image: Path, spec: PipelineSpec, cpu: str, imu_hz: int) -> PathCos
     slots = np.array([spec.slot_of(int(t)) for t in events.imu_time_us])
     closes = np.zeros(len(total), np.bool_)
     closes[imu_at[1:]] = np.diff(slots) > 0
-    # From the first window's decision to the last one's: a whole number of hops.
+    # From the first decision to the last one: a whole number of hops.
     first, *_, last = np.flatnonzero(called)
     steady = np.zeros(len(total), np.bool_)
     steady[first + 1 : last + 1] = True

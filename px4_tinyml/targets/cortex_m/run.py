@@ -18,7 +18,7 @@ from px4_tinyml.targets.host.run import decode_dump, encode_feed
 EMULATOR = "qemu-system-arm"
 TIMEOUT_S = 600
 COUNTING = ("-icount", "shift=6")
-"""Virtual time is 64 ns an instruction, whatever this computer does meanwhile."""
+"""Virtual time is 64 ns an instruction, independent of this computer's load."""
 
 
 def emulator() -> str:
@@ -27,7 +27,7 @@ def emulator() -> str:
 
 
 def emulator_command(image: Path, cpu: str, *options: str) -> list[str]:
-    """The command that runs an image; its semihosting finds files in the working directory."""
+    """The command that runs an image; semihosting uses files in the working directory."""
     silent = ("-display", "none", "-monitor", "none", "-serial", "none")
     semihosting = ("-semihosting-config", "enable=on,target=native")
     return [emulator(), "-M", CPUS[cpu].machine, *silent, *semihosting, *options, "-kernel", str(image.resolve())]
@@ -36,7 +36,7 @@ def emulator_command(image: Path, cpu: str, *options: str) -> list[str]:
 def run_image(
     image: Path, cpu: str, inputs: Mapping[str, bytes], outputs: Sequence[str], options: Sequence[str] = ()
 ) -> dict[str, bytes]:
-    """Give a program its files, run it to the end, and return the files it wrote, by name.
+    """Write a program's input files, run it, and return its output files, by name.
 
     Raises ToolchainError with its message when it fails or does not end.
     """

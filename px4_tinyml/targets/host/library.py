@@ -1,7 +1,6 @@
 """The C++ classifier in this process: libmotion.so, built with the system's compiler, behind its C interface.
 
-The structures are those of generate/templates/host/motion.h; the library's ABI version, spec hash and sizes are
-checked before a sample goes in.
+The structures are those of templates/motion.h; the library's ABI version, spec hash and sizes are checked first.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ class HostPipeline:
     """The whole signal path, model and decisions of a bundle in C++. One thread at a time."""
 
     def __init__(self, library: Path, spec: PipelineSpec) -> None:
-        """library: libmotion.so of this spec. Raises ToolchainError or ParityError when it is another."""
+        """library: libmotion.so of this spec. Raises ToolchainError, or ParityError for another spec."""
         self._motion = _load(library, spec)
         self._decisions = np.zeros(self._motion.motion_max_decisions(), DECISION)
-        self._room = self._decisions.ctypes.data
+        self._buffer = self._decisions.ctypes.data
         self._accel, self._gyro = _Floats(), _Floats()
         self._push_imu, self._push_baro = self._motion.motion_push_imu, self._motion.motion_push_baro
         self._pipeline = self._motion.motion_create()
         if not self._pipeline:
-            raise ToolchainError(f"{library}: no memory for its pipeline")
+            raise ToolchainError(f"{library}: cannot allocate its pipeline")
         problem = self._motion.motion_problem(self._pipeline)
         if problem:
             raise ToolchainError(f"{library}: {problem.decode(errors='replace')}")
 
     @classmethod
     def build(cls, bundle: ModelBundle, cache_dir: Path | None = None) -> HostPipeline:
-        """Generate and build the bundle's library (or find it in the cache). Raises ToolchainError."""
+        """Build the library of a bundle, or find it in the cache. Raises ToolchainError."""
         return cls(build_host(bundle, cache_dir).parent / LIBRARY, bundle.spec)
 
     def __del__(self) -> None:
@@ -69,11 +68,11 @@ class HostPipeline:
         self._push_baro(self._pipeline, time_us, altitude_m)
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
-        """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. The decisions it completed."""
+        """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. Returns the decisions it completed."""
         self._accel[:] = list(values[:3])
         self._gyro[:] = list(values[3:])
         started = time.perf_counter_ns()
-        count = self._push_imu(self._pipeline, time_us, self._accel, self._gyro, self._room)
+        count = self._push_imu(self._pipeline, time_us, self._accel, self._gyro, self._buffer)
         if not count:
             return []
         spent_us = (time.perf_counter_ns() - started) // 1000 // count
@@ -81,11 +80,11 @@ class HostPipeline:
 
 
 def _load(path: Path, spec: PipelineSpec) -> ctypes.CDLL:
-    """The library with its functions declared, once it is known to be ours."""
+    """The library with its functions declared, after its ABI, spec and sizes were checked."""
     try:
         motion = ctypes.CDLL(str(path))
     except OSError as error:
-        raise ToolchainError(f"{path} cannot be loaded: {error}; delete {path.parent} and it is built again") from error
+        raise ToolchainError(f"{path} cannot be loaded: {error}; delete {path.parent}, it is built again") from error
     try:
         abi = motion.motion_abi_version()
     except AttributeError as error:
@@ -111,7 +110,7 @@ def _load(path: Path, spec: PipelineSpec) -> ctypes.CDLL:
     found = motion.motion_spec_hash().decode()
     if found != spec.hash:
         raise ParityError(
-            f"{path}: made for spec {found[:16]}, the bundle has {spec.short_hash}; generate and build it again"
+            f"{path}: built for spec {found[:16]}, the bundle has {spec.short_hash}; generate and build it again"
         )
     sizes = motion.motion_label_count(), motion.motion_input_size()
     expected = len(spec.labels), spec.window * len(spec.channels)

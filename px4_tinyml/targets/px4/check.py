@@ -1,4 +1,4 @@
-"""What will happen when the module tree is built in a PX4 checkout: `px4-tinyml px4 check`."""
+"""`px4-tinyml px4 check`: can a PX4 checkout build the module tree?"""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DEFAULT_BOARD = "px4_fmu-v6c_default"
 COMMAND = "motion_classifier"
 PROBLEM, WARNING = "problem", "warning"
 CODE_BYTES = 18_900
-"""Flash that the module takes beside the weights: measured with PX4 v1.17.0 for fmu-v6c (docs/px4.md)."""
+"""Flash of the module without the weights: measured with PX4 v1.17.0 for fmu-v6c (docs/px4.md)."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """level: PROBLEM (the build or the module will fail) or WARNING. what was found; what to do about it."""
+    """level: PROBLEM (the build or the module will fail) or WARNING. what: the finding. todo: what to do about it."""
 
     level: str
     what: str
@@ -39,7 +39,7 @@ class ModuleTree:
 
     @staticmethod
     def open(folder: Path) -> ModuleTree:
-        """Raises ToolchainError where the folder is not one."""
+        """Raises ToolchainError for any other folder."""
         expected = (
             "src/CMakeLists.txt",
             "msg/CMakeLists.txt",
@@ -55,7 +55,7 @@ class ModuleTree:
         return ModuleTree(folder.resolve())
 
     def has(self, source: str) -> bool:
-        """Whether the model is there in this form."""
+        """Whether the tree has this source file of a model."""
         return (self.root / MODULE / "model" / source).is_file()
 
     @cached_property
@@ -92,7 +92,7 @@ class ModuleTree:
 
 @dataclass(frozen=True)
 class Px4Check:
-    """A checkout, a board of it and a module tree, put together."""
+    """A checkout, a board of it and a module tree."""
 
     checkout: Checkout
     board: Px4Board
@@ -100,14 +100,14 @@ class Px4Check:
 
     @property
     def engine(self) -> str:
-        """What MOTION_ENGINE=auto gives, as the module's CMakeLists.txt decides it."""
+        """Engine for MOTION_ENGINE=auto, by the rule of the module's CMakeLists.txt."""
         if not self.tree.has("CompiledModel.cpp"):
             return "tflm"
         return "tflm" if self.board.has("LIB_TFLM") and self.tree.has("TflmModel.cpp") else "compiled"
 
     @property
     def supported(self) -> bool:
-        """Whether the files are of a release the module is written for (or newer)."""
+        """Whether the release is one that the module supports, or newer."""
         return self.checkout.release >= OLDEST
 
     @property
@@ -183,26 +183,26 @@ class Px4Check:
             name = checkout.tag or f"{release_name(checkout.release)} or older"
             yield Finding(
                 PROBLEM,
-                f"PX4 {name}: the module is written for {release_name(OLDEST)} to {release_name(NEWEST)}",
+                f"PX4 {name}: the module supports {release_name(OLDEST)} to {release_name(NEWEST)}",
                 f"git -C {checkout.root} checkout v1.17.0 --recurse-submodules",
             )
         if not checkout.in_git:
             yield Finding(
                 PROBLEM,
-                "no git here: PX4's build asks git for version and submodules, a source archive does not build",
+                "no git here: PX4's build needs git for version and submodules, a source archive does not build",
                 "git clone --recursive https://github.com/PX4/PX4-Autopilot.git",
             )
         elif checkout.tag is None:
             yield Finding(
                 WARNING,
-                "git gives no version (no tags, or it refuses the folder): PX4 calls itself v0.0.0, or stops (v1.15)",
+                "git reports no version (no tags, or an unsafe folder): PX4 builds as v0.0.0, or fails (v1.15)",
                 f"git -C {checkout.root} fetch --tags",
             )
         elif release_of(checkout.tag) > NEWEST:
             yield Finding(
                 WARNING,
-                f"PX4 {checkout.tag} is newer than what the module was tried with ({release_name(NEWEST)})",
-                "build it; should it not compile, take a release, and tell us",
+                f"PX4 {checkout.tag} is newer than the newest release tested ({release_name(NEWEST)})",
+                "build it; if it does not compile, use a release and report it",
             )
 
     def _names(self) -> Iterator[Finding]:
@@ -212,14 +212,14 @@ class Px4Check:
             if other:
                 yield Finding(
                     PROBLEM,
-                    f"the tree brings the message {path.stem} (topic {topic}), which {other} defines already",
+                    f"the tree has the message {path.stem} (topic {topic}), which {other} defines already",
                     f"remove {other} and its line in msg/CMakeLists.txt, if it is a copy of the tree's",
                 )
         module = checkout.commands().get(COMMAND)
         if module:
             yield Finding(
                 PROBLEM,
-                f"the tree brings the module {COMMAND}, which {module} defines already",
+                f"the tree has the module {COMMAND}, which {module} defines already",
                 f"remove {module.parent}, if it is a copy of the tree's",
             )
         taken = checkout.parameters(self.tree.parameters())
@@ -232,20 +232,20 @@ class Px4Check:
         if not board.has("MODULES_COMMANDER"):
             yield Finding(
                 PROBLEM,
-                f"{board.name} is no autopilot (CONFIG_MODULES_COMMANDER): there is no sensor_combined for the module",
-                "choose a board that flies, not a peripheral or a bootloader",
+                f"{board.name} is not an autopilot (no CONFIG_MODULES_COMMANDER): the module gets no sensor_combined",
+                "choose an autopilot, not a peripheral or a bootloader",
             )
         elif not board.has("MODULES_SENSORS"):
             yield Finding(
                 WARNING,
-                f"{board.name} does not run `sensors` (CONFIG_MODULES_SENSORS), from which sensor_combined comes",
-                "after the start: `listener sensor_combined`",
+                f"{board.name} does not run `sensors` (CONFIG_MODULES_SENSORS), which publishes sensor_combined",
+                "check `listener sensor_combined` after the start",
             )
         elif board.has("BOARD_CONSTRAINED_FLASH"):
             yield Finding(
                 WARNING,
-                f"{board.name} is short of flash (CONFIG_BOARD_CONSTRAINED_FLASH), and sends no DEBUG_VECT and "
-                "DEBUG_FLOAT_ARRAY on any link: what is left of the report is the status text and the log",
+                f"{board.name} is short of flash (CONFIG_BOARD_CONSTRAINED_FLASH), and sends no DEBUG_VECT or "
+                "DEBUG_FLOAT_ARRAY on any link: only status text and log remain of the report",
                 "docs/px4.md, “When it does not fit”",
             )
         flash, built = board.flash_bytes, self.built_bytes
@@ -270,12 +270,12 @@ class Px4Check:
         if empty and self.checkout.in_git:
             yield Finding(
                 WARNING,
-                f"submodules are empty: {', '.join(empty)}; make fetches them, offline it stops there",
+                f"submodules are empty: {', '.join(empty)}; make fetches them, and fails offline",
                 f"git -C {self.checkout.root} submodule update --init --recursive",
             )
 
     def _needs(self, submodule: str) -> bool:
-        """PX4's rule: src/drivers/gps/… belongs to CONFIG_DRIVERS_GPS. Options that another selects are not seen."""
+        """PX4's rule: src/drivers/gps/… belongs to CONFIG_DRIVERS_GPS. Options selected by others are ignored."""
         if submodule.startswith("platforms/nuttx/"):
             return not self.board.posix
         if submodule.startswith(f"{TFLM}/"):
@@ -300,12 +300,12 @@ class Px4Check:
         for name, path in (("module tree", self.tree.root), ("checkout", self.checkout.root)):
             if re.search(r"\s", str(path)):
                 yield Finding(
-                    PROBLEM, f"the {name}'s path has a space: {path}", "PX4's Makefile cannot take it: move it"
+                    PROBLEM, f"the {name}'s path has a space: {path}", "PX4's Makefile does not support it: move it"
                 )
 
 
 def _has_external_modules(cache: Path) -> bool:
-    """Whether a build was configured with some; what they take cannot be told apart."""
+    """Whether a build includes external modules; their flash is not known separately."""
     text = cache.read_text(encoding="utf-8", errors="replace") if cache.is_file() else ""
     return re.search(r"^EXTERNAL_MODULES_LOCATION:\w+=.", text, re.MULTILINE) is not None
 

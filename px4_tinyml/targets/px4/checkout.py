@@ -1,4 +1,4 @@
-"""What a PX4 checkout is: read from its files and `git describe`; nothing is run or changed in it."""
+"""Facts of a PX4 checkout, from its files and `git describe`; nothing in it is run or changed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from px4_tinyml.errors import SpecError, ToolchainError
 
 OLDEST, NEWEST = (1, 15), (1, 18)
-"""Releases the module is written for."""
+"""Releases that the module supports."""
 MODULE_HEADER = Path("platforms/common/include/px4_platform_common/module.h")
 LOGGED_TOPICS = Path("src/modules/logger/logged_topics.cpp")
 TFLM = Path("src/lib/tensorflow_lite_micro")
 TFLM_BUILD = TFLM / "CMakeLists.txt"
 _MARKS = (((1, 17), TFLM_BUILD), ((1, 16), Path("msg/versioned")), ((1, 15), Path("src/lib/atmosphere")))
-"""What a release is known by where git does not say: it came with it (read off all tags v1.14.0 … v1.18.0-beta1)."""
+"""Files that identify a release without git: new in it (checked for all tags v1.14.0 … v1.18.0-beta1)."""
 _PX4 = (MODULE_HEADER, Path("msg/CMakeLists.txt"), Path("boards"), Path("CMakeLists.txt"))
 _STANDALONE_LABELS = ("default", "performance-test", "bootloader")
 """Labels whose .px4board is the whole configuration (cmake/kconfig.cmake); any other is laid over default's."""
@@ -54,7 +54,7 @@ class Px4Board:
 
     @property
     def flash_bytes(self) -> int | None:
-        """Flash for the firmware, from the board's linker script; None where that does not say it plainly."""
+        """Flash for the firmware, from the board's linker script; None where it has no plain number."""
         found = _FLASH.search(_text(self.folder / "nuttx-config/scripts/script.ld"))
         return int(found[1]) * {"K": 1024, "M": 1024 * 1024}[found[2]] if found else None
 
@@ -67,40 +67,40 @@ class Checkout:
 
     @staticmethod
     def open(folder: Path) -> Checkout:
-        """Raises ToolchainError that says what the folder is instead."""
+        """Raises ToolchainError with the kind of folder that it is."""
         if not folder.is_dir():
             what = "is not a folder" if folder.exists() else "does not exist"
-            raise ToolchainError(f"{folder}: {what}; give the folder that `git clone` of PX4-Autopilot made")
+            raise ToolchainError(f"{folder}: {what}; give the folder of a `git clone` of PX4-Autopilot")
         root = folder.resolve()
         missing = [path for path in _PX4 if not (root / path).exists()]
         if missing:
             raise ToolchainError(
                 f"{folder}: not a PX4 checkout: {_instead(root)}; "
-                f"expected {', '.join(map(str, missing))}; give the folder that `git clone` of PX4-Autopilot made"
+                f"expected {', '.join(map(str, missing))}; give the folder of a `git clone` of PX4-Autopilot"
             )
         return Checkout(root)
 
     @cached_property
     def repository(self) -> Path | None:
-        """Root of the git repository that the folder is in: itself, unless somebody keeps PX4 inside another one."""
+        """Root of the git repository around the folder: itself, unless PX4 is kept inside another repository."""
         top = self._git("rev-parse", "--show-toplevel")
         return Path(top).resolve() if top else None
 
     @cached_property
     def tag(self) -> str | None:
-        """`git describe` as PX4's build asks it; None for an archive, without tags, or where git refuses."""
+        """`git describe` as PX4's build runs it; None for an archive, without tags, or when git fails."""
         if self.repository != self.root:
             return None
         return self._git("describe", "--exclude", "ext/*", "--tags", "--match", "v[0-9]*")
 
     @property
     def in_git(self) -> bool:
-        """Whether there is any git, without which PX4 does not build."""
+        """Whether there is a git repository; PX4 does not build without one."""
         return self.repository is not None or (self.root / ".git").exists()
 
     @cached_property
     def release(self) -> tuple[int, int]:
-        """(major, minor) that the files belong to; NEWEST stands for whatever came after it, OLDEST - 1 before."""
+        """(major, minor) that the files belong to; NEWEST: or newer, OLDEST - 1: or older."""
         if self.descriptor:
             return NEWEST
         for release, mark in _MARKS:
@@ -115,7 +115,7 @@ class Checkout:
 
     @cached_property
     def tflm(self) -> bool:
-        """Whether PX4 brings TensorFlow Lite Micro as a library."""
+        """Whether PX4 has TensorFlow Lite Micro as a library."""
         return (self.root / TFLM_BUILD).is_file()
 
     @cached_property
@@ -147,7 +147,7 @@ class Checkout:
         return [name for name in self.boards if self.board(name).has(key)]
 
     def empty_submodules(self) -> list[str]:
-        """Paths of .gitmodules where nothing is."""
+        """Paths of .gitmodules that are empty."""
         paths = re.findall(r"^\s*path\s*=\s*(\S+)", _text(self.root / ".gitmodules"), re.MULTILINE)
         return [path for path in paths if not any((self.root / path).glob("*"))]
 
@@ -184,7 +184,7 @@ class Checkout:
         return found
 
     def _git(self, *arguments: str) -> str | None:
-        """What git answers, or None."""
+        """Output of git, or None."""
         command = ["git", "-C", str(self.root), *arguments]
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
@@ -214,10 +214,10 @@ def _config(path: Path) -> dict[str, str]:
 
 
 def _instead(root: Path) -> str:
-    """What a folder looks like that is not a PX4 checkout."""
+    """Kind of a folder that is not a PX4 checkout."""
     names = {path.name for path in root.iterdir()}
     if {"libraries", "ArduCopter"} <= names:
-        return "it looks like ArduPilot, which this module is not for"
+        return "it looks like ArduPilot, which this module does not support"
     if {"objects", "refs", "HEAD"} <= names:
         return "it is a git directory without its files (clone it)"
     if "CMakeCache.txt" in names:
@@ -236,7 +236,7 @@ def _instead(root: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """A file's text, or nothing where there is no such file."""
+    """A file's text, or "" without such a file."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

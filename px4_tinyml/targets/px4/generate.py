@@ -1,7 +1,7 @@
 """`generate px4`: an external-modules tree for PX4 (EXTERNAL_MODULES_LOCATION), for the model of a bundle.
 
-px4_module/ of the repository is such a tree, for the pretrained bundle: its hand-written files are copied, the
-generated ones are made anew.
+px4_module/ of the repository is such a tree, for the pretrained bundle: its hand-written files are copied, the others
+are generated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HAND_WRITTEN = (
 def px4_arena(host_bytes: int) -> Arena:
     """Arena for the TFLite Micro of PX4, from what the tflite-micro wheel uses.
 
-    PX4's is a version of its own, built without TF_LITE_STATIC_MEMORY: its tensors take more. In SITL its pointers
+    PX4 has another version, built without TF_LITE_STATIC_MEMORY: its tensors are larger. In SITL its pointers
     have 8 bytes, as the wheel's.
     """
     size = -(-host_bytes * 3 // 2 // ALIGNMENT) * ALIGNMENT
@@ -48,7 +48,7 @@ def px4_arena(host_bytes: int) -> Arena:
 def px4_files(bundle: ModelBundle, engine: str = "auto") -> dict[str, str]:
     """Every file of the tree, by relative path.
 
-    engine: which model to put in; auto is both, and PX4's configuration decides.
+    engine: of the model; auto: both, and PX4's configuration selects one.
     """
     spec, graph = bundle.spec, bundle.graph
     root = target_root("px4_module")
@@ -77,7 +77,7 @@ def message_classes(spec: PipelineSpec) -> list[tuple[str, str, int]]:
     names: dict[str, str] = {"UNCERTAIN": "no class"}
     classes = []
     for index, label in enumerate(spec.labels):
-        # The form that the message generators of uORB and ROS 2 both take.
+        # The form that the message generators of both uORB and ROS 2 accept.
         name = re.sub("__+", "_", label.upper()).strip("_")
         if not name or name in names:
             clash = names.get(name, "nothing")

@@ -1,6 +1,6 @@
-"""model/GoldenVectors: what core/SelfTest.hpp runs on the target, and what must come out.
+"""model/GoldenVectors: inputs of core/SelfTest.hpp and the results it must get on the target.
 
-A few int8 windows of the bundle's golden vectors, mixtures of them, and a feed made of them: the same in C++ and here.
+A few int8 windows of the bundle's golden vectors, mixtures of them, and a feed built from them: the same as in C++.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
 
 HOLE, NON_FINITE, BACKWARDS = 1, 2, 3
-"""What is wrong with the feed of a vector, by its number modulo 4; see core/SelfTest.hpp."""
+"""Fault in the feed of a vector, by its number modulo 4; see core/SelfTest.hpp."""
 
 MAX_BYTES = 4096
-"""Flash for the vectors; there is one at least."""
+"""Flash for the vectors; at least one is kept."""
 MAX_VECTORS = 4
 NUMBERS_PER_LINE = 28
 
 MIXTURE = np.dtype([("first", "u1"), ("second", "u1"), ("weight", "u1"), ("noise", "u1"), ("seed", "<u4")])
-"""64 − weight parts of one vector, weight of another, and seeded noise; as core/Mixture.hpp mixes them."""
+"""64 − weight parts of one vector, weight of another, and seeded noise; as in core/Mixture.hpp."""
 PARTS = 64
 MIXTURES = 32
 CANDIDATES = 512
@@ -61,7 +61,7 @@ def golden_vectors(bundle: ModelBundle) -> dict[str, str]:
 
 
 def _choose(bundle: ModelBundle) -> tuple[I8, I8]:
-    """Inputs and outputs of a few golden windows: each class that comes out once, then the first ones."""
+    """Inputs and outputs of a few golden windows: one of each predicted class, then the first ones."""
     check_arrays(bundle.golden, bundle.spec, "golden vectors")
     inputs, outputs = bundle.golden["input"], bundle.golden["output"]
     if not len(inputs):
@@ -74,7 +74,7 @@ def _choose(bundle: ModelBundle) -> tuple[I8, I8]:
 
 
 def _mixtures(bundle: ModelBundle, inputs: I8) -> tuple[NDArray[np.void], I8]:
-    """Mixtures that leave the model least sure, and its outputs: a sure one hides what goes wrong inside."""
+    """Mixtures with the least confident outputs, and these: a confident output hides small errors."""
     rng = np.random.default_rng(0)
     candidates = np.zeros(CANDIDATES, MIXTURE)
     for name, end in (
@@ -112,7 +112,7 @@ def steps(spec: PipelineSpec, input_scale: float) -> F32:
 
 
 def first_slot(spec: PipelineSpec) -> int:
-    """Where the feed begins: its first window, one slot later, is classified when it is full."""
+    """First slot of the feed: its first window begins one slot later and is classified when it is full."""
     end = (spec.window // spec.hop + 20) * spec.hop
     return end - spec.window - 1
 

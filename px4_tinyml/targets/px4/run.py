@@ -101,8 +101,8 @@ def px4_host_runner(bundle: ModelBundle) -> Runner:
 def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None = None) -> None:
     """Publish a feed's samples as sensor_combined and vehicle_air_data, in its order.
 
-    The clock is the IMU's; a barometer sample comes between the IMU's that are around it. baro_fields: other values
-    in vehicle_air_data.
+    The clock is the IMU's; a barometer sample is published between the IMU samples around it. baro_fields: other
+    values in vehicle_air_data.
     """
     count = len(events.imu)
     delivered = int(events.baro_before[-1]) if count else 0
@@ -132,7 +132,7 @@ def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None
 
 
 def arrival_us(time_us: U64, imu_time_us: U64, after: NDArray[np.int64]) -> U64:
-    """When samples arrive: at their own time, as far as the IMU's before and after (its index) allow it."""
+    """Arrival times of samples: their own, limited by the IMU samples before and after (index)."""
     before_us = np.where(after > 0, imu_time_us[np.maximum(after - 1, 0)], imu_time_us[after])
     return np.asarray(np.minimum(np.maximum(time_us, before_us), imu_time_us[after]), np.uint64)
 

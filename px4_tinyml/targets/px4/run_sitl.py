@@ -1,6 +1,6 @@
-"""A real PX4 (SITL) as a target: samples come in through its simulated sensors, decisions out through its log.
+"""A real PX4 (SITL) as a target: samples in through its simulated sensors, decisions out through its log.
 
-PX4 makes samples of its own of what its sensors see. So its decisions are held against Python's on what PX4 itself
+PX4 resamples its simulated sensors. So its decisions are compared with Python's on the samples that PX4
 logged, `sensor_combined` and `vehicle_air_data`, not against the recording's.
 """
 
@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 
 
 class Px4Target:
-    """A PX4 build with the bundle's module in it. Raises ToolchainError when it is not that."""
+    """A PX4 build with the bundle's module in it. Raises ToolchainError for any other build."""
 
     def __init__(self, bundle: ModelBundle, build: Path) -> None:
         self._bundle, self._build = bundle, Px4Build.open(build)
@@ -40,16 +40,16 @@ class Px4Target:
         self._selftest = self._check()
 
     def _check(self) -> Comparison:
-        """The module's model is the bundle's; then its self-test, which runs the bundle's golden vectors in PX4."""
+        """Check that the module has the bundle's model, then run its self-test (golden vectors) in PX4."""
         with Px4Session(self._build, StreamSource(Stream.rest(), 0), DEFAULT_SPEED) as session:
             found, expected = session.model(), (self._bundle.spec.hash[:16], self._bundle.sha256[:16])
             if found != expected:
                 raise ToolchainError(
                     f"{self._build.folder}: its module has spec {found[0]}, model {found[1]}; the bundle has "
-                    f"{expected[0]}, {expected[1]}: build PX4 with the tree that `px4-tinyml generate px4` makes of it"
+                    f"{expected[0]}, {expected[1]}: build PX4 with the tree of `px4-tinyml generate px4` for it"
                 )
-            code, words = session.selftest()
-        return Comparison(1, int(code != 0), 0, 0, int(code != 0), "" if code == 0 else words)
+            code, output = session.selftest()
+        return Comparison(1, int(code != 0), 0, 0, int(code != 0), "" if code == 0 else output)
 
     def golden(self) -> Comparison:
         """The module's self-test in PX4, as one window."""
@@ -59,16 +59,16 @@ class Px4Target:
         """Play a feed; PX4's decisions against Python's on what PX4 logged, for the windows of the feed."""
         spec = self._bundle.spec
         if not len(self._reference.run(events)):
-            return Comparison(0, 0, 0, 0, 0, "")  # no complete window: nothing would be decided
+            return Comparison(0, 0, 0, 0, 0, "")  # no complete window, no decision
         stream, left_out = playable(events.imu_time_us, events.imu, events.baro_time_us, events.baro_altitude_m, spec)
         if left_out:
-            log.warning("%s: %d samples are not finite or beyond what PX4's simulated IMU can have", name, left_out)
+            log.warning("%s: %d samples skipped: not finite, or out of range of PX4's simulated IMU", name, left_out)
         played = self._play(name, stream)
         expected, found = within(played, self._reference, spec)
         return compare(PAIR, expected, found, spec)
 
     def _play(self, name: str, stream: Stream) -> Played:
-        """Play; slower, when the computer was too slow for PX4's logger or for the module."""
+        """Play; slower after PX4's logger or the module lost messages."""
         speed = DEFAULT_SPEED
         for attempt in range(_ATTEMPTS):
             what = Path(name).name if attempt == 0 else f"{Path(name).name}, {speed:g} times real time"
@@ -81,12 +81,12 @@ class Px4Target:
             log.warning("%s: at up to %g times real time %s", name, speed, what)
             speed /= _SLOWER
             if attempt == _ATTEMPTS - 1:
-                log.warning("%s: differences below may come from that", name)
+                log.warning("%s: this may cause the differences below", name)
         return played
 
 
 def within(played: Played, reference: Classifier, spec: PipelineSpec) -> tuple[Classification, Classification]:
-    """(Python's decisions, PX4's) for the windows that lie in the recording. Inputs and outputs are not told by PX4."""
+    """(Python's decisions, PX4's) for the windows in the recording. PX4 does not report inputs and outputs."""
     events = feed(flight_log(played.log, "PX4's log", ""), spec)
     python = reference.run(events).decisions
     topic = played.log.topic(DECISIONS)

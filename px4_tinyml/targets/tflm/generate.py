@@ -1,7 +1,6 @@
-"""A model for TensorFlow Lite Micro: its bytes, a resolver with just its operators, and the tree to build against.
+"""A model for TensorFlow Lite Micro: its bytes, and a resolver with its operators only (docs/tflm.md).
 
-Counterpart of compiled.py for engine/TflmEngine.hpp. TFLite Micro itself is not part of this project: two variables
-of the environment say where it is (docs/tflm.md).
+Counterpart of compiler/cpp_model.py, for engine/TflmEngine.hpp.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Arena:
 
     @classmethod
     def estimated(cls, host_bytes: int) -> Arena:
-        """From what the tflite-micro wheel uses. Its pointers have 8 bytes, which is more than a controller needs for
-        the same kernels; a quarter on top is for what CMSIS-NN's kernels may take besides.
+        """From the arena of the tflite-micro wheel. Its 8-byte pointers need more than a controller's; the additional
+        quarter is for CMSIS-NN's kernels.
         """
         size = -(-host_bytes * 5 // 4 // ALIGNMENT) * ALIGNMENT
         return cls(size, f"estimated: {host_bytes} bytes with 8-byte pointers, and a quarter")

@@ -1,4 +1,4 @@
-"""The emulated node as a process: samples go in, a serial port comes out."""
+"""The emulated node as a process: samples in, a serial port out."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from px4_tinyml_sitl.child_group import ChildGroup
 
 EMULATOR, PACKAGE, MACHINE = "qemu-system-arm", "qemu-system-arm", "mps2-an386"
 COUNTING = ("-icount", "shift=6")
-"""The emulator's time is 64 ns an instruction. So it is also a little faster: one thread, no contention."""
+"""The emulator's time is 64 ns an instruction. That is also a little faster: one thread, no contention."""
 TICKS_AN_INSTRUCTION = 1.6
 START = b"MOTNFEED"
 WORK = struct.Struct("<6Q")
 TIMEOUT_S = 60.0
 CHUNK = 256
-"""Records on their way to the board before it has said that it took them."""
+"""Records sent before the board acknowledges them."""
 PTY_NOTICED_S = 1.5
-"""Once a second the emulator looks whether somebody has opened its pty; what it sends before is lost."""
+"""The emulator checks once a second whether its pty is open; bytes sent before are lost."""
 PTY = re.compile(r"redirected to (\S+)")
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a board had to do (instructions): loops with a sample, and loops without."""
+    """Work of a board, in instructions: loops with a sample, and loops without."""
 
     busy_instructions: float
     busy_loops: int
@@ -48,7 +48,7 @@ class Work:
 
 
 class EmulatedNode:
-    """A node that runs. Use it as a context manager.
+    """A running node, as a context manager.
 
     telemetry: the port Serial1 as a socket to this process, unless it is a pty (telemetry_path then).
     """
@@ -76,7 +76,7 @@ class EmulatedNode:
             if usb:
                 self.usb = self._pair(ports, theirs)
             self._process = self._start(emulator, ports, image)
-            theirs.close()  # so that the end of the emulator is the end of the connections
+            theirs.close()  # the connections then end with the emulator
             self._end.callback(self._stop)
             self.telemetry_path = self._pty_path() if pty else ""
             self._await(b"r")
@@ -92,13 +92,13 @@ class EmulatedNode:
         self.close()
 
     def close(self) -> None:
-        """Switch it off."""
+        """Stop the emulator."""
         self._end.close()
 
     def play(self, records: Records, speed: float | None = None, stop: threading.Event | None = None) -> None:
-        """Give it samples: as fast as it takes them, or by this computer's clock at so many times real time.
+        """Send samples as fast as the board reads them, or at `speed` times real time by this computer's clock.
 
-        Raises ToolchainError when the emulator ends or takes nothing any more.
+        Raises ToolchainError when the emulator ends or stops reading.
         """
         begin, first_us = time.monotonic(), int(records.time_us[0]) if len(records) else 0
         at = 0
@@ -115,14 +115,14 @@ class EmulatedNode:
             at = last
 
     def send(self, data: bytes) -> None:
-        """Records, whole, and wait until the board has taken them."""
+        """Send whole records and wait until the board has read them."""
         with self._lock:
             self._write(data + b"p")
-            if self._await(b"pr") == b"r":  # it was restarted, and does not know where a record begins
+            if self._await(b"pr") == b"r":  # restarted: it waits for the start of records
                 self._feed.sendall(START)
 
     def work(self) -> Work:
-        """What it has done so far."""
+        """Work since the start."""
         with self._lock:
             self._write(b"c")
             self._await(b"c")
@@ -132,16 +132,16 @@ class EmulatedNode:
 
     @property
     def pid(self) -> int:
-        """Of the emulator."""
+        """Process id of the emulator."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """False when the emulator has ended: the node has crashed."""
+        """False after the emulator has ended: the node crashed."""
         return self._process.poll() is None
 
     def _pair(self, ports: list[str], theirs: contextlib.ExitStack) -> socket.socket:
-        """Another serial port of the board's, connected to a socket of ours."""
+        """One more serial port of the board, connected to a socket here."""
         ours, other = socket.socketpair()
         self._end.callback(ours.close)
         theirs.callback(other.close)
@@ -163,14 +163,14 @@ class EmulatedNode:
     def _stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._words().close()
+        self._output().close()
 
-    def _words(self) -> IO[str]:
+    def _output(self) -> IO[str]:
         assert self._process.stdout is not None
         return self._process.stdout
 
     def _pty_path(self) -> str:
-        found = PTY.search(self._words().readline())
+        found = PTY.search(self._output().readline())
         if found is None:
             raise self._ended()
         return found[1]
@@ -182,10 +182,10 @@ class EmulatedNode:
             raise self._ended() from error
 
     def _await(self, wanted: bytes) -> bytes:
-        """The next byte of the board when it is one of these."""
+        """The next byte of the board; raises ToolchainError unless it is one of these."""
         byte = self._read(1)
         if byte not in [wanted[i : i + 1] for i in range(len(wanted))]:
-            raise ToolchainError(f"the emulated node said {byte!r}; expected one of {wanted!r}")
+            raise ToolchainError(f"the emulated node sent {byte!r}; expected one of {wanted!r}")
         return byte
 
     def _read(self, size: int) -> bytes:
@@ -193,7 +193,7 @@ class EmulatedNode:
         while len(data) < size:
             ready, _, _ = select.select([self._feed], [], [], TIMEOUT_S)
             if not ready:
-                raise ToolchainError(f"the emulated node has not taken its samples for {TIMEOUT_S:g} s: it hangs")
+                raise ToolchainError(f"the emulated node has not read its samples for {TIMEOUT_S:g} s: it hangs")
             try:
                 part = self._feed.recv(size - len(data))
             except ConnectionError as error:
@@ -208,4 +208,4 @@ class EmulatedNode:
             self._process.wait(2.0)
         self._process.kill()
         code = self._process.wait()
-        return ToolchainError(f"the emulated node has ended ({code}): {self._words().read().strip()}")
+        return ToolchainError(f"the emulated node has ended ({code}): {self._output().read().strip()}")

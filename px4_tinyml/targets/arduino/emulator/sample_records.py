@@ -1,4 +1,4 @@
-"""What the emulated board's sensors see: records as double/SampleFeed.hpp reads them."""
+"""Samples for the sensors of the emulated board: records for double/SampleFeed.hpp."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def sample_records(
 
 
 def time_record(time_us: int) -> bytes:
-    """Time passes, and the sensors are silent."""
+    """A record that only advances the clock."""
     return np.array([(b"t", time_us)], TIME).tobytes()
 
 
 def pressure_pa(altitude_m: ArrayLike) -> NDArray[np.float64]:
-    """Of the standard atmosphere at a pressure altitude."""
+    """Pressure of the standard atmosphere at a pressure altitude, Pa."""
     altitude = np.asarray(altitude_m, np.float64)
     ratio = np.maximum(1 - LAPSE_K_M / SEA_LEVEL_K * altitude, 0.0)
     return np.asarray(SEA_LEVEL_PA * ratio**EXPONENT)

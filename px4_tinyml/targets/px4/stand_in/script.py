@@ -1,4 +1,4 @@
-"""What the harness is told to do, and what it recorded: the two binary files of shim/src/{main,record}.cpp."""
+"""Script and record of the harness: the two binary files of shim/src/{main,record}.cpp."""
 
 from __future__ import annotations
 
@@ -48,33 +48,33 @@ class Script:
         self._add(clock_us, _Do.COMMAND, payload=f"{_MODULE} {words}".encode())
 
     def parameter(self, clock_us: int, name: str, value: int | float) -> None:
-        """Set a parameter, and tell so by parameter_update."""
+        """Set a parameter and publish parameter_update."""
         number = self._harness.parameter(name)
         real = isinstance(self._harness.parameters[number].default, float)
         self._add(clock_us, _Do.PARAMETER, number, struct.pack("<f" if real else "<i", value))
 
     def hold(self, clock_us: int) -> None:
-        """The work queue stops: what is scheduled waits."""
+        """Stop the work queue: scheduled items wait."""
         self._add(clock_us, _Do.HOLD)
 
     def run(self, clock_us: int) -> None:
-        """The work queue runs what waits, and goes on."""
+        """Run the waiting items and continue."""
         self._add(clock_us, _Do.RUN)
 
     def inference_time(self, clock_us: int, duration_us: int) -> None:
-        """Every run of the model takes so long from now on (0 at first)."""
+        """Set the duration of every run of the model (0 at first)."""
         self._add(clock_us, _Do.INFERENCE_TIME, payload=struct.pack("<I", duration_us))
 
     def wait(self, clock_us: int) -> None:
-        """Nothing but time passes."""
+        """Advance the clock only."""
         self._add(clock_us, _Do.WAIT)
 
     def unadvertise(self, clock_us: int, topic: str) -> None:
-        """The publisher of a topic stops."""
+        """Stop the publisher of a topic."""
         self._add(clock_us, _Do.UNADVERTISE, self._harness.topic(topic)[0])
 
     def messages(self, topic: str, clock_us: U64, fields: dict[str, Any]) -> NDArray[np.void]:
-        """Actions that publish a topic's messages, to be given to `publish`; fields not given are zero."""
+        """Actions that publish messages of a topic, for `publish`; other fields are zero."""
         number, message = self._harness.topic(topic)
         head = [("clock_us", "<u8"), ("action", "<u2"), ("topic", "<u2"), ("size", "<u4")]
         actions = np.zeros(len(clock_us), np.dtype([*head, ("message", message.dtype())]))
@@ -85,7 +85,7 @@ class Script:
         return actions
 
     def publish(self, *blocks: tuple[NDArray[np.void], NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-        """Publish blocks made by `messages`, each with the position of every message among all of them, ascending.
+        """Publish blocks of `messages`, each with the ascending positions of its messages among all of them.
 
         At equal positions the earlier block goes first. Returns the index of every action, block by block.
         """
@@ -109,7 +109,7 @@ class Script:
 
 @dataclass(frozen=True, eq=False)
 class Publications:
-    """A topic's messages as the module published them: rows without padding, and which action each came of."""
+    """A topic's messages as the module published them: rows without padding, and the action that caused each."""
 
     clock_us: U64
     event: NDArray[np.int64]
@@ -134,7 +134,7 @@ class PrintedLine:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """Of a command: its exit code, and how many blocks of memory are allocated after it."""
+    """Exit code of a command, and the number of allocated memory blocks after it."""
 
     event: int
     code: int
@@ -143,7 +143,7 @@ class CommandResult:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """All that came out. windows: int8 input and output of the model for each motion_classification, in order.
+    """Output of a run. windows: int8 input and output of the model for each motion_classification, in order.
 
     runs: how often the work item ran; allocations: of memory, while it did.
     """
@@ -166,7 +166,7 @@ class Record:
 
 
 def decode_record(data: bytes, harness: Harness) -> Record:
-    """Read a record. Raises ToolchainError when it is not whole."""
+    """Decode a record. Raises ToolchainError for a truncated one."""
     if not data.startswith(_RECORD_MAGIC):
         raise ToolchainError("px4-host wrote another format: it belongs to another version of px4-tinyml")
     found: dict[int, list[tuple[int, int, bytes]]] = {i: [] for i in range(len(harness.topics))}
@@ -190,7 +190,7 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         elif kind == _Kind.END:
             end = _END.unpack(payload)
     if end is None or place != len(data):
-        raise ToolchainError(f"px4-host wrote {len(data)} bytes that do not end as they should: cut short")
+        raise ToolchainError(f"px4-host wrote {len(data)} bytes without a valid end: truncated")
     topics = {message.name: _publications(found[i], message.dtype(False)) for i, message in enumerate(harness.topics)}
     joined = np.frombuffer(b"".join(windows), np.int8)
     shaped = joined.reshape(len(windows), -1) if windows else joined.reshape(0, 0)

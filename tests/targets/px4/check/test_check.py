@@ -111,7 +111,7 @@ def test_a_tree_for_tflm_only_needs_a_board_with_it(
 def test_too_old(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
     document = check(checkout(14), *BOARD)
     assert not document["px4"]["supported"]
-    assert problems(document) == ["PX4 v1.14.0: the module is written for v1.15 to v1.18"]
+    assert problems(document) == ["PX4 v1.14.0: the module supports v1.15 to v1.18"]
 
 
 def test_newer_than_what_was_tried(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
@@ -197,7 +197,7 @@ def test_boards_that_do_not_fly_or_have_no_room(checkout: Callable[..., Path], c
             "boards/px4/small/default.px4board": f"{AUTOPILOT}CONFIG_BOARD_CONSTRAINED_FLASH=y\n",
         },
     )
-    assert "px4_gps_default is no autopilot" in problems(check(root, "--board", "px4_gps"))[0]
+    assert "px4_gps_default is not an autopilot" in problems(check(root, "--board", "px4_gps"))[0]
     document = check(root, "--board", "px4_apps")
     assert document["ok"] and "does not run `sensors`" in problems(document, "warning")[0]
     document = check(root, "--board", "px4_small")
