@@ -14,5 +14,7 @@ US_PER_S = 1_000_000
 
 
 def pressure_altitude_m(pressure_pa: float) -> float:
-    """Altitude above the 1013.25 hPa level in the ICAO standard atmosphere (troposphere), metres."""
+    """Altitude above the 1013.25 hPa level in the ICAO standard atmosphere, metres; NaN outside 0…2000 hPa."""
+    if not 0.0 < pressure_pa < 2e5:
+        return math.nan
     return 44330.769 * (1.0 - math.pow(pressure_pa / 101325.0, 0.190263))

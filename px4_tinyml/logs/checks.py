@@ -209,5 +209,5 @@ def hold(at: NDArray[Any], changed_at: NDArray[Any], values: NDArray[Any], unkno
 
 
 def pressure_altitudes_m(pressure_pa: NDArray[Any]) -> F64:
-    """`units.pressure_altitude_m` of each pressure; NaN where it is not a pressure."""
-    return np.array([pressure_altitude_m(p) if 0.0 < p < 2e5 else np.nan for p in pressure_pa.tolist()])
+    """`units.pressure_altitude_m` of each pressure."""
+    return np.array([pressure_altitude_m(p) for p in pressure_pa.tolist()])

@@ -207,7 +207,7 @@ class MavlinkStream:
             else:
                 time_us = imu_us + min(max(received_us - self._imu_received_us, 0), MAX_LATER_US)
             pascal = m.press_abs * 100.0
-            altitude_m = pressure_altitude_m(pascal) if 0.0 < pascal < 2e5 else float("nan")
+            altitude_m = pressure_altitude_m(pascal)
             self._take_baro(rank, time_us, altitude_m)
 
         return take
