@@ -1,1 +1,1 @@
-"""Live MAVLink: addresses, connections that come back, vehicles, recording."""
+"""Live MAVLink: addresses, reconnecting links, vehicles, recording."""

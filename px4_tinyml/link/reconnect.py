@@ -138,7 +138,7 @@ class ReconnectingPort:
         self._port = SerialPort(device, self.address.baud) if device else open_port(self.address)
         self._unconfirmed = device
         if device != self.address.device:
-            log.warning("%s: the device has come back as %s", self.address, device)
+            log.warning("%s: device found again as %s", self.address, device)
         self._state, self._polled = PortState.OPENING, 0
 
     def _lose(self, error: OSError) -> None:

@@ -29,8 +29,7 @@ class FrameRouter:
         """Accepted frames in the order they arrived. now_us: when the chunks were read."""
         accepted: list[Frame] = []
         for chunk in chunks:
-            if chunk.dropped:
-                self._statistics.note_kernel_drop(chunk.dropped)
+            self._statistics.kernel_dropped += chunk.dropped
             framer = self._framer(chunk.peer, datagrams)
             for frame in framer.feed(chunk.data, now_us - chunk.age_us):
                 if self._accept(frame, datagrams):

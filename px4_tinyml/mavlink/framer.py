@@ -174,7 +174,7 @@ class Framer:
         return frames
 
     def reset(self) -> None:
-        """Forget the beginning of a frame: the connection it came by has ended."""
+        """Drop an incomplete frame: its connection has ended."""
         self._give_up([])
 
     def _give_up(self, frames: list[Frame]) -> None:
@@ -222,7 +222,7 @@ class Framer:
         return _Decision.WAIT if wait else _Decision.FRAME
 
     def _count_bad(self, header: Header) -> None:
-        """Count a wrong checksum, if this is a whole frame with another one behind it."""
+        """Count a wrong checksum, if this is a complete frame followed by another one."""
         data = self._buffer.data
         if self._counted <= header.offset and header.end <= len(data) and _frame_may_follow(data, header.end):
             count = self._statistics.bad_crc

@@ -1,38 +1,35 @@
-"""What a link lost, counted from MAVLink's 8-bit sequence numbers, for each (system, component)."""
+"""Link statistics from MAVLink's 8-bit sequence numbers, for each (system, component)."""
 
 from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
 from typing import Any
 
 WINDOW = 128
-"""Frames back from the newest within which a late frame is told from a duplicate."""
+"""Frames back from the newest within which late frames and duplicates are distinguished."""
 OUTAGE_US = 3_000_000
 """A silence this long (and of more than two frames) is an outage."""
 PAUSE_STEPS = 3
-"""A number this little ahead after a silence: the sender paused (or the wire kept its frames), it did not lose 256."""
+"""A number at most this far ahead after a silence: the sender paused (or the link buffered), 256 were not lost."""
 NEAR = 16
-"""A frame that cannot be checked is believed when the next one is at most this far ahead of it."""
-RESTART_RUN = 16
-"""So many duplicates in their order, with nothing new between them, are a sender that counts anew."""
+"""A frame without a checksum is counted when the next one is at most this far ahead of it."""
 _RATE_US = 1_000_000
 _BURST_US = 100_000
-"""A pause shorter than this may lie between two bursts and says nothing of what is missing."""
+"""A pause shorter than this may lie between two bursts: the number of missing frames is not estimated from it."""
 _REBOOT_US = 2_000_000
-"""A reboot is noticed this soon after the first frame that came from it."""
+"""A reboot is detected this soon after its first frame."""
 
 
 @dataclass
 class SenderStatistics:
-    """One component's frames. `lost` goes down again when a frame turns out to be late (`reordered`).
+    """One component's frames. `lost` is corrected when a frame turns out to be late (`reordered`).
 
-    Eight bits cannot count a long silence: there the sender's rate says how many times 256 were lost as well.
-    Of a component whose messages another one forwards in part (PX4 does so), what was not forwarded looks lost, too.
-    bytes are whole frames. unsigned, bad_signature and replayed frames were not believed: they are in no other count.
-    unknown: frames of messages nobody here knows. On a line without checksums of its own such a frame may be a damaged
-    one: it is in the other counts once its number lies between those before and after it.
+    Eight bits cannot count a long gap: there the sender's rate gives the multiple of 256 that was lost, too.
+    Messages that another component forwards only in part (PX4 does so) look lost, too.
+    bytes are whole frames. unsigned, bad_signature and replayed frames were rejected: they are in no other count.
+    unknown: frames of unknown messages. On a line without checksums of its own such a frame may be damaged: it is in
+    the other counts once its number lies between those before and after it.
     """
 
     frames: int = 0
@@ -47,7 +44,7 @@ class SenderStatistics:
     outages: int = 0
     outage_s: float = 0.0
     rate_hz: float = 0.0
-    """Frames sent a second, over the last whole second."""
+    """Frames sent a second, over the last full second."""
     last_us: int = 0
     """When the newest frame was received, µs since 1970."""
     _sequence: int = field(default=-1, repr=False)
@@ -56,15 +53,14 @@ class SenderStatistics:
     _marked: int = field(default=0, repr=False)  # _advanced when rate_hz was last measured
     _mark_us: int = field(default=0, repr=False)
     _doubt_us: int = field(default=_RATE_US, repr=False)  # after such a silence 256 frames may be missing unseen
-    _dropped: float = field(default=0.0, repr=False)  # frames the kernel says it dropped since the newest one
     _reconnected: bool = field(default=False, repr=False)
     _gap: int = field(default=0, repr=False)  # the largest number lost together lately
     _gap_us: int = field(default=0, repr=False)
-    _late: list[tuple[int, bool]] = field(default_factory=list, repr=False)  # late ones in a row: number, duplicate?
+    _late: tuple[int, int, int] | None = field(default=None, repr=False)  # counts before the late ones in a row
     _unchecked: tuple[int, int, int] | None = field(default=None, repr=False)  # number, time and size
 
     def note(self, sequence: int, received_us: int, size: int, checked: bool = True) -> None:
-        """Count a believed frame. Not checked (its number may be damaged): when the next one agrees with it."""
+        """Count an accepted frame; an unchecked one, whose number may be damaged, when the next one fits."""
         if self._unchecked:
             self._settle(sequence)
         if checked:
@@ -88,7 +84,7 @@ class SenderStatistics:
         ahead = (sequence - self._sequence) & 0xFF
         silence_us = received_us - self.last_us
         self.last_us = received_us
-        if ahead != 1 or silence_us > self._doubt_us or self._dropped:
+        if ahead != 1 or silence_us > self._doubt_us:
             if self._sequence < 0:
                 self._start(sequence, received_us)
                 return
@@ -100,12 +96,10 @@ class SenderStatistics:
                 if self._reconnected:
                     self._start(sequence, received_us)
                 else:
-                    self._note_late(sequence, -ahead)
+                    self._note_late(-ahead)
                 return
             self._note_lost(ahead - 1, received_us)
-        if self._late:
-            self._late = []
-        self._reconnected = False
+        self._late, self._reconnected = None, False
         self._sequence = sequence
         self._seen = (self._seen << ahead | 1) & _MASK if ahead < WINDOW else 1
         self._advanced += ahead
@@ -116,42 +110,34 @@ class SenderStatistics:
             self._doubt_us = max(_BURST_US, int(1e6 * WINDOW / 2 / max(1.0, self.rate_hz)))
 
     def reconnect(self) -> None:
-        """A new connection brings no late frames: numbers that go back are a new count."""
+        """A new connection has no late frames: numbers that step back start a new count."""
         self._reconnected = True
 
-    def note_dropped(self, number: float) -> None:
-        """So many of its frames were dropped by this computer before the next one."""
-        self._dropped += number
-
     def restart(self) -> None:
-        """The sender rebooted and counts anew: what looked lost or late at that was not."""
+        """The sender rebooted and counts from zero: undo what that counted as lost, late or duplicate."""
         if self._late:
-            duplicates = sum(duplicate for _, duplicate in self._late)
-            self.duplicates -= duplicates
-            self.reordered -= len(self._late) - duplicates
-            self.lost += len(self._late) - duplicates
-            self._start(self._late[-1][0], self.last_us)
+            self.lost, self.duplicates, self.reordered = self._late
+            self._sequence = -1
         elif self.last_us - self._gap_us < _REBOOT_US:
             self.lost -= self._gap
         self._gap = 0
 
     def _start(self, sequence: int, received_us: int) -> None:
         self._sequence, self._seen, self._reconnected = sequence, 1, False
-        self._mark_us, self._marked, self._advanced, self._late = received_us, 0, 0, []
+        self._mark_us, self._marked, self._advanced, self._late = received_us, 0, 0, None
 
     def _true_advance(self, ahead: int, silence_us: int, received_us: int) -> int:
-        """How many frames were sent since the newest one: of the numbers with these 8 bits the likeliest.
+        """Frames sent since the newest one: of the numbers with these 8 bits the most likely.
 
-        ahead: 0…255. Zero and below: a frame from before the newest.
+        ahead: 0…255. Zero and below: an older frame.
         """
         elapsed_us = received_us - silence_us - self._mark_us
         rate_hz = self.rate_hz
         if not rate_hz and elapsed_us > _BURST_US:
             rate_hz = (self._advanced - self._marked) * 1e6 / elapsed_us
-        if 0 < ahead <= PAUSE_STEPS and not self._dropped:
+        if 0 < ahead <= PAUSE_STEPS:
             return ahead
-        by_time = silence_us * rate_hz / 1e6 if silence_us >= _BURST_US else 0.0
-        expected, self._dropped = self._dropped or by_time, 0.0
+        expected = silence_us * rate_hz / 1e6 if silence_us >= _BURST_US else 0.0
         if expected <= WINDOW / 2:
             return ahead if ahead < WINDOW else ahead - 256
         return ahead + 256 * max(0, round((expected - ahead) / 256))
@@ -161,26 +147,15 @@ class SenderStatistics:
         if number >= self._gap or received_us - self._gap_us > _REBOOT_US:
             self._gap, self._gap_us = number, received_us
 
-    def _note_late(self, sequence: int, behind: int) -> None:
-        duplicate = bool(self._seen >> behind & 1)
-        if duplicate:
+    def _note_late(self, behind: int) -> None:
+        self._late = self._late or (self.lost, self.duplicates, self.reordered)
+        if self._seen >> behind & 1:
             self.duplicates += 1
-        else:
-            self._seen |= 1 << behind
-            self.reordered += 1
-            if behind < self._advanced:
-                self.lost -= 1  # else it is older than the first one, and was not missed
-        self._late.append((sequence, duplicate))
-        if len(self._late) > RESTART_RUN:
-            del self._late[0]
-        if len(self._late) == RESTART_RUN and _counts_anew(self._late):
-            self.restart()
-
-
-def _counts_anew(late: list[tuple[int, bool]]) -> bool:
-    """Whether these follow each other as frames of a new count do: nearly all seem duplicates, in order."""
-    steps = [(after - before) & 0xFF for (before, _), (after, _) in pairwise(late)]
-    return sum(duplicate for _, duplicate in late) >= 0.75 * len(late) and all(0 < step < 8 for step in steps)
+            return
+        self._seen |= 1 << behind
+        self.reordered += 1
+        if behind < self._advanced:
+            self.lost -= 1  # else it is older than the first one, and was not counted as lost
 
 
 _MASK = (1 << WINDOW) - 1
@@ -188,10 +163,10 @@ _MASK = (1 << WINDOW) - 1
 
 @dataclass
 class LinkStatistics:
-    """All of a link. senders by (system, component); the other counts belong to nobody in particular.
+    """Counts of a link. senders: by (system, component).
 
-    bad_crc, unknown_ids: frames by message id. kernel_dropped: datagrams the kernel had no room for (their frames
-    are in `lost`, too). outages: times the whole link was silent for over 3 s. send_dropped: messages without room.
+    bad_crc, unknown_ids: frames by message id. kernel_dropped: datagrams dropped by the kernel's full buffer (`lost`
+    has their frames modulo 256). outages: silences of the whole link over 3 s. send_dropped: messages without room.
     """
 
     senders: dict[tuple[int, int], SenderStatistics] = field(default_factory=dict)
@@ -214,19 +189,12 @@ class LinkStatistics:
         return sender
 
     def note_unknown(self, sender: SenderStatistics, message_id: int) -> None:
-        """Count a frame of a message that nobody here knows."""
+        """Count a frame of an unknown message."""
         sender.unknown += 1
         self.unknown_ids[message_id] = self.unknown_ids.get(message_id, 0) + 1
 
-    def note_kernel_drop(self, number: int) -> None:
-        """The kernel had no room for this many datagrams: shared out by who sends how much."""
-        self.kernel_dropped += number
-        frames = self.total("frames")
-        for sender in self.senders.values():
-            sender.note_dropped(number * sender.frames / max(1, frames))
-
     def rebooted(self, system: int) -> None:
-        """A vehicle's time went back: all its components count anew."""
+        """A vehicle rebooted: all its components count from zero."""
         self.reboots += 1
         for (number, _), sender in self.senders.items():
             if number == system:

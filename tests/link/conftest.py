@@ -24,6 +24,6 @@ def udp() -> Iterator[Link]:
 
 @pytest.fixture
 def sender(udp: Link) -> Iterator[UdpSender]:
-    """A vehicle's socket that speaks to `udp`."""
+    """A vehicle's socket that sends to `udp`."""
     with UdpSender(udp.local_port) as opened:
         yield opened

@@ -114,7 +114,7 @@ def test_drops_of_a_slow_receiver_are_counted(udp: Link, sender: UdpSender) -> N
     sent += 100
     drain(udp)
     counts = udp.statistics.sender(1, 1)
-    assert counts.lost == udp.statistics.kernel_dropped == sent - counts.frames > 0
+    assert udp.statistics.kernel_dropped == sent - counts.frames > 0
 
 
 def udp_backlog(port: int) -> int:
@@ -249,7 +249,7 @@ def test_a_cable_that_is_pulled_and_plugged_in_again(
                 assert b"\xfd" in cable.read()
         assert link.statistics.reconnects == 2
         assert not link.statistics.bad_crc
-    assert "come back as" in caplog.text
+    assert "found again as" in caplog.text
     assert "ttyACM1" in caplog.text
 
 

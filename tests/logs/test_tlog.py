@@ -15,6 +15,7 @@ from px4_tinyml.logs import read_log
 from px4_tinyml.logs.describe import describe_log
 from px4_tinyml.logs.tlog.read_tlog import read_tlog
 from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.mavlink import dialect
 from px4_tinyml.signal.spec import PRESETS
 
 
@@ -76,6 +77,24 @@ def test_reading_resumes_after_garbage_lost_bytes_and_a_wrong_length() -> None:
     assert len(found.frames) == len(frames) - 2
     assert found.garbage > 10
     assert (np.diff(found.frames.offset) > 0).all()
+
+
+@pytest.mark.parametrize("pattern", [b"\xfe", b"\xfd", b"\xfe\xf8", b"\xfd\xfe\1\0\xfe\xfe\xfe"])
+def test_the_work_is_linear_in_hostile_bytes(pattern: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most one checksum for each offset."""
+    checksums, check = 0, dialect.checksum_is_right
+
+    def counted(mirrored: bytes, header: dialect.Header) -> bool:
+        nonlocal checksums
+        checksums += 1
+        return check(mirrored, header)
+
+    monkeypatch.setattr(dialect, "checksum_is_right", counted)
+    data = small_tlog() + pattern * (20_000 // len(pattern))
+    frames = len(TlogFile.read(small_tlog()).frames)
+    checksums = 0
+    assert len(TlogFile.read(data).frames) == frames
+    assert checksums <= frames + 20_000
 
 
 def test_signed_frames_are_read() -> None:
