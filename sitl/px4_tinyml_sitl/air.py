@@ -58,7 +58,7 @@ class Air:
         )  # fmt: skip
 
     def advance(self, airspeed_m_s: float, dt_s: float) -> None:
-        """Move on through the field; then `gust` (NED, m/s) and `rates` (rad/s) hold what the vehicle meets."""
+        """Advance through the field and update `gust` (NED, m/s) and `rates` (rad/s)."""
         if self._sigma_w == 0.0:
             self.gust = self.rates = (0.0, 0.0, 0.0)
             return

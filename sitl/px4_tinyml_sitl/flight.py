@@ -166,16 +166,16 @@ class Simulator:
         """Fly the whole plan, from the ground to the ground."""
         fast: list[tuple[float, ...]] = []
         spins: list[tuple[float, ...]] = []
-        slow: list[tuple[float, ...]] = []
+        slow: list[SlowRow] = []
         command = [0.0] * 4
         step = 0
         while step * self._dt < self._limit_s:
             state, angles = self._world.state()
             if step % _EVERY == 0:
-                command = self._slow_step(step, state, angles, slow)
+                command, row = self._slow_step(step, state, angles)
                 if self._stopped_s > _GROUND_S:
-                    slow.pop()
                     break
+                slow.append(row)
             self._fast_step(step, state, angles, command)
             fast.append((*state[7:10], *angles[:3]))
             spins.append(tuple(self._rotors.speed))
@@ -208,10 +208,12 @@ class Simulator:
         side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self._armed else 0.0
         self._world.step(fx + side * noise.side[0][i], fy + side * noise.side[1][i], fz, mx, my, mz)
 
-    def _slow_step(
-        self, step: int, state: list[float], angles: list[float], rows: list[tuple[float, ...]]
-    ) -> list[float]:
-        """Estimates, guidance, outer loops and the log; returns rotor commands, or −1 for the control loops."""
+    def _weather_s(self, seconds: float) -> float:
+        """Time of the weather at a time of the simulation."""
+        return seconds - _GROUND_S
+
+    def _slow_step(self, step: int, state: list[float], angles: list[float]) -> tuple[list[float], SlowRow]:
+        """Estimates, guidance and outer loops: (rotor commands, or −1 for the control loops; the state)."""
         seconds = step * self._dt
         plan, noise, pilot = self.plan, self._noise, self._pilot
         height, velocity, position = state[6] - self._world.rest_height_m, state[3:6], self._position
@@ -224,7 +226,7 @@ class Simulator:
         est_velocity = [velocity[a] + error * (1.0, 1.0, 0.35)[a] * noise.velocity[a][i] for a in range(3)]
         est_position = [position[a] + 6.0 * error * noise.position[a][i] for a in range(3)]
         self._tilt_error = (_TILT_ERROR_RAD * noise.tilt[0][i], _TILT_ERROR_RAD * noise.tilt[1][i])
-        self._air.slow(seconds - _GROUND_S, max(height, 0.0))
+        self._air.slow(self._weather_s(seconds), max(height, 0.0))
         self._wake(height, velocity)
         command = self._state_machine(seconds, -est_position[2], est_velocity[2], math.hypot(angles[3], angles[4]))
         if command[0] < 0.0:
@@ -237,12 +239,12 @@ class Simulator:
                 pilot.reset()
         wn, we, wd = self._air.wind()
         airspeed = math.hypot(velocity[0] - wn, velocity[1] - we, velocity[2] - wd)
-        rows.append((
+        row = SlowRow._make((
             seconds, *position, *velocity, angles[3] + self._tilt_error[0], angles[4] + self._tilt_error[1], angles[5],
             *est_position, *est_velocity, pilot.thrust / (plan.vehicle.mass_kg * G), airspeed, float(self._landed),
             float(self._armed), height, self._air.w20, self._air.mean, *self._air.gust, self._guidance.velocity[2],
         ))  # fmt: skip
-        return command
+        return command, row
 
     def _wake(self, height: float, velocity: list[float]) -> None:
         """Effects of the rotors' wake on thrust: ground effect, unsteadiness in descent."""

@@ -105,7 +105,7 @@ class GustField:
 def gust_field(rng: np.random.Generator, distance_m: float, span_m: float, height_m: tuple[float, float]) -> GustField:
     """Gusts for a path through the air between two heights; they repeat on a longer path.
 
-    At the upper height the grid is a quarter of the span, finer than what the frame averages anyway.
+    At the upper height the grid is a quarter of the span, finer than the average over the frame.
     """
     length_uv, length_w = lengths(height_m[1])
     step_uv, step_w = 0.25 * span_m / length_uv, 0.25 * span_m / length_w

@@ -13,7 +13,6 @@ from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
 from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
 from px4_tinyml_sitl.vehicle.geo import Home
 from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, body_field_gauss
-from px4_tinyml_sitl.weather import Weather
 from px4_tinyml_sitl.world import RATE_HZ
 
 STEP_US = 1_000_000 // RATE_HZ
@@ -24,29 +23,12 @@ _GPS_EVERY = RATE_HZ // 10
 _MAG_NOISE_GAUSS = 0.0008
 
 
-class _WeatherFromTakeOff:
-    """The weather of a flight, with a clock that starts at take-off."""
-
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
-        self.direction_rad = weather.direction_rad
-        self.airborne_s = 0.0
-
-    def w20_at(self, seconds: float, height_m: float) -> float:
-        """W20 in m/s, now."""
-        return self._weather.w20_at(self.airborne_s, height_m)
-
-    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float:
-        """Mean wind in m/s."""
-        return self._weather.mean_wind_at(w20_m_s, height_m)
-
-
 class Px4Flight(Simulator):
     """One planned flight with PX4 as the autopilot. rows: the truth at OUTER_HZ, time_s on PX4's clock."""
 
     def __init__(self, plan: FlightPlan) -> None:
-        self._weather = _WeatherFromTakeOff(plan.weather)
-        super().__init__(plan, self._weather)
+        super().__init__(plan)
+        self.airborne_s = 0.0
         vehicle, suite = plan.vehicle, plan.sensors
         self.steps = 0
         self.rows: list[SlowRow] = []
@@ -82,14 +64,13 @@ class Px4Flight(Simulator):
         self._state, self._angles = state, angles
 
     def _slow(self, link: HilLink, state: list[float], angles: list[float]) -> None:
-        rows: list[tuple[float, ...]] = []
-        self._slow_step(self.steps, state, angles, rows)
+        _, row = self._slow_step(self.steps, state, angles)
         speed = self._rotors.speed
         lift = sum(s * s for s in speed) / (4.0 * self.plan.vehicle.rotor.hover_rad_s**2)
-        row = SlowRow._make(rows[0])._replace(time_s=self.time_us * 1e-6, thrust_ratio=lift, landed=float("nan"))
+        row = row._replace(time_s=self.time_us * 1e-6, thrust_ratio=lift, landed=float("nan"))
         self.rows.append(row)
         if row.height > 0.3:
-            self._weather.airborne_s += 1.0 / OUTER_HZ
+            self.airborne_s += 1.0 / OUTER_HZ
         rotation = body_to_ned(*angles[3:6])
         noise = _MAG_NOISE_GAUSS * self._rng.standard_normal(3)
         self._mag = tuple(float(b + n) for b, n in zip(body_field_gauss(rotation), noise, strict=True))
@@ -108,6 +89,10 @@ class Px4Flight(Simulator):
             self._command = [max(u, 0.0) * self._top_rad_s for u in np.nan_to_num(controls.motors).tolist()]
         self._fast_step(self.steps, self._state, self._angles, self._command)
         self.steps += 1
+
+    def _weather_s(self, seconds: float) -> float:
+        """The weather starts at take-off."""
+        return self.airborne_s
 
     def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
         """PX4's motor commands; the embedded autopilot is not used."""

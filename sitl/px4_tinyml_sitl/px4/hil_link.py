@@ -123,7 +123,7 @@ class HilLink:
         self._codec.seq = (self._codec.seq + 1) & 0xFF
 
     def exchange(self, time_us: int) -> Controls | None:
-        """Send what was added, wait until PX4 has answered a step at most `lag` older, and return its newest answer.
+        """Send the added messages, wait for PX4's answer to a step at most `lag` older, and return its newest answer.
 
         None while it starts up and does not answer. Raises LinkError when PX4 closes the link or stops answering.
         """

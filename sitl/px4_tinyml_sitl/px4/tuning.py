@@ -27,7 +27,7 @@ ALWAYS: Parameters = {
     "NAV_RCL_ACT": 0,
     "NAV_DLL_ACT": 0,
 }
-"""For any run of PX4 under a simulator of ours. To set a parameter to PX4's own default leaves it to PX4's scripts."""
+"""For every run of PX4 with this simulator. (A parameter set to PX4's default is left to PX4's scripts.)"""
 
 
 def flight_parameters(vehicle: VehicleModel) -> Parameters:

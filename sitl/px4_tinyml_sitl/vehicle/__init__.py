@@ -1,1 +1,1 @@
-"""The simulated vehicle as a MAVLink peer: what PX4 speaks on an ONBOARD link, without PX4."""
+"""A simulated vehicle that speaks MAVLink as PX4 does on an ONBOARD link."""

@@ -95,9 +95,8 @@ class LiveFlight(Simulator):
         self.state, self.angles = self._world.state()
         if self.steps % _EVERY == 0:
             self.weather.follow()
-            rows: list[tuple[float, ...]] = []
-            self._motors = self._slow_step(self.steps, self.state, self.angles, rows)
-            row = self.row = SlowRow._make(rows[0])
+            self._motors, row = self._slow_step(self.steps, self.state, self.angles)
+            self.row = row
             self.baro.update(row.time_s, row.height, row.airspeed, row.thrust_ratio * row.armed)
         self._fast_step(self.steps, self.state, self.angles, self._motors)
         self.imu.update((*self.state[7:10], *self.angles[:3], *self._rotors.speed))

@@ -50,10 +50,6 @@ class Wire:
         return self.address.baud if self.address.kind == "serial" else None
 
     @property
-    def datagrams(self) -> bool:
-        return self.address.kind in ("udpin", "udpout")
-
-    @property
     def local_port(self) -> int:
         """The port of a udp or tcpin address."""
         if isinstance(self._port, (UdpPort, TcpServerPort)):
@@ -87,7 +83,7 @@ class Wire:
         for chunk in chunks:
             framer = self._framers.get(chunk.peer)
             if framer is None:
-                framer = self._framers[chunk.peer] = Framer(datagrams=self.datagrams)
+                framer = self._framers[chunk.peer] = Framer(datagrams=port.datagrams)
                 if len(self._framers) > _MAX_PEERS:
                     del self._framers[next(iter(self._framers))]
             frames = framer.feed(chunk.data, time.time_ns() // 1000)

@@ -63,9 +63,9 @@ def test_topics_are_those_of_px4(shared: Path) -> None:
     log = ULog(str(shared / "data" / "ulg" / "erdem_sitl_windy_climb.ulg"))
     for name in set(FORMATS) - {"turbulence_truth", *OF_MODULES}:
         real = log.message_formats[name].fields
-        ours = message_dtype(FORMATS[name])
-        theirs = message_dtype(";".join(f"{t}[{n}] {f}" if n else f"{t} {f}" for t, n, f in real))
-        assert fields(ours) == fields(theirs), name
+        written = message_dtype(FORMATS[name])
+        px4 = message_dtype(";".join(f"{t}[{n}] {f}" if n else f"{t} {f}" for t, n, f in real))
+        assert fields(written) == fields(px4), name
 
 
 def fields(dtype: np.dtype[Any]) -> list[tuple[str, str, tuple[int, ...]]]:

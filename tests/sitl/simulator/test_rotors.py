@@ -17,7 +17,7 @@ ALL = list(airframes())
 
 
 def vehicle(name: str, seed: int = 0) -> VehicleModel:
-    """A drawn vehicle without body drag, so that what is left is the rotors."""
+    """A drawn vehicle without body drag: the forces are the rotors'."""
     drawn = draw_vehicle(airframe(name), np.random.default_rng(seed))
     return dataclasses.replace(drawn, drag_area_m2=(0.0, 0.0, 0.0))
 

@@ -36,24 +36,24 @@ def test_without_noise_the_imu_is_the_same(flown: tuple) -> None:
         line_rad_s=np.zeros((4, 2, 3)), broad_m_s2=np.zeros(3), broad_rad_s=np.zeros(3),
     )  # fmt: skip
     hover = plan.vehicle.rotor.hover_rad_s
-    times, ours = live(quiet, flight, hover)
-    theirs = measure_imu(
+    times, sampled = live(quiet, flight, hover)
+    logged = measure_imu(
         quiet, times.astype(np.uint64), flight.fast, flight.rotor_rad_s, hover, float(RATE_HZ), np.random.default_rng(2)
     )
     assert len(times) == pytest.approx(len(flight.fast) / RATE_HZ * 1e6 / quiet.imu_interval_us, rel=0.01)
-    assert ours[5:] == pytest.approx(theirs[5:], abs=1e-6)
+    assert sampled[5:] == pytest.approx(logged[5:], abs=1e-6)
 
 
 def test_with_noise_the_imu_has_the_same_vibration(flown: tuple) -> None:
     plan, flight = flown
     hover = plan.vehicle.rotor.hover_rad_s
-    times, ours = live(plan.sensors, flight, hover)
-    theirs = measure_imu(
+    times, sampled = live(plan.sensors, flight, hover)
+    logged = measure_imu(
         plan.sensors, imu_times(plan.sensors, len(flight.fast) / RATE_HZ, np.random.default_rng(3)), flight.fast,
         flight.rotor_rad_s, hover, float(RATE_HZ), np.random.default_rng(4),
     )  # fmt: skip
-    middle = slice(len(ours) // 3, 2 * len(ours) // 3)
-    steps = np.diff(ours[middle], axis=0).std(axis=0) / np.diff(theirs[middle], axis=0).std(axis=0)
+    middle = slice(len(sampled) // 3, 2 * len(sampled) // 3)
+    steps = np.diff(sampled[middle], axis=0).std(axis=0) / np.diff(logged[middle], axis=0).std(axis=0)
     assert steps == pytest.approx(np.ones(6), rel=0.2)
     assert (np.diff(times) > 0).all()
 
@@ -72,8 +72,8 @@ def test_without_noise_the_barometer_is_the_same(flown: tuple) -> None:
         quiet, slow["time_s"], slow["height"], slow["airspeed"], slow["thrust_ratio"], plan.vehicle.span_m, 3.0,
         np.random.default_rng(2),
     )  # fmt: skip
-    ours = np.interp(when, [t * 1e-6 for t, _ in baro.samples], [a for _, a in baro.samples])
-    assert ours[2:] == pytest.approx(altitude[2:], abs=0.02)
+    sampled = np.interp(when, [t * 1e-6 for t, _ in baro.samples], [a for _, a in baro.samples])
+    assert sampled[2:] == pytest.approx(altitude[2:], abs=0.02)
 
 
 def test_commanded_turbulence_is_in_the_slot_means() -> None:

@@ -149,7 +149,7 @@ def flown(px4_build: Px4Build, tmp_path_factory: pytest.TempPathFactory) -> Iter
         live = start("live", pretrained_bundle(), onboard, "--report", "--json", "--record", folder / "onboard")
         record = start("record", ground, "--out", folder / "ground", "--ulog", "--json")
         take_off(px4, loop, flight)
-        assert loop.wait(lambda: flight._weather.airborne_s > 45.0, 60.0)
+        assert loop.wait(lambda: flight.airborne_s > 45.0, 60.0)
         result.received_by_px4 = px4.require("listener", "debug_array")
         px4.require("commander", "land")
         assert loop.wait(lambda: loop.controls is not None and not loop.controls.armed, 60.0), px4.tail()
