@@ -22,6 +22,7 @@ from px4_tinyml.bundle.manifest import (
     Training,
     WindowCounts,
 )
+from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.signal.golden import make_golden
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec
@@ -39,7 +40,7 @@ def untrained(
     labels: tuple[str, ...], thinned_hz: float | None = None, tflm_arena_bytes: int | None = None
 ) -> Manifest:
     """Manifest of a model that was never trained."""
-    counts = WindowCounts({"test": dict.fromkeys(labels, 0)}, 0, {}, {})
+    counts = WindowCounts({part: dict.fromkeys(labels, 0) for part in PARTS}, 0, {}, {})
     score = Score(0, 0.0, (0.0, 0.0), 0.0, [[0] * len(labels) for _ in labels], dict.fromkeys(labels))
     tensor = QuantizedTensor(1.0, 0, (1,))
     return Manifest(

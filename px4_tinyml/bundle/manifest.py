@@ -6,7 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -105,6 +105,10 @@ class WindowCounts(JsonObject, frozen=True):
     between: Count
     dropped: dict[str, Count]
     resets: dict[str, Count]
+
+    def __post_init__(self) -> None:
+        if set(self.windows) != set(get_args(Part)):
+            raise ValueError(f"expected windows of {', '.join(get_args(Part))}")
 
 
 class TrainedFlight(JsonObject, frozen=True):

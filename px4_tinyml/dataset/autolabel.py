@@ -1,8 +1,8 @@
 """Labels for slots and windows, from references that are not the IMU.
 
-climb and descend come from vertical speed with hysteresis, turbulence from the simulator's true eddy
-dissipation rate, and a person's spans go before both. A slot or window without a label has the negative code
-of its reason instead.
+climb and descend are derived from vertical speed with hysteresis, turbulence from the simulator's true eddy
+dissipation rate; label spans override both. A slot or window without a label has the negative code of its
+reason instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CALM_EDR = 0.10
 REFERENCE_MAX_AGE_US = 600_000
 AGREEMENT = 0.80
 EXCLUDE = "exclude"
-"""A span with this label takes its time out of the data set."""
+"""A span with this label excludes its time from the data set."""
 
 BETWEEN_NAME = "between"
 MIXED = "mixed"
@@ -33,7 +33,7 @@ REASONS = (BETWEEN_NAME, "on_ground", "no_reference", "unlabelled", "excluded", 
 
 
 def reason_code(reason: str) -> int:
-    """The negative number that stands for a reason where a label's index would stand."""
+    """The negative number that is stored instead of a label index."""
     return -1 - REASONS.index(reason)
 
 
@@ -41,14 +41,14 @@ BETWEEN = reason_code(BETWEEN_NAME)
 
 
 def check_labels(spec: PipelineSpec) -> None:
-    """SpecError when a label of the spec is a word that already means something else."""
+    """SpecError when a label of the spec is a reserved word."""
     taken = set(spec.labels) & {*REASONS, EXCLUDE, "uncertain"}
     if taken:
-        raise SpecError(f"label {min(taken)!r}: this word has a meaning of its own here; choose another")
+        raise SpecError(f"label {min(taken)!r} is reserved (a reason for having no label); choose another name")
 
 
 def label_counts(y: I32, spec: PipelineSpec) -> Mapping[str, int]:
-    """How many windows have each label and each reason, all of them named, zeros too."""
+    """Number of windows with each label and each reason, zeros included."""
     names = {**dict(enumerate(spec.labels)), **{reason_code(reason): reason for reason in REASONS}}
     return {name: int((y == code).sum()) for code, name in names.items()}
 
@@ -56,7 +56,7 @@ def label_counts(y: I32, spec: PipelineSpec) -> Mapping[str, int]:
 def label_slots(log: FlightLog, time_us: U64, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = ()) -> I32:
     """Label index of each slot (by its middle, time_us[S]), or the code of a reason.
 
-    A label that came with the file and is not in the spec leaves its time unlabelled; a person's is an error.
+    A label of the log file that is not in the spec leaves its time unlabelled; one of a spans file is an error.
     """
     labels = np.full(len(time_us), reason_code("unlabelled"), np.int32)
     if log.reference is not None and len(log.reference):
@@ -80,7 +80,7 @@ def label_slots(log: FlightLog, time_us: U64, spec: PipelineSpec, spans: tuple[L
 
 
 def reference_rows(reference: ReferenceSeries, time_us: U64) -> tuple[NDArray[np.intp], Bool]:
-    """Row of the reference that holds at each time, and False where there is none or it is too old."""
+    """Row of the reference that is valid at each time, and False where it is missing or too old."""
     order = np.argsort(reference.timestamp_us, kind="stable")
     at = np.searchsorted(reference.timestamp_us[order], time_us, side="right") - 1
     row = order[np.maximum(at, 0)]
@@ -129,8 +129,8 @@ def _hysteresis(value: NDArray[np.float32], enter: float, leave: float) -> Bool:
 def label_windows(slot_labels: I32, sparse: Bool) -> I32:
     """Label index of each window from slot_labels[W,T], of which at least 80 % must agree, or the code of a reason.
 
-    The reason is sparse, or the commonest one among unlabelled slots when those alone break the agreement,
-    otherwise mixed.
+    The reason is `sparse`; or the most common one of the unlabelled slots, when they alone break the agreement;
+    otherwise `mixed`.
     """
     y = np.full(len(slot_labels), reason_code(MIXED), np.int32)
     need = int(np.ceil(AGREEMENT * slot_labels.shape[1])) if slot_labels.size else 0

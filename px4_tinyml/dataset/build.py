@@ -1,4 +1,4 @@
-"""Logs to a data set: preprocess, label, count what is left out, split, check, write."""
+"""Logs to a data set: cut into windows, label, split, check for leakage, write."""
 
 from __future__ import annotations
 

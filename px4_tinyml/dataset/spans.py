@@ -8,13 +8,16 @@ from the log's first IMU sample, empty means from the start or to the end; label
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import math
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
+from typing import Any
 
 from px4_tinyml.errors import DatasetError
+from px4_tinyml.files import read_file
 from px4_tinyml.flight_log import FlightLog, LabelSpan
 from px4_tinyml.units import US_PER_S
 
@@ -23,11 +26,12 @@ log = logging.getLogger(__name__)
 COLUMNS = ("file", "start_s", "end_s", "label")
 FOREVER_US = 2**63 - 1
 LONGEST_S = 1e9
+MAX_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
 class SpanRow:
-    """One row of a spans file; line is for messages."""
+    """One row of a spans file. line: its number, for messages."""
 
     line: int
     pattern: str
@@ -38,23 +42,22 @@ class SpanRow:
 
 def read_spans(path: Path) -> list[SpanRow]:
     """Read and check a spans file."""
-    rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                found = ",".join(reader.fieldnames or ()) or "nothing"
-                raise DatasetError(f"{path}: header {found} found, {','.join(COLUMNS)} expected")
-            for row in reader:
-                rows.append(_row(path, reader.line_num, row))
+        text = read_file(path, MAX_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            found = ",".join(reader.fieldnames or ()) or "nothing"
+            raise DatasetError(f"{path}: header {found} found, {','.join(COLUMNS)} expected")
+        return [_row(path, reader.line_num, row) for row in reader]
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: not a CSV text file: {error}") from error
-    return rows
 
 
-def _row(path: Path, line: int, row: dict[str, str | None]) -> SpanRow:
+def _row(path: Path, line: int, row: dict[str | Any, str | None]) -> SpanRow:
+    if None in row:
+        raise DatasetError(f"{path}:{line}: more than {len(COLUMNS)} columns found")
     start, end = (_seconds(path, line, name, (row.get(name) or "").strip()) for name in ("start_s", "end_s"))
     pattern, label = (row.get("file") or "").strip(), (row.get("label") or "").strip()
     if not pattern or not label:
@@ -66,7 +69,7 @@ def _row(path: Path, line: int, row: dict[str, str | None]) -> SpanRow:
 
 def _seconds(path: Path, line: int, name: str, text: str) -> float | None:
     try:
-        value = float(text) if text else None
+        value = float(text.replace("_", "?")) if text else None  # float() accepts 2_0
     except ValueError:
         value = math.nan
     if value is not None and not 0.0 <= value <= LONGEST_S:
@@ -75,7 +78,7 @@ def _seconds(path: Path, line: int, name: str, text: str) -> float | None:
 
 
 def file_and_part(source: str) -> tuple[str, str]:
-    """A log's source taken apart: ("path", "#part"), the second empty where a file is one recording."""
+    """("path", "#part") of a log's source; the second is empty where a file is one recording."""
     folder, slash, name = source.rpartition("/")
     file, mark, part = name.rpartition("#")
     return (folder + slash + file, mark + part) if mark else (source, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from px4_tinyml.bundle.manifest import Part, SplitBy
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import F32
 
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+PARTS: tuple[Part, ...] = get_args(Part)
 SHARES = (0.6, 0.2, 0.2)
 AIRFRAMES_FOR_A_SPLIT = 5
 """With at least this many airframes whole airframes are held out; with fewer, whole flights."""

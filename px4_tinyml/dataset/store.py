@@ -200,9 +200,11 @@ class Dataset:
         spec = PipelineSpec.from_dict(about.spec, where=str(path))
         if spec.hash != about.spec_hash:
             raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again")
-        wrong = [flight.source for flight in about.flights if set(flight.labels) != set(spec.labels)]
-        if wrong:
-            raise DatasetError(f"{path}: {wrong[0]} has counts of other labels than the spec's; make it again")
+        counted = [*about.counts.windows.values(), *(flight.labels for flight in about.flights)]
+        if any(set(labels) != set(spec.labels) for labels in counted):
+            raise DatasetError(
+                f"{path}: counts of other labels than the spec's ({', '.join(spec.labels)}); make it again"
+            )
         return cls(folder, spec, about)
 
     @property

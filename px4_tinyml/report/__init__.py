@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a training: how good, on what, how big, and what it does not prove."""
+"""One self-contained HTML page about a training: scores, data, sizes, limits."""
 
 from px4_tinyml.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""The page's charts: loss curves, and the timeline of a flight, each drawn for a laptop and for a phone."""
+"""The charts: loss curves, and the timeline of a flight, each drawn for a laptop and for a phone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Matplotlib figures as SVG inside the page, coloured and set by the page's own style sheet.
+"""Matplotlib figures as SVG inside the page, styled by its style sheet.
 
-Charts are drawn in placeholder colours that become CSS variables, and text stays text: one drawing serves
-light and dark, and the reader's own font.
+Charts are drawn in placeholder colours that become CSS variables, and text stays text: one drawing for light and dark
+pages and any font.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def colour(name: str) -> str:
 
 
 def label_colours(labels: tuple[str, ...]) -> dict[str, str]:
-    """CSS colour name of each label: the known ones keep theirs, others take what is left."""
+    """CSS colour name of each label: known labels keep theirs, others get the remaining ones."""
     known = len(KNOWN_LABELS)
     fixed = {name: KNOWN_LABELS.index(name) for name in labels if name in KNOWN_LABELS}
     free = (i for i in (*range(known, MAX_LABELS), *range(known)) if i not in fixed.values())
@@ -83,7 +83,7 @@ def new_figure(size: Size, height: int) -> Iterator[Any]:
         "figure.dpi": 72,
     }
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the user's matplotlibrc says: the same inputs, the same bytes
+        matplotlib.rcdefaults()  # not the user's matplotlibrc: the same inputs give the same bytes
         matplotlib.rcParams.update(style)
         figure = Figure(figsize=(size.width / 72, height / 72))
         FigureCanvasSVG(figure)

@@ -1,4 +1,4 @@
-"""One stored flight as a timeline: signals, truth and the decisions the vehicle would have made."""
+"""One stored flight as a timeline: signals, truth and decisions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN_HOLE_S = 10.0
 class Timeline:
     """What the chart draws; times are seconds on the chart's axis.
 
-    end_s[W]: end of each window; each stands for the hop before it. truth[W]: label index or BETWEEN.
+    end_s[W]: end of each window, which is drawn as the hop before it. truth[W]: label index or BETWEEN.
     decision[W]: class index or UNCERTAIN; confidence[W] 0…1. altitude_m, climb_m_s, edr_m23_s [W] at the
     window's end, NaN where unknown. slot_s[S], slots[S]: slot means by channel (m/s², about their mean), with a
     NaN row where slots are missing. broken[W]: slots are missing before this window. cut: a hole was shortened.
@@ -105,7 +105,7 @@ def _slot_means(
 
 
 def choose_flights(flights: Sequence[TrainedFlight], accuracy: dict[str, float]) -> list[int]:
-    """Positions of up to two test flights with labels: the one with the most, and the one the network reads worst."""
+    """Positions of up to two test flights with labels: the one with the most, and the one with the lowest accuracy."""
     test = [i for i, flight in enumerate(flights) if flight.part == "test" and flight.source in accuracy]
     if not test:
         return []

@@ -1,6 +1,6 @@
-"""The arrays of a golden.npz: which there are, of what type and shape. signal/golden.py says what they hold.
+"""Names, types and shapes of the arrays in a golden.npz (their meaning: golden.py).
 
-A bundle may be a stranger's: everything is compared with this before it is used.
+A bundle may be a stranger's: its arrays are checked before they are used.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
 
 ADVICE = "do not use this bundle: copy it again from where it was made, or train again"
 MAX_BYTES = 1 << 26
-"""Of all arrays; what `train` writes is a thousandth of it."""
+"""Of all arrays; `train` writes about a thousandth of it."""
 
 Dimension = int | str
-"""A name stands for a length that is the same in all arrays: imu, baro (samples), windows."""
+"""A name is a length that is the same in all arrays: imu, baro (samples), windows."""
 
 MALFORMED = (
     ValueError, TypeError, AttributeError, KeyError, EOFError, MemoryError, RecursionError, RuntimeError,
     zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
-"""What NumPy and zipfile raise for a file that is not what its name says."""
+"""Raised by NumPy and zipfile for a damaged file."""
 
 
 def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]:
-    """Type and shape by name. imu may hold NaN: it is one of the faults that the feed has on purpose."""
+    """Type and shape by name. imu may hold NaN: the feed has faults on purpose."""
     return {
         "imu_time_us": ("uint64", ("imu",)),
         "imu": ("float32", ("imu", len(IMU_CHANNELS))),
@@ -53,7 +53,7 @@ def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]
 
 
 def check_arrays(golden: Mapping[str, NDArray[Any]], spec: PipelineSpec, where: str) -> None:
-    """ConversionError when an array is missing, unknown, or not what it has to be. where: the file, for the error."""
+    """ConversionError for a missing or unknown array, a wrong type, shape or range. where: the file, for the error."""
     wanted = expected(spec)
     _check_names(golden, wanted, where)
     lengths: dict[str, int] = {}

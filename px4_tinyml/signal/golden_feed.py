@@ -1,8 +1,8 @@
 """A small raw feed made of real windows: the input of the golden vectors.
 
-Each chosen window becomes samples (two a slot) and barometer values that the signal path turns back into
-(nearly) that window; between windows lie the faults a pipeline must survive: a hole, a value that is not
-finite, a clock that jumps back, a silent barometer.
+Each chosen window becomes samples (two a slot) and barometer values that the signal path turns back into (nearly)
+that window. Between windows are faults: a hole, a value that is not finite, a clock that jumps back, a silent
+barometer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def golden_feed(chosen: F32, spec: PipelineSpec, seed: int) -> Feed:
             baro += [100.0 + window[lagged, spec.channels.index(ALTITUDE_CHANNEL)]]
             baro_time += [start]
     samples, times = np.concatenate(imu).astype(np.float32), np.concatenate(imu_time)
-    # Faults stand between windows, so that they are seen and do not spoil any.
+    # Faults lie between windows, so that each is detected and every window stays complete.
     per_window = len(times) // len(chosen)
     samples[per_window * (len(chosen) // 2) - 1, 2] = np.nan
     if len(chosen) > 1:

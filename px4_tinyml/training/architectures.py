@@ -1,4 +1,4 @@
-"""The networks: few operations, all with int8 kernels. Input (1, window, channels), output one a label."""
+"""The networks: few operations, all with int8 kernels. Input (1, window, channels), one output a label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ARCHITECTURES = ("conv", "dense")
 FILTER_TAPS = 32
 FILTER_STEP = 8
 DROPOUT = 0.2
-"""In training only: with few airframes the network otherwise leans on what is peculiar to them."""
+"""In training only: with few airframes the network otherwise overfits to them."""
 
 
 def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
@@ -21,9 +21,9 @@ def make_model(arch: str, spec: PipelineSpec, batch: int | None = None) -> Any:
 
     inputs = keras.Input((1, spec.window, len(spec.channels)), batch_size=batch, name="window")
     if arch == "conv":
-        # A learned filter bank, what an engineer would build by hand: band-pass filters two thirds of a second long
-        # (at 50 Hz) on each channel, rectified, mixed and averaged over the window. 1×N, because a Conv1D would
-        # add an EXPAND_DIMS and a RESHAPE around each layer.
+        # A learned filter bank: band-pass filters two thirds of a second long (at 50 Hz) on each channel, rectified,
+        # mixed and averaged over the window. 1×N, because a Conv1D would add an EXPAND_DIMS and a RESHAPE around each
+        # layer.
         taps = min(FILTER_TAPS, spec.window)
         step = min(FILTER_STEP, taps)
         x = layers.DepthwiseConv2D((1, taps), (1, step), depth_multiplier=4, activation="relu", name="filters")(inputs)

@@ -1,7 +1,7 @@
-"""Changes to training windows that a classifier must not care about.
+"""Changes to training windows that must not change the prediction.
 
 The heading of the air in the body frame is arbitrary (rotation about z), a barometer fails now and then,
-propellers shake some frames more than others, and a light or hotly tuned vehicle turns faster in the same air.
+propellers shake some frames more than others, and a light or aggressively tuned vehicle turns faster in the same air.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RATE_GAIN_SIGMA = 0.5
 
 
 def augment(x: F32, rng: np.random.Generator, spec: PipelineSpec) -> F32:
-    """A changed copy of physical windows x[W,T,C]. Every change is as likely whatever the label."""
+    """A changed copy of physical windows x[W,T,C]. The changes do not depend on the label."""
     x = x.copy()
     index = {name: i for i, name in enumerate(spec.channels)}
     count = len(x)

@@ -1,4 +1,4 @@
-"""TensorFlow, imported late and quietly."""
+"""TensorFlow, imported late and without its log output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from px4_tinyml.errors import ToolchainError
 
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
-    """TensorFlow chats on file descriptor 2 from C++, past every Python setting; exceptions still come."""
+    """Discard what TensorFlow's C++ code writes to file descriptor 2; exceptions are still raised."""
     saved = os.dup(2)
     with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")

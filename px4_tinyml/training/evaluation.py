@@ -31,7 +31,7 @@ class QuantizationError(ParityError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is evaluated: both networks and the baseline, behind one spec."""
+    """Both networks and the baseline of one spec, to be evaluated."""
 
     spec: PipelineSpec
     model: bytes

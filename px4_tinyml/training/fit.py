@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 SCALE_PERCENTILES = (0.5, 99.5)
 SMALLEST_HALF_RANGE = 1e-3
-"""A channel that hardly moves in training is not blown up to noise (m/s², rad/s, m)."""
+"""Lower limit, so that the noise of a channel at rest is not amplified (m/s², rad/s, m)."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def network_input(x: F32, spec: PipelineSpec) -> F32:
 
 
 def class_weights(y: NDArray[Any], classes: int) -> NDArray[np.float32]:
-    """Weight of each window: classes count alike, a rare one at most ten times as much as the average."""
+    """Weight of each window: classes have equal weight, but at most ten times the average for a rare one."""
     counts = np.bincount(y, minlength=classes).astype(np.float64)
     weight = np.where(counts > 0, len(y) / np.maximum(counts, 1) / max((counts > 0).sum(), 1), 0.0)
     return np.asarray(np.minimum(weight, 10.0)[y], np.float32)

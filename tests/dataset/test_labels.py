@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from px4_tinyml.dataset import autolabel, spans
 from px4_tinyml.dataset.build import Collected, build, prepare, unique_names
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
-from px4_tinyml.dataset.store import Dataset, UnusedLog
+from px4_tinyml.dataset.store import Dataset, FlightWindows, UnusedLog, read_flight, write_flight
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, LabelSpan, ReferenceSeries
 from px4_tinyml.signal.spec import PRESETS
@@ -59,7 +63,7 @@ def test_a_jump_from_climb_to_descend_leaves_climb() -> None:
     assert slot_labels(reference([-2.0, 2.0, -2.0]), [10, 100_010, 200_010]) == [CLIMB, DESCEND, CLIMB]
 
 
-def test_turbulence_goes_before_motion_and_between_is_left_out() -> None:
+def test_turbulence_overrides_motion_and_between_is_left_out() -> None:
     ref = reference([-2.0] * 4, edr=np.array([0.05, 0.10, 0.15, 0.20]))
     times = np.arange(4) * 100_000 + 10
     assert slot_labels(ref, times) == [CLIMB, CLIMB, autolabel.BETWEEN, TURBULENCE]
@@ -68,12 +72,12 @@ def test_turbulence_goes_before_motion_and_between_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("airborne", "armed", "reason"), [(0, 1, "on_ground"), (-1, 0, "on_ground"), (-1, -1, "no_reference")]
 )
-def test_ground_and_unknown_are_reasons(airborne: int, armed: int, reason: str) -> None:
+def test_ground_and_unknown_give_a_reason(airborne: int, armed: int, reason: str) -> None:
     code = -1 - autolabel.REASONS.index(reason)
     assert slot_labels(reference([0.0], airborne=airborne, armed=armed), [10]) == [code]
 
 
-def test_armed_counts_as_airborne_only_where_nothing_better_is_known() -> None:
+def test_armed_counts_as_airborne_only_where_airborne_is_unknown() -> None:
     assert slot_labels(reference([0.0], airborne=-1, armed=1), [10]) == [LEVEL]
 
 
@@ -84,7 +88,7 @@ def test_stale_or_invalid_reference_gives_no_label() -> None:
     assert slot_labels(None, [10]) == [missing]
 
 
-def test_a_persons_span_goes_first() -> None:
+def test_a_span_overrides_the_reference() -> None:
     ref = reference([-2.0] * 10)
     marked = [
         LabelSpan(200_000, 400_000, "turbulence", "person"),
@@ -134,9 +138,11 @@ def test_spans_file(tmp_path: Path) -> None:
         ("file,start_s,end_s,label\nx,,inf,level\n", "end_s = 'inf'"),
         ("file,start_s,end_s,label\nx,-1,,level\n", "start_s = '-1'"),
         ("", "header nothing found"),
+        ("file,start_s,end_s,label\nx,2_0,,level\n", "start_s = '2_0'"),
+        ("file,start_s,end_s,label\nx,1,2,level,5\n", ":2: more than 4 columns"),
     ],
 )
-def test_bad_spans_files_say_where(tmp_path: Path, text: str, message: str) -> None:
+def test_an_error_in_a_spans_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "spans.csv"
     path.write_text(text)
     with pytest.raises(DatasetError, match=message):
@@ -154,7 +160,7 @@ def test_split_keeps_airframes_together_and_covers_classes() -> None:
         assert split(vehicles, flights, counts, seed)[0] == parts
 
 
-def test_split_by_flight_puts_a_rare_class_everywhere_if_it_can() -> None:
+def test_split_by_flight_puts_a_rare_class_in_every_part_if_possible() -> None:
     counts = np.full((9, 2), 20)
     counts[:, 1] = 0
     counts[[0, 4, 8], 1] = 5
@@ -167,7 +173,7 @@ def test_too_few_flights_is_an_error() -> None:
         split(["a", "b"], ["1", "2"], np.ones((2, 4), np.int64), 0)
 
 
-def test_leakage_is_found() -> None:
+def test_leakage_is_detected() -> None:
     x = np.random.default_rng(0).normal(size=(4, 128, 7)).astype(np.float32)
     check_leakage(["train", "train"], ["a", "b"], [x, x])
     with pytest.raises(DatasetError, match=r"a \(train\) and b \(test\) hold the same window"):
@@ -176,7 +182,7 @@ def test_leakage_is_found() -> None:
     check_leakage(["train", "test"], ["a", "b"], [still, still])
 
 
-def test_names_are_as_short_as_they_can_be_and_different() -> None:
+def test_names_are_short_and_unique() -> None:
     sources = [
         "/d/mon/a.ulg",
         "/d/tue/a.ulg",
@@ -192,7 +198,7 @@ def test_names_are_as_short_as_they_can_be_and_different() -> None:
     assert unique_names([]) == []
 
 
-def test_labels_of_a_file_are_optional_those_of_a_person_are_not() -> None:
+def test_unknown_labels_of_a_log_are_ignored_those_of_a_spans_file_are_errors() -> None:
     unlabelled = autolabel.reason_code("unlabelled")
     assert slot_labels(None, [10], [LabelSpan(0, 100, "circle", "file")]) == [unlabelled]
     assert slot_labels(None, [10], [LabelSpan(0, 100, "climb", "file")]) == [CLIMB]
@@ -200,13 +206,13 @@ def test_labels_of_a_file_are_optional_those_of_a_person_are_not() -> None:
         slot_labels(None, [10], [LabelSpan(0, 100, "circle", "person")])
 
 
-def test_a_span_after_the_end_of_its_log_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_span_after_the_end_of_its_log_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
     row = spans.SpanRow(4, "a.ulg", 900.0, None, "level")
     spans.spans_for(flight(seconds=60), [row])
     assert "line 4 starts at 900 s, but a.ulg ends at 60.0 s" in caplog.text
 
 
-def test_store_gives_back_what_was_built(tmp_path: Path) -> None:
+def test_a_stored_data_set_is_read_back_unchanged(tmp_path: Path) -> None:
     logs = [flight(f"{i}.ulg", vz=vz, edr=edr, seed=i) for i, (vz, edr) in enumerate([
         (0, np.nan), (-1, np.nan), (1, np.nan), (0, 0.3), (0, 0.15), (0, np.nan), (-1, np.nan), (1, 0.05), (0, 0.4)
     ])]  # fmt: skip
@@ -226,9 +232,64 @@ def test_store_gives_back_what_was_built(tmp_path: Path) -> None:
     assert everything.baro_ok.all()
 
 
-def test_a_folder_that_is_no_data_set_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_data_set_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     flights = [prepare(flight(f"{i}.ulg", seed=i), SPEC) for i in range(3)]
     with pytest.raises(DatasetError, match="is not a data set"):
         build(Collected(flights, []), SPEC, tmp_path, seed=0)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def stored(folder: Path) -> Path:
+    """A data set of three flights."""
+    flights = [prepare(flight(f"{i}.ulg", seed=i), SPEC) for i in range(3)]
+    return build(Collected(flights, []), SPEC, folder, seed=0).folder
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("flights",), 5, "flights: Expected `array`, got `int` (5 found)"),
+        (("flights",), [1], "flights[0]: Expected `object`, got `int` (1 found)"),
+        (("flights", 0, "file"), 3, "flights[0].file: Expected `str`, got `int` (3 found)"),
+        (("flights", 0, "file"), "../../x", "flights[0].file: Expected `str` matching regex"),
+        (("flights", 0, "part"), "tset", "flights[0].part: Invalid enum value 'tset'"),
+        (("flights", 0, "labels"), {"level": 1}, "counts of other labels than the spec's"),
+        (("counts", "windows"), {}, "counts: expected windows of train, validation, test"),
+        (("spec",), 3, "spec: Expected `object`, got `int` (3 found)"),
+        (("spec_hash",), "0", "the spec was changed by hand"),
+        (("seed",), None, "seed: Expected `int`, got `null` (None found)"),
+    ],
+)
+def test_a_damaged_description_is_one_clear_error(
+    tmp_path: Path, path: tuple[str | int, ...], value: object, message: str
+) -> None:
+    file = stored(tmp_path) / "dataset.json"
+    about = json.loads(file.read_text())
+    place = about
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    file.write_text(json.dumps(about))
+    with pytest.raises(DatasetError, match=rf"dataset\.json: .*{re.escape(message)}"):
+        Dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("x", pa.array([["a"]] * 3, pa.list_(pa.string(), 1)), "column x is fixed_size_list"),
+        ("x", pa.array([[np.nan] * 896] * 3, pa.list_(pa.float32(), 896)), "column x has values that are not finite"),
+        ("baro_ok", pa.array([1, 2, 3]), "column baro_ok is int64, bool expected"),
+        ("label", pa.array(["level", None, "level"]), "empty cells found"),
+        ("label", pa.array(["level", "gust", "level"]), "'gust'"),
+    ],
+)
+def test_a_damaged_flight_is_one_clear_error(tmp_path: Path, column: str, values: pa.Array, message: str) -> None:
+    path = tmp_path / "f.parquet"
+    windows = prepare(flight(), SPEC).windows
+    write_flight(path, FlightWindows(**{name: array[:3] for name, array in vars(windows).items()}), SPEC)
+    table = parquet.read_table(path)
+    parquet.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
+    with pytest.raises(DatasetError, match=message):
+        read_flight(path, SPEC)

@@ -88,7 +88,7 @@ def test_commonest_error_is_by_share_of_the_label() -> None:
     assert commonest_error(confused([[9, 0], [0, 9]]), LABELS) is None
 
 
-def test_an_imu_alone_shows_what_it_confuses(trained: tuple[ModelBundle, Dataset]) -> None:
+def test_limits_of_an_imu_alone_have_its_confusions(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
     text = find_limits(bundle, dataset)["No barometer among the inputs"]
     matrix = np.array(bundle.manifest.metrics.int8.confusion)
@@ -115,7 +115,7 @@ def without_truth(metrics: Metrics, *labels: int) -> Metrics:
         ((0, 1, 2), ": there are no test windows of climb and descend, none of level."),
     ],
 )
-def test_an_imu_alone_without_windows_to_confuse(
+def test_limits_of_an_imu_alone_without_test_windows(
     missing: tuple[int, ...], words: str, trained: tuple[ModelBundle, Dataset]
 ) -> None:
     bundle, dataset = trained
@@ -124,7 +124,7 @@ def test_an_imu_alone_without_windows_to_confuse(
     assert words in text and NOTHING not in text
 
 
-def test_a_label_without_test_windows_has_words_for_a_score(trained: tuple[ModelBundle, Dataset]) -> None:
+def test_a_label_without_test_windows_has_text_for_a_score(trained: tuple[ModelBundle, Dataset]) -> None:
     """As in every data set of real logs: none of them has the truth of turbulence."""
     bundle, dataset = trained
     page = render(bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, 3)), dataset)

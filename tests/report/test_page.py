@@ -77,7 +77,7 @@ def page(html: str) -> Page:
     return Page(html)
 
 
-def test_the_page_is_whole_and_in_order(page: Page) -> None:
+def test_the_page_is_complete_and_in_order(page: Page) -> None:
     assert page.open == []
     assert list(page.sections) == [
         "header", "confusion", "timeline-1", "timeline-2", "flights", "training", "split", "left-out", "sizes",
@@ -87,7 +87,7 @@ def test_the_page_is_whole_and_in_order(page: Page) -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_nothing_is_loaded_from_elsewhere(html: str, page: Page) -> None:
+def test_no_external_resource_is_loaded(html: str, page: Page) -> None:
     assert not re.search(r"https?:|@import|<script|<link|<img|<iframe", html)
     assert not [a for a in page.attributes if a[1] in ("src", "srcset", "data", "action") or a[1].startswith("on")]
     references = [value for _, name, value in page.attributes if name in ("href", "xlink:href")]
@@ -112,7 +112,7 @@ def test_names_from_logs_are_text(html: str, page: Page) -> None:
     assert "a&b.ulg" in page.sections["parity"]
 
 
-def test_scores_are_the_manifests(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
+def test_scores_equal_the_manifest(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
     metrics = trained[0].manifest.metrics
     for score in metrics.scores.values():
         assert f"{score.macro_f1:.3f}" in page.sections["header"]
@@ -127,7 +127,7 @@ def test_scores_are_the_manifests(page: Page, trained: tuple[ModelBundle, Datase
     assert "98.7 %" in page.sections["header"]
 
 
-def test_flights_stand_worst_first(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
+def test_flights_are_sorted_worst_first(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
     by_flight = trained[0].manifest.metrics.int8.by_flight
     text = page.sections["flights"]
     worst_first = sorted(by_flight, key=lambda source: by_flight[source].accuracy)
@@ -138,7 +138,7 @@ def test_flights_stand_worst_first(page: Page, trained: tuple[ModelBundle, Datas
         assert f" {result.windows} {100 * result.accuracy:.1f} % {result.macro_f1:.3f} " in text
 
 
-def test_model_training_and_data_are_the_manifests(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
+def test_model_training_and_data_equal_the_manifest(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
     assert "33 504 MACs" in page.sections["header"] and bundle.spec.short_hash in page.sections["header"]
     assert "1 504 bytes" in page.sections["sizes"] and "not measured" in page.sections["sizes"]
@@ -156,9 +156,7 @@ def test_model_training_and_data_are_the_manifests(page: Page, trained: tuple[Mo
         assert re.sub(r"\s+", " ", rule).strip() in page.sections["details"]
 
 
-def test_parity_is_shown_only_when_there_is_one(
-    page: Page, trained: tuple[ModelBundle, Dataset], tmp_path: Path
-) -> None:
+def test_parity_is_shown_only_when_given(page: Page, trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
     assert "python, tflm and host compute the same: 0 mismatches in 12 345 windows" in page.sections["parity"]
     write_report(tmp_path / "none.html", *trained)
     assert "parity" not in Page((tmp_path / "none.html").read_text(encoding="utf-8")).sections
@@ -170,7 +168,7 @@ def test_parity_is_shown_only_when_there_is_one(
         write_report(tmp_path / "other.html", *trained, {**replayed(trained[0]), "model_sha256": "0" * 64})
 
 
-def test_another_data_set_is_refused(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
+def test_another_data_set_is_rejected(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
     bundle, dataset = trained
     flights = tuple(replace(flight, part="test") for flight in dataset.flights)
     other = Dataset(dataset.folder, dataset.spec, replace(dataset.about, flights=flights))

@@ -29,10 +29,10 @@ def bundle(trained: tuple[ModelBundle, Dataset]) -> ModelBundle:
     return trained[0]
 
 
-def test_decisions_and_slots_are_those_of_the_whole_log(
+def test_decisions_and_slots_equal_those_of_the_log(
     bundle: ModelBundle, flight_maker: Callable[..., FlightLog]
 ) -> None:
-    """Up to the first hole, what is drawn from stored windows is what the vehicle would do from samples."""
+    """Up to the first hole, decisions from stored windows equal those from samples."""
     log = flight_maker("a.ulg", "quad", 3)
     timeline = timeline_of(log, bundle)
     stored = prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows
@@ -66,7 +66,7 @@ def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., Fl
 
 
 @pytest.mark.parametrize("jump_us", [3600 * US, -20 * US], ids=["an hour of nothing", "a clock that runs back"])
-def test_long_holes_are_drawn_short(jump_us: int, bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
+def test_long_holes_are_shortened(jump_us: int, bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
     log = flight_maker("a.ulg", "quad", 3)
     late = int(log.imu.timestamp_us[len(log.imu) // 2])
 

@@ -1,4 +1,4 @@
-"""A report of a real, if short, training: the manifest that `train` writes is the one the page reads."""
+"""A report of a short training."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ addEventListener("load", () => {
 @pytest.mark.parametrize(
     ("width", "charts"), [(1280, ["laptop"]), (800, ["laptop"]), (500, ["phone"]), (390, ["phone"])]
 )
-def test_nothing_is_wider_than_the_screen(
+def test_the_page_fits_the_screen(
     width: int, charts: list[str], trained: tuple[ModelBundle, Dataset], tmp_path: Path
 ) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -51,7 +51,7 @@ def test_nothing_is_wider_than_the_screen(
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", "", html).replace("<details>", "<details open>") + PROBE
     (tmp_path / "probe.html").write_text(probed, encoding="utf-8")
-    # A frame has exactly the width it is told; a window may have a least one.
+    # A frame has exactly the given width; a browser window has a minimum.
     (tmp_path / "frame.html").write_text(
         f'<body style="margin:0"><iframe src="probe.html" style="width:{width}px;height:900px;border:0"></iframe>'
         "<script>setTimeout(() => document.title = frames[0].document.title, 1500)</script>",

@@ -17,7 +17,7 @@ SPEC = PRESETS["default"]
 
 
 def windows(count: int = 400, seed: int = 0) -> Windows:
-    """Labels that physics tells apart: altitude slope, and shaking for turbulence."""
+    """Labels that physics separates: altitude slope, and shaking for turbulence."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 4, count)
     x = rng.normal(0, 0.1, (count, 128, 7))
@@ -56,7 +56,7 @@ def test_scaling_covers_the_data_and_leaves_zero_altitude_zero() -> None:
     assert max(fit.fit_scaling(still, SPEC).inv_scale or ()) <= 1 / fit.SMALLEST_HALF_RANGE + 1e-3
 
 
-def test_augmentation_changes_only_what_it_says() -> None:
+def test_augmentation_changes_only_what_it_should() -> None:
     x = windows(3000).x
     before = x.copy()
     out = augment.augment(x, np.random.default_rng(1), SPEC)
@@ -84,7 +84,7 @@ def test_augmentation_of_specs_without_some_channels() -> None:
         assert augment.augment(x, np.random.default_rng(0), spec).shape == x.shape
 
 
-def test_baseline_is_the_tree_it_was_fitted_as() -> None:
+def test_predict_equals_the_fitted_tree() -> None:
     from sklearn.tree import DecisionTreeClassifier
 
     train, test = windows(), windows(seed=1)
@@ -99,12 +99,12 @@ def test_baseline_is_the_tree_it_was_fitted_as() -> None:
     assert slope[test.y == 1] == pytest.approx(1.5, abs=0.1)
 
 
-def test_rare_classes_weigh_more_but_not_without_end() -> None:
+def test_weights_of_rare_classes_are_bounded() -> None:
     weight = fit.class_weights(np.array([0] * 990 + [1] * 9 + [2]), 4)
     assert weight[0] < 0.4 and weight[-1] == 10.0 and weight[995] == pytest.approx(10.0)
 
 
-def test_metrics_by_hand() -> None:
+def test_metrics_equal_those_computed_by_hand() -> None:
     truth = np.array([0, 0, 0, 1, 1, 2])
     predicted = np.array([0, 0, 1, 1, 1, 0])
     flight = np.array([1, 1, 1, 1, 2, 2])

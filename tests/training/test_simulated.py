@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Data
     return train(dataset, folder / "bundle", TrainOptions(epochs=40)), dataset
 
 
-def test_airframes_never_seen_are_classified(trained: tuple[ModelBundle, Dataset]) -> None:
+def test_airframes_that_were_held_out_are_classified(trained: tuple[ModelBundle, Dataset]) -> None:
     bundle, dataset = trained
     assert dataset.about.split_by == "airframe"
     parts = {part: {f.vehicle for f in dataset.flights if f.part == part} for part in ("train", "test")}
