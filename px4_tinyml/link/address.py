@@ -76,14 +76,6 @@ class LinkAddress:
             return f"serial:{self.device}:{self.baud}"
         return f"{self.kind}:{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
-    @property
-    def mavsdk(self) -> str:
-        """The same address as MAVSDK writes it."""
-        if self.kind == "serial":
-            return f"serial://{self.device}:{self.baud}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'tcpout' if self.kind == 'tcp' else self.kind}://{host}:{self.port}"
-
 
 def _refused(url: str, why: str) -> LinkError:
     return LinkError(f"link {url!r}: {why}. Examples: {EXAMPLES}")

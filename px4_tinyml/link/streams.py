@@ -85,7 +85,6 @@ class Streams:
     link: Link
     vehicle: Vehicle
     rate_hz: float
-    attitude: bool = False
     heartbeat: bool = True
     reboots: int = 0
     _streams: dict[int, _MessageRequest] = field(default_factory=dict, repr=False)
@@ -103,8 +102,6 @@ class Streams:
         self._since = time.monotonic()
         self._heartbeat = HeartbeatSender(self.link)
         requested = {"HIGHRES_IMU": self.rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
-        if self.attitude:
-            requested["ATTITUDE"] = POSITION_HZ
         if self.vehicle.is_ardupilot:
             requested = {"RAW_IMU": self.rate_hz}
         requests = [_MessageRequest(name, hz, ENOUGH * hz, dialect.message_id(name)) for name, hz in requested.items()]

@@ -44,12 +44,6 @@ class Frame:
         return self.version == 2 and bool(self.data[2] & SIGNED)
 
     @property
-    def payload(self) -> bytes:
-        """The payload as on the wire: MAVLink 2 trims zeros at its end."""
-        start = 10 if self.version == 2 else 6
-        return self.data[start : start + self.data[1]]
-
-    @property
     def fields(self) -> Any:
         """Fields by name (dialect.decode), decoded at the first access. KeyError for an unknown message."""
         if self._fields is None:

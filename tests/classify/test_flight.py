@@ -49,7 +49,7 @@ class Ground:
             while self._waiting:
                 frame = self._waiting.popleft()
                 if frame.name == "ATTITUDE":
-                    self.now_s = int.from_bytes(frame.payload[:4], "little") / 1000.0
+                    self.now_s = frame.fields.time_boot_ms / 1000.0
                 elif frame.name in DECODED:
                     if from_companion(frame.message, "STATUSTEXT"):
                         self.texts.append(frame.message.text)
