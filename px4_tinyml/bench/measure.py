@@ -11,11 +11,13 @@ import numpy as np
 
 from px4_tinyml.bench.recorded import RECORDED
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.bundle.model_bundle import MAX_BYTES
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.plan import plan_memory
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import bundle_folder
 from px4_tinyml.errors import ConversionError, SpecError, ToolchainError
+from px4_tinyml.files import read_file
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec
 from px4_tinyml.targets.base import Code, Cost, Subject, compiled_code
@@ -45,7 +47,7 @@ def read_subject(path: Path) -> Subject:
             raise ConversionError(f"{path}: no golden vectors to measure with; train again")
         return Subject(path.resolve().name, bundle.model, graph, golden.inputs[:ROWS], bundle.spec)
     try:
-        model = path.read_bytes()
+        model = read_file(path, MAX_BYTES)
     except OSError as error:
         raise ConversionError(f"{path}: neither a bundle nor a .tflite file ({error.strerror})") from error
     graph = read_model(model)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from px4_tinyml.bundle.manifest import Training
-from px4_tinyml.dataset.autolabel import BETWEEN, CALM_EDR, TURBULENT_EDR
+from px4_tinyml.dataset.autolabel import CALM_EDR, TURBULENT_EDR
 from px4_tinyml.report.svg import SIZES, Size, colour, inline_svg, label_colours, new_figure
 from px4_tinyml.report.timeline import Timeline
 from px4_tinyml.signal.spec import PipelineSpec
@@ -24,7 +24,7 @@ TITLE = 30
 
 
 def both_sizes(draw: Callable[[Size], Markup]) -> Markup:
-    """A chart at every size; the style sheet shows one."""
+    """A chart at every size; the style sheet shows one of them."""
     return Markup("\n").join(draw(size) for size in SIZES)
 
 
@@ -79,7 +79,7 @@ Paint = Callable[[Any, Size], None]
 
 
 def _panels(timeline: Timeline, spec: PipelineSpec) -> list[tuple[int, str, Paint]]:
-    """Height, title and painter of every panel that has something to show."""
+    """Height, title and painter of every panel with data."""
     panels: list[tuple[int, str, Paint]] = [
         (52, "labels", lambda axes, _: _paint_bands(axes, timeline, spec)),
         (48, "confidence", lambda axes, _: _paint_confidence(axes, timeline, spec)),
@@ -179,7 +179,7 @@ def _broken(timeline: Timeline, values: F64) -> tuple[F64, F64]:
 
 
 def _envelopes(timeline: Timeline, channels: Mapping[str, str], limits: tuple[float, float] | None) -> Paint:
-    """Least to greatest slot mean a pixel or two: what a dense curve looks like, in a few kilobytes."""
+    """Least to greatest slot mean of each two pixels: a dense curve in a few kilobytes."""
 
     def paint(axes: Any, size: Size) -> None:
         count = min((size.width - LEFT - RIGHT) // 2, len(timeline.slot_s))
@@ -198,8 +198,3 @@ def _envelopes(timeline: Timeline, channels: Mapping[str, str], limits: tuple[fl
         axes.locator_params(axis="y", nbins=4)
 
     return paint
-
-
-def has_between(timeline: Timeline) -> bool:
-    """True when the truth band shows EDR between calm and turbulent."""
-    return bool((timeline.truth == BETWEEN).any())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, findings
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
-from px4_tinyml.report.timeline import SHOWN_HOLE_S, build_timeline, choose_flights
+from px4_tinyml.report.timeline import SHOWN_HOLE_S, Timeline, build_timeline, choose_flights
 from px4_tinyml.report.words import FILTERS
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -120,20 +120,11 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
     )
 
 
-def timelines(bundle: ModelBundle, dataset: Dataset) -> list[dict[str, Any]]:
-    """Charts of one or two test flights, and what they are of."""
+def timelines(bundle: ModelBundle, dataset: Dataset) -> Iterator[tuple[TrainedFlight, Timeline, Markup]]:
+    """One or two test flights with their charts."""
     by_flight = bundle.manifest.metrics.int8.by_flight
     accuracy = {source: result.accuracy for source, result in by_flight.items()}
-    shown = []
     for number, log_id in enumerate(choose_flights(dataset.flights, accuracy)):
         timeline = build_timeline(bundle, dataset.flight(log_id))
-        shown.append(
-            {
-                "flight": dataset.flights[log_id],
-                "agreement": timeline.agreement,
-                "between": charts.has_between(timeline),
-                "cut": timeline.cut,
-                "chart": charts.timeline_chart(timeline, bundle.spec, f"timeline-{number}"),
-            }
-        )
-    return shown
+        chart = charts.timeline_chart(timeline, bundle.spec, f"timeline-{number}")
+        yield dataset.flights[log_id], timeline, chart

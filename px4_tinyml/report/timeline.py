@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import TrainedFlight
+from px4_tinyml.dataset.autolabel import BETWEEN
 from px4_tinyml.dataset.store import FlightWindows
 from px4_tinyml.flight_log import F32, I32
 from px4_tinyml.signal.decision import ONE_Q16, decide
@@ -44,6 +45,11 @@ class Timeline:
     slots: dict[str, F64]
     broken: NDArray[np.bool_]
     cut: bool
+
+    @property
+    def has_between(self) -> bool:
+        """True when the truth has windows with EDR between calm and turbulent."""
+        return bool((self.truth == BETWEEN).any())
 
     @property
     def agreement(self) -> tuple[int, int, int]:
