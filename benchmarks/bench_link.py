@@ -91,7 +91,7 @@ RECEIVERS: dict[str, Callable[[str, Path, float], dict[str, float]]] = {
 @contextlib.contextmanager
 def vehicle(port: int) -> Iterator[None]:
     """The embedded vehicle, in a process of its own."""
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--serve", f"udpout:127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "serve", f"udpout:127.0.0.1:{port}"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield

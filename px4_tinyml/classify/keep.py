@@ -86,7 +86,7 @@ class UncertainKeeper:
             folder.mkdir(parents=True, exist_ok=True)
             self._used = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         except OSError as error:
-            raise LogError(f"--keep-dir {folder}: cannot be used ({error.strerror})") from error
+            raise LogError(f"--keep-uncertain {folder}: cannot be used ({error.strerror})") from error
 
     def take(self, frames: Iterable[Framed], decisions: Iterable[np.void]) -> None:
         """Frames as received, and the decisions made of them."""

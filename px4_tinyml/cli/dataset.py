@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from px4_tinyml.dataset.spans import file_and_part
+from px4_tinyml.cli import options
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec
 
@@ -15,30 +15,26 @@ if TYPE_CHECKING:
     from px4_tinyml.dataset.store import Description
 
 
-def add_parser(subparsers: Any) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `dataset`."""
-    parser = subparsers.add_parser(
-        "dataset",
-        help="logs to labelled windows, split by flight",
-        description="Cut logs into windows, label them from references that are not the IMU (vertical speed, "
-        "simulator truth) and from your own spans, split them by flight and store them as Parquet.",
+    parser.description = (
+        "Cut logs into windows, label them from references other than the IMU (vertical speed, simulator truth) and "
+        "from your own spans, split them by flight and store them as Parquet (docs/training.md)."
     )
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="a file, folder or glob of any supported kind")
+    options.add_logs(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the data set")
     spec = parser.add_mutually_exclusive_group()
-    spec.add_argument("--spec", type=Path, metavar="TOML", help="pipeline.toml (default: the preset)")
-    spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="spec without a file")
-    parser.add_argument("--labels", type=Path, metavar="CSV", help="spans: file,start_s,end_s,label")
-    parser.add_argument("--columns", type=Path, metavar="TOML", help="column map for IMU CSV files")
+    spec.add_argument("--spec", type=Path, metavar="SPEC.toml", help="pipeline spec (default: that of --preset)")
+    spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="named spec (default: default)")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="labelled spans: file,start_s,end_s,label")
     parser.add_argument(
         "--thinned",
-        type=float,
+        type=options.positive,
         metavar="HZ",
-        help="take every log a second time as a telemetry link would have carried it: HIGHRES_IMU at this rate, "
-        "samples passed over without a filter. For a bundle that is to classify such links (docs/live.md)",
+        help="also add each log decimated to HZ (no anti-alias filter), as PX4 telemetry sends HIGHRES_IMU. For "
+        "bundles that classify such links (docs/live.md)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
-    parser.set_defaults(run=run)
+    options.add_seed(parser, "the split")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
     if spec.fitted:
         raise SpecError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
-    if args.thinned is not None and not 0 < args.thinned <= spec.rate_hz:
-        raise SpecError(f"--thinned {args.thinned:g}: expected a rate up to the spec's, {spec.rate_hz} Hz")
+    if args.thinned is not None and args.thinned > spec.rate_hz:
+        raise SpecError(f"--thinned {args.thinned:g}: expected at most the rate of the spec, {spec.rate_hz} Hz")
     check_out(args.out)  # before the logs are looked for
     dataset = build_dataset(
         find_logs(args.logs), spec, args.out,
@@ -62,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_summary(about: Description) -> None:
-    """Windows by part and label, and what was left out."""
+    """Windows by part and label, and counts of those left out."""
+    from px4_tinyml.dataset.spans import file_and_part
+
     labels, counts = about.labels, about.counts
     print(f"{'windows':12}" + "".join(f"{name:>12}" for name in labels) + f"{'flights':>12}")
     for part, windows in counts.windows.items():

@@ -5,33 +5,35 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+
+from px4_tinyml.cli import options
 
 FLIGHTS = 126
 SECONDS = 90.0
 EPOCHS = 60
 
 
-def add_parser(subparsers: Any) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `demo`."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="fly, train, generate C++, replay, report: everything, in about two minutes",
-        description="The whole job on embedded defaults: simulated flights in calm and turbulent air, data set, "
-        "training, int8, a C++ classifier built here, and a replay that proves it computes the same.",
+    parser.description = (
+        "The whole job with default settings: simulated flights in calm and turbulent air, data set, training, int8, "
+        "C++ built on this computer, and a replay that verifies that it computes the same."
     )
-    parser.add_argument("--out", type=Path, default=Path("demo-out"), metavar="DIR", help="default: demo-out")
-    parser.add_argument("--flights", type=int, default=FLIGHTS, help=f"simulated flights (default {FLIGHTS})")
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default 0)")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo-out"), metavar="DIR", help="output folder (default demo-out)"
+    )
+    parser.add_argument(
+        "--flights", type=options.count, default=FLIGHTS, metavar="N", help=f"simulated flights (default {FLIGHTS})"
+    )
+    options.add_seed(parser, "flights, split and training")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the steps, saying what each one found."""
+    """Run the steps and print the result of each."""
     from px4_tinyml.bundle import REPORT_FILE, ModelBundle
     from px4_tinyml.cli.dataset import print_summary
     from px4_tinyml.cli.metrics_table import train_and_report
-    from px4_tinyml.cli.replay import as_json, print_table
+    from px4_tinyml.cli.replay import print_table
     from px4_tinyml.dataset.build import build_dataset, check_out
     from px4_tinyml.errors import ParityError
     from px4_tinyml.logs import read_log
@@ -59,17 +61,17 @@ def run(args: argparse.Namespace) -> int:
     heading(4, "C++: for this computer, and a module for PX4")
     for target in ("host", "px4"):
         generate(bundle, target, out / target)
-    print(f"CMake project: {out / 'host'}\nPX4 module:    {out / 'px4'} (its README says how to build it)")
+    print(f"CMake project: {out / 'host'}\nPX4 module:    {out / 'px4'} (its README explains the build)")
 
-    heading(5, "the test flights replayed through Python, TFLite Micro, C++ and the PX4 module")
+    heading(5, "the test flights replayed through NumPy, TFLite Micro, C++ and the PX4 module")
     replay = Replay(bundle)
     test = {flight.source for flight in dataset.flights if flight.part == "test"}
     flights = [flight for path in logs if path.name in test for flight in read_log(path)]
-    done = [replay.golden(), *(replay.run(flight) for flight in flights)]
-    print_table(done)
-    write_report(out / "bundle" / REPORT_FILE, bundle, dataset, as_json(replay, done, []))
+    results = [replay.golden(), *(replay.run(flight) for flight in flights)]
+    print_table(results)
+    write_report(out / "bundle" / REPORT_FILE, bundle, dataset, replay.as_json(results))
     print(f"\nreport: {out / 'bundle' / REPORT_FILE} ({time.monotonic() - begin:.0f} s in all)")
-    return ParityError.exit_code if any(item.mismatches for item in done) else 0
+    return ParityError.exit_code if any(item.mismatches for item in results) else 0
 
 
 def heading(number: int, text: str) -> None:

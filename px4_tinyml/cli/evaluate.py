@@ -5,25 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from px4_tinyml.cli import BUNDLE_HELP
-from px4_tinyml.emit.shipped import bundle_argument
+from px4_tinyml.cli import options
 
 
-def add_parser(subparsers: Any) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `evaluate`."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="float, int8 and baseline on a data set, by class and by flight",
-        description="Measure a bundle on the test flights of a data set (or on all flights of a data set it was not "
-        "trained on, with --part all).",
+    parser.description = (
+        "Measure a bundle on the test flights of a data set (with --part all: on every flight of a data set it was not "
+        "trained on), by class and by flight."
     )
-    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
-    parser.add_argument("dataset", type=Path, metavar="DATASET")
-    parser.add_argument("--part", choices=("test", "validation", "train", "all"), default="test")
-    parser.add_argument("--json", action="store_true", help="macro_f1, accuracy, confusion, by_flight of each model")
-    parser.set_defaults(run=run)
+    options.add_bundle(parser)
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder written by `px4-tinyml dataset`")
+    parser.add_argument(
+        "--part", choices=("test", "validation", "train", "all"), default="test", help="flights to use (default test)"
+    )
+    options.add_json(parser, "print JSON: macro_f1, accuracy, confusion, by_flight of each model")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,64 +1,60 @@
-"""px4-tinyml fly: simulated flights with truth, written as PX4 logs."""
+"""px4-tinyml fly: simulated flights with true turbulence, written as PX4 logs."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from px4_tinyml.errors import SpecError
+from px4_tinyml.cli import options
+from px4_tinyml_sitl.catalog import DEFAULT_MISSION, MISSIONS, airframe_rows
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `fly` to the command line."""
-    from px4_tinyml_sitl.airframes import airframes
-    from px4_tinyml_sitl.missions import DEFAULT_MISSION, MISSIONS
-    from px4_tinyml_sitl.vehicle.options import add_serve_options
-
-    missions = "\n".join(f"  {name:8} {what}" for name, (what, _) in MISSIONS.items())
-    parser = subparsers.add_parser(
-        "fly",
-        help="simulated flights with truth, written as .ulg",
-        description="Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write each "
-        "flight as a PX4 log (.ulg) with the truth in it; or, with --serve, be one vehicle that speaks MAVLink. "
-        "Needs the extra `sim`.",
-        epilog=f"missions:\n{missions}\n\nairframes: {', '.join(airframes())}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `fly`."""
+    parser.description = (
+        "Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write each flight as a PX4 "
+        "log (.ulg) with the true turbulence in it (docs/simulation.md). Needs the extra `sim`."
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the logs")
-    parser.add_argument("--flights", type=int, default=9, metavar="N", help="how many (default 9)")
-    parser.add_argument("--mission", metavar="NAME", help=f"see below (default {DEFAULT_MISSION})")
-    parser.add_argument("--airframe", metavar="NAME", help="see below (default: they take turns)")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the logs")
+    parser.add_argument("--flights", type=options.count, default=9, metavar="N", help="number of flights (default 9)")
+    parser.add_argument(
+        "--seconds", type=options.seconds, metavar="S", help="approximate length of a flight, 20 to 3600 (default 120)"
+    )
+    add_flight(parser, mission=f"see below (default {DEFAULT_MISSION})", airframe="all in turn")
+    parser.add_argument(
+        "--jobs", type=options.count, metavar="N", help="parallel processes (default: one per core; with --px4: 1)"
+    )
+    parser.add_argument(
+        "--px4",
+        type=Path,
+        metavar="BUILD_DIR",
+        help="use PX4 SITL as the autopilot: its build folder (docs/px4_sitl.md). Needs the extra `live`",
+    )
+
+
+def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str) -> None:
+    """What flies, where, in which air: options of `fly` and of `serve`."""
+    missions = "\n".join(f"  {name:8} {text}" for name, text in MISSIONS.items())
+    parser.epilog = f"missions:\n{missions}\n\nairframes: {', '.join(airframe_rows())}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--mission", metavar="NAME", help=mission)
+    parser.add_argument("--airframe", metavar="NAME", help=f"see below (default: {airframe})")
     air = parser.add_mutually_exclusive_group()
     air.add_argument(
-        "--edr", type=float, metavar="X",
-        help="turbulence held at this EDR, m^(2/3)/s (default: calm, turbulent and changing air take turns)",
-    )  # fmt: skip
-    air.add_argument("--w20-kt", type=float, metavar="X", help="turbulence of this wind at 20 ft, knots (15, 30, 45)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length of a flight, about (default 120)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
-    parser.add_argument(
-        "--px4", type=Path, metavar="BUILD_DIR",
-        help="let a real PX4 fly: a PX4 SITL build folder (docs/px4_sitl.md). Needs the extra `live`; --jobs is 1 then",
-    )  # fmt: skip
-    add_serve_options(parser)
-    parser.set_defaults(run=run)
+        "--edr",
+        type=options.fraction,
+        metavar="X",
+        help="eddy dissipation rate, m^(2/3)/s (default: calm for `serve`; `fly` cycles through calm, turbulent and "
+        "changing air)",
+    )
+    air.add_argument(
+        "--w20-kt", type=options.number(0, 60), metavar="X", help="turbulence of this wind at 20 ft, knots (15, 30, 45)"
+    )
+    options.add_seed(parser, "airframe, mission and turbulence")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fly and print the paths; with --serve, be a vehicle on a link."""
-    if args.serve:
-        from px4_tinyml_sitl.vehicle.serve import serve
-
-        serve(
-            args.serve, airframe=args.airframe, seed=args.seed, edr=args.edr, w20_kt=args.w20_kt, wind_m_s=args.wind,
-            speed=args.speed, system_id=args.system_id, link_mode=args.link, mission=args.mission, out=args.out,
-            signing_key=args.signing_key, seconds=args.seconds,
-        )  # fmt: skip
-        return 0
-    if args.out is None:
-        raise SpecError("--out DIR (where the logs go) or --serve URL expected")
+    """Fly and print the paths."""
     from px4_tinyml_sitl.simulate import fly
 
     paths = fly(

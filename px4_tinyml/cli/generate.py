@@ -1,63 +1,61 @@
-"""px4-tinyml generate: a bundle into C++ for a target."""
+"""px4-tinyml generate: C++ of a bundle for a target."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.cli import BUNDLE_HELP
-from px4_tinyml.emit.shipped import bundle_argument
-from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, NODE_BOARDS, node_board
+from px4_tinyml.cli import options
+from px4_tinyml.targets.arduino.node_boards import DEFAULT_BOARD, NODE_BOARDS, node_board
 from px4_tinyml.targets.boards import BOARDS, Board, board
 from px4_tinyml.targets.names import target_name
-from px4_tinyml.targets.registry import generate
 
-TARGETS = ("arduino", "cortex-m4", "cortex-m7", "host", "px4")
-ENGINES = ("auto", "compiled", "tflm")
+if TYPE_CHECKING:
+    from px4_tinyml.bundle import ModelBundle
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the subcommand."""
-    parser = subparsers.add_parser(
-        "generate",
-        help="turn a bundle into C++",
-        description="Write the C++ of a trained bundle: core, engine, model and what surrounds them for a target. "
-        "Files are written only where they change; other files in DIR stay. With a board or a limit the classifier is "
-        "measured first (docs/bench.md): exit code 3 when it does not fit.",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `generate`."""
+    parser.description = (
+        "Write the C++ of a trained bundle: core, engine, model and what the target needs around them. Only files that "
+        "change are written; other files in DIR stay. With a board or a limit the classifier is measured first "
+        "(docs/bench.md): exit code 3 if it does not fit."
     )
     parser.add_argument(
         "target",
         type=target_name,
-        choices=TARGETS,
-        help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sensor node's sketch (docs/node.md); host: a "
-        "CMake project for this computer; cortex-m4, cortex-m7: for QEMU, one project for both",
+        choices=("host", "cortex-m4", "cortex-m7", "px4", "arduino"),
+        metavar="TARGET",
+        help="px4: a folder for EXTERNAL_MODULES_LOCATION; arduino: a sketch for a sensor node (docs/node.md); host: a "
+        "CMake project for this computer; cortex-m4, cortex-m7: one project for both, for QEMU",
     )
-    parser.add_argument("bundle", type=bundle_argument, metavar="BUNDLE", help=BUNDLE_HELP)
+    options.add_bundle(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="auto",
-        help="what runs the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled, for px4 what its "
+    options.add_engine(
+        parser,
+        ("auto", "compiled", "tflm"),
+        "auto",
+        "engine of the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled, for px4 the one that its "
         "configuration has",
     )
     parser.add_argument(
         "--board",
         metavar="NAME",
-        help=f"must fit this board's budget: {', '.join(BOARDS)}; for arduino the board the sketch is for: "
-        f"{', '.join(NODE_BOARDS)} (default: {DEFAULT_BOARD})",
+        help=f"fit the budget of this board: {', '.join(BOARDS)}; for arduino, the board of the sketch: "
+        f"{', '.join(NODE_BOARDS)} (default {DEFAULT_BOARD})",
     )
-    parser.add_argument("--max-flash-kb", type=float, metavar="KIB", help="most flash, code and weights")
-    parser.add_argument("--max-ram-kb", type=float, metavar="KIB", help="most RAM, variables and stack")
-    parser.add_argument("--max-instructions", type=int, metavar="N", help="most instructions of one inference")
-    parser.set_defaults(run=run)
+    parser.add_argument("--max-flash-kb", type=options.positive, metavar="KIB", help="limit of flash: code and weights")
+    parser.add_argument("--max-ram-kb", type=options.positive, metavar="KIB", help="limit of RAM: variables and stack")
+    parser.add_argument("--max-instructions", type=options.count, metavar="N", help="limit of one inference")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files and say how many changed."""
+    """Write the files and print how many changed."""
+    from px4_tinyml.bundle import ModelBundle
+    from px4_tinyml.targets.registry import generate
+
     bundle = ModelBundle.load(args.bundle)
     sketch_for = (args.board or DEFAULT_BOARD) if args.target == "arduino" else DEFAULT_BOARD
     node_board(sketch_for)
@@ -68,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if generated.arena:
         print(f"arena: {generated.arena.size} bytes ({generated.arena.origin})")
     count = len(generated.written)
-    print(f"{args.out}: {count} files written (spec {bundle.spec.short_hash}); README.md says how to build")
+    print(f"{args.out}: {count} files written (spec {bundle.spec.short_hash}); README.md explains the build")
     return 0
 
 
@@ -78,8 +76,8 @@ def _fits(args: argparse.Namespace, bundle: ModelBundle, device: Board | None) -
     from px4_tinyml.bench.measure import read_subject
 
     budget = Budget.of_board(device, bundle.spec) if device else Budget()
-    given = {"flash_kb": args.max_flash_kb, "ram_kb": args.max_ram_kb, "instructions": args.max_instructions}
-    budget = replace(budget, **{name: value for name, value in given.items() if value is not None})
+    limits = {"flash_kb": args.max_flash_kb, "ram_kb": args.max_ram_kb, "instructions": args.max_instructions}
+    budget = replace(budget, **{name: value for name, value in limits.items() if value is not None})
     engine = "tflm" if args.engine == "tflm" else "compiled"
     cost = check_budget(read_subject(args.bundle), device.cpu if device else "cortex-m4", budget, engine)
     size = f"{cost.classifier_flash_bytes} bytes of flash, {cost.classifier_ram_bytes} of RAM"

@@ -5,23 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
+from px4_tinyml.cli import options
 
-def add_parser(subparsers: Any) -> None:
-    """The `inspect` command."""
-    parser = subparsers.add_parser(
-        "inspect",
-        help="what a file holds, what is wrong with it, whether it can be used",
-        description="Explain flight logs in about ten lines each. Exit code 1 when one of them cannot be used.",
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a log of any supported kind, a folder, or a glob")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout (keys: docs/logs.md)")
-    parser.add_argument(
-        "--columns", type=Path, metavar="MAP.toml", help="column map for CSVs (see examples/crazyflie_wind.toml)"
-    )
-    parser.set_defaults(run=run)
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `inspect`."""
+    parser.description = "Summarise logs in about ten lines each. Exit code 1 if one of them cannot be used."
+    options.add_logs(parser)
+    options.add_json(parser, "print one JSON object (docs/logs.md)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         load_column_map(args.columns)  # a bad map is a usage error, before anything is shown
     files: list[dict[str, Any]] = []
     failures: list[str] = []
-    for given in args.files:
+    for given in args.logs:
         try:
             paths = find_logs([given])
         except LogError as error:

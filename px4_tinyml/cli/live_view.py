@@ -1,17 +1,16 @@
-"""What `px4-tinyml live` shows: a line that stays up to date, one line a change, or JSON lines (docs/live.md)."""
+"""Output of `px4-tinyml live`: a status line and one line per class change, or JSON lines (docs/live.md)."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
-import sys
 import time
 from typing import Any
 
 import numpy as np
 
-from px4_tinyml.cli.unhurried import draw
+from px4_tinyml.cli.output import NonBlockingStream, StatusLine
 from px4_tinyml.signal.decision import ONE_Q16, class_name, describe_decision, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
@@ -23,20 +22,24 @@ REDRAW_S = 0.2
 
 
 class _View:
-    """alone: there is nothing else to do than to show it, so that it ends with its reader."""
+    """output: standard output. only_shown: nothing is reported or saved, so that it ends when stdout is closed."""
 
-    def __init__(self, spec: PipelineSpec, alone: bool) -> None:
-        self._spec, self._alone = spec, alone
-        self._reader_gone = False
+    def __init__(self, spec: PipelineSpec, output: NonBlockingStream | None, only_shown: bool) -> None:
+        self._spec, self._output, self._only_shown = spec, output, only_shown
+        self._closed = False
 
     def _print(self, line: str) -> None:
-        """BrokenPipeError when the reader has gone and nothing else is to be done."""
+        """Raises BrokenPipeError when standard output is closed and nothing is left to do."""
         print(line, flush=True)
-        if getattr(sys.stdout, "gone", False) and not self._reader_gone:
-            self._reader_gone = True
-            if self._alone:
+        if self._output is not None and self._output.reader_closed and not self._closed:
+            self._closed = True
+            if self._only_shown:
                 raise BrokenPipeError
-            log.warning("nobody reads standard output any more; going on without")
+            log.warning("standard output is closed; continuing without it")
+
+    @property
+    def _dropped(self) -> int:
+        return self._output.dropped if self._output is not None else 0
 
 
 class JsonView(_View):
@@ -55,31 +58,28 @@ class JsonView(_View):
         })  # fmt: skip
 
     def status(self, facts: dict[str, Any]) -> None:
-        self._object("status", {**facts, "lines_dropped": getattr(sys.stdout, "dropped", 0)})
+        self._object("status", {**facts, "lines_dropped": self._dropped})
 
     def tick(self) -> None:
         pass
 
     def end(self, facts: dict[str, Any]) -> None:
-        self._object("end", {**facts, "lines_dropped": getattr(sys.stdout, "dropped", 0)})
+        self._object("end", {**facts, "lines_dropped": self._dropped})
 
     def _object(self, kind: str, values: dict[str, Any]) -> None:
         self._print(json.dumps({"type": kind, **values}, ensure_ascii=False))
 
 
 class TextView(_View):
-    """One line a change of class on standard output; on a terminal also a line that shows how it is now."""
+    """One line per class change on standard output; on a terminal also a status line."""
 
-    def __init__(self, spec: PipelineSpec, alone: bool) -> None:
-        super().__init__(spec, alone)
-        self._terminal = sys.stderr.isatty()
+    def __init__(self, spec: PipelineSpec, output: NonBlockingStream | None, only_shown: bool, quiet: bool) -> None:
+        super().__init__(spec, output, only_shown)
+        self._line = StatusLine(quiet)
         self._newest: np.void | None = None
         self._since_us = 0
         self._status: dict[str, Any] = {}
         self._drawn = 0.0
-        if self._terminal:
-            for handler in logging.getLogger().handlers:
-                handler.addFilter(self._make_room)
 
     def start(self, facts: dict[str, Any]) -> None:
         pass
@@ -93,7 +93,7 @@ class TextView(_View):
         clock = time.strftime("%H:%M:%S", time.localtime(received_us / 1e6))
         was = f"  (was {class_name(before, self._spec)})" if before is not None else ""
         percent = 100 * int(decision["confidence_q16"]) / ONE_Q16
-        self._clear()
+        self._line.clear()
         name = class_name(decision, self._spec)
         self._print(f"{clock}  {self._since_us / 1e6:9.2f} s  {name:12} {percent:3.0f} %{was}")
 
@@ -101,17 +101,17 @@ class TextView(_View):
         self._status = facts
 
     def tick(self) -> None:
-        """Draw the line again when that is due."""
+        """Draw the status line every REDRAW_S."""
         now = time.monotonic()
-        if self._terminal and self._status and now - self._drawn >= REDRAW_S:
+        if self._line.shown and self._status and now - self._drawn >= REDRAW_S:
             self._drawn = now
             width = shutil.get_terminal_size().columns - 1
-            draw(self._line()[:width])
+            self._line.draw(self._text()[:width])
 
     def end(self, facts: dict[str, Any]) -> None:
-        self._clear()
+        self._line.clear()
 
-    def _line(self) -> str:
+    def _text(self) -> str:
         status, decision = self._status, self._newest
         parts = []
         if decision is None:
@@ -131,15 +131,7 @@ class TextView(_View):
             dropped = sum(status["report"]["dropped"].values())
             parts.append(f"{sum(status['report']['sent'].values())} reports{f', {dropped} dropped' if dropped else ''}")
         if status["kept"]:
-            parts.append(f"{status['kept'].get('cuts', 0)} cuts kept")
+            parts.append(f"{status['kept'].get('cuts', 0)} cuts saved")
         if not status["connected"]:
-            parts.append("NOTHING HEARD")
+            parts.append("NO DATA")
         return " · ".join(parts)
-
-    def _make_room(self, record: logging.LogRecord) -> bool:
-        self._clear()
-        return True
-
-    def _clear(self) -> None:
-        if self._terminal:
-            draw("")

@@ -6,13 +6,11 @@ import argparse
 import hashlib
 import json
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
+from px4_tinyml.cli import options
 from px4_tinyml.errors import LinkError, SpecError
 
 if TYPE_CHECKING:
@@ -21,29 +19,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Declare the subcommand."""
-    parser = subparsers.add_parser(
-        "logs",
-        help="list and download the logs on a vehicle",
-        description="List the logs on a vehicle's card, or download them over MAVLink. A download that was cut short "
-        "goes on where it stopped when it is run again.",
-        epilog="URL: udpin:0.0.0.0:14540, udpout:HOST:PORT, tcp:HOST:PORT, tcpin:HOST:PORT, serial:/dev/ttyACM0:57600",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `logs`."""
+    parser.description = (
+        "List the logs on a vehicle's card, or download them over MAVLink. An interrupted download resumes when the "
+        "command is run again."
     )
     actions = parser.add_subparsers(dest="action", metavar="list|get", required=True)
-    listing = actions.add_parser("list", help="what is there")
-    get = actions.add_parser("get", help="download")
+    listing = actions.add_parser("list", help="list the logs", description="List number, time and size of each log.")
+    get = actions.add_parser("get", help="download logs", description="Download logs, oldest first, by number or age.")
     for action in (listing, get):
-        action.add_argument("url", metavar="URL", help="where the vehicle is")
-        action.add_argument("--system", type=int, metavar="N", help="the vehicle with this system id")
-        action.add_argument("--signing-key", type=Path, metavar="FILE", help="MAVLink 2 signing")
-        action.add_argument("--json", action="store_true", help="the result as JSON")
+        options.add_url(action, wait_s=10.0)
+        options.add_json(action, "print JSON")
     which = get.add_mutually_exclusive_group(required=True)
     which.add_argument("numbers", type=int, nargs="*", default=[], metavar="ID", help="numbers from `logs list`")
-    which.add_argument("--last", action="store_true", help="the newest")
-    which.add_argument("--all", action="store_true", help="all of them")
-    get.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to put them in")
-    parser.set_defaults(run=run)
+    which.add_argument("--last", action="store_true", help="the newest log")
+    which.add_argument("--all", action="store_true", help="all logs")
+    get.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     key = SigningKey.read(args.signing_key) if args.signing_key else None
     with Link(args.url, signing=key) as link:
-        client = LogClient(link, choose(link, args.system))
+        client = LogClient(link, choose(link, args.system, args.wait))
         entries = client.list()
         if args.action == "list":
             _show(entries, args.json)
@@ -86,33 +78,27 @@ def _facts(entry: LogEntry) -> dict[str, Any]:
 
 
 def _chosen(entries: list[LogEntry], args: argparse.Namespace) -> list[LogEntry]:
-    """Those asked for, oldest first; empty ones only when named."""
+    """The requested ones, oldest first; empty ones only when named."""
     if args.numbers:
         by_number = {entry.number: entry for entry in entries}
         unknown = [str(number) for number in args.numbers if number not in by_number]
         if unknown:
-            there = ", ".join(map(str, sorted(by_number))) or "none"
-            raise SpecError(f"no log {', '.join(unknown)} on the vehicle; there is: {there}")
+            known = ", ".join(map(str, sorted(by_number))) or "none"
+            raise SpecError(f"no log {', '.join(unknown)} on the vehicle; it has: {known}")
         return [by_number[number] for number in args.numbers]
     full = [entry for entry in entries if entry.size]
     if not full:
-        raise LinkError("there is no log on the vehicle yet: PX4 writes one from arming to disarming")
+        raise LinkError("no log on the vehicle yet: PX4 writes one from arming to disarming")
     return full[-1:] if args.last else full
 
 
 def _fetch(client: LogClient, entry: LogEntry, folder: Path) -> dict[str, Any]:
-    """Download one, with a bar; its facts."""
+    """Download one, with a progress bar; its facts."""
+    from px4_tinyml.progress import bar
+
     began = time.monotonic()
-    with tqdm(
-        total=entry.size,
-        desc=f"log {entry.number}",
-        unit="B",
-        unit_scale=True,
-        file=sys.stderr,
-        disable=None,
-        leave=False,
-    ) as bar:
-        path = client.download(entry, folder / entry.stem, lambda done: bar.update(done - bar.n))
+    with bar(desc=f"log {entry.number}", total=entry.size, unit="B", unit_scale=True) as shown:
+        path = client.download(entry, folder / entry.stem, lambda size: shown.update(size - shown.n))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     seconds = time.monotonic() - began
     log.info("%s: %d bytes in %.1f s, sha256 %s", path, entry.size, seconds, digest)

@@ -6,40 +6,43 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from px4_tinyml.cli import options
 from px4_tinyml.emit.shipped import target_root
-from px4_tinyml.targets.px4.check import DEFAULT_BOARD, ModuleTree, Px4Check, release_name
-from px4_tinyml.targets.px4.checkout import Checkout
+from px4_tinyml.targets.boards import DEFAULT_PX4_BOARD
+
+if TYPE_CHECKING:
+    from px4_tinyml.targets.px4.check import Px4Check
 
 
-def add_parser(subparsers: Any) -> None:
-    """The subcommands of `px4`."""
-    parser = subparsers.add_parser(
-        "px4",
-        help="check whether a PX4 checkout can build the module",
-        description="The module and PX4's sources (docs/px4.md).",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `px4`."""
+    parser.description = "The PX4 module and PX4's sources (docs/px4.md)."
     check = parser.add_subparsers(dest="px4_command", metavar="COMMAND", required=True).add_parser(
         "check",
-        help="read a checkout: version, engine, clashes, what is missing, and the make line",
-        description="Read a PX4 checkout and say what will happen when the module is built in it, with the make line "
-        "to copy. Nothing is built or changed. Exit code 1 when it will not work.",
+        help="check version, engine, clashes and missing files; print the make line",
+        description="Read a PX4 checkout and report whether the module builds in it, with the make line to copy. "
+        "Nothing is built or changed. Exit code 1 if it will not work.",
     )
     check.add_argument("px4_dir", type=Path, metavar="PX4_DIR", help="a clone of PX4-Autopilot")
-    check.add_argument("--board", default=DEFAULT_BOARD, metavar="NAME", help=f"make target (default: {DEFAULT_BOARD})")
+    check.add_argument(
+        "--board", default=DEFAULT_PX4_BOARD, metavar="NAME", help=f"make target (default {DEFAULT_PX4_BOARD})"
+    )
     check.add_argument(
         "--module",
         type=Path,
         metavar="DIR",
-        help="tree written by `generate px4` (default: the one with the default model)",
+        help="folder written by `generate px4` (default: the module with the pretrained model)",
     )
-    check.add_argument("--json", action="store_true", help="one JSON object on stdout (keys: docs/px4.md)")
-    check.set_defaults(run=run)
+    options.add_json(check, "print one JSON object (docs/px4.md)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was found; each problem also as a line on stderr."""
+    """Print the findings; 1 if the module will not work there."""
+    from px4_tinyml.targets.px4.check import ModuleTree, Px4Check
+    from px4_tinyml.targets.px4.checkout import Checkout
+
     checkout = Checkout.open(args.px4_dir)
     found = Px4Check(checkout, checkout.board(args.board), ModuleTree.open(args.module or target_root("px4_module")))
     print(json.dumps(found.document(), indent=2, ensure_ascii=False) if args.json else render(found))
@@ -51,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def render(found: Px4Check) -> str:
-    """About ten lines for a person."""
+    """About ten lines of text."""
+    from px4_tinyml.targets.px4.check import release_name
+
     checkout, tree = found.checkout, found.tree
     rows = {
         "PX4": f"{checkout.tag or 'version not known to git'} in {checkout.root}: "
@@ -67,7 +72,7 @@ def render(found: Px4Check) -> str:
         ),
         "logging": "lines of etc/logging/logger_topics.txt are added to what PX4 logs"
         if checkout.logger_adds
-        else "etc/logging/logger_topics.txt replaces what PX4 logs: it must list everything you want",
+        else "etc/logging/logger_topics.txt replaces the topics that PX4 logs: list all that you need",
     }
     lines = [f"{name + ':':<12}{text}" for name, text in rows.items()]
     for finding in found.findings:
@@ -87,7 +92,7 @@ def _board(found: Px4Check) -> str:
 
 def _tflm(found: Px4Check) -> str:
     if not found.tree.has("TflmModel.cpp"):
-        return "the tree holds no other"
+        return "the tree has no other engine"
     if not found.checkout.tflm:
         return "this PX4 has no TensorFlow Lite Micro"
     if not found.board.has("LIB_TFLM"):

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import SpecError, ToolchainError
@@ -15,7 +16,7 @@ from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.slots import Feed, feed
 from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.compare import Comparison, compare
-from px4_tinyml.targets.names import target_name
+from px4_tinyml.targets.names import NOT_BY_DEFAULT, REPLAY_JSON, target_name
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.run_sitl import PAIR, Px4Target
 from px4_tinyml.targets.px4.ulog_feed import play_ulog, write_ulog
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 Pair = tuple[str, str]
 
 PX4 = "px4"
-NOT_BY_DEFAULT = frozenset({"arduino"})
-"""Targets that run only by name: one byte at a time, a long log takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +120,43 @@ class Replay:
     def targets(self) -> list[str]:
         """Names of the targets."""
         return [*self.runners, *([PX4] if self._px4 is not None else [])]
+
+    def as_json(self, results: Sequence[Replayed], unusable: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+        """The JSON document (docs/replay.md). unusable: log and error of logs that could not be read."""
+        totals: dict[str, dict[str, int]] = {}
+        for item in results:
+            for names, pair in item.pairs.items():
+                total = totals.setdefault(_json_key(names), {"windows": 0, "mismatches": 0})
+                total["windows"] += pair.windows
+                total["mismatches"] += pair.mismatches
+        return {
+            "spec_hash": self.bundle.spec.hash,
+            "model_sha256": self.bundle.sha256,
+            "targets": [REPLAY_JSON.get(name, name) for name in self.targets],
+            "windows": sum(item.windows for item in results),
+            "mismatches": sum(item.mismatches for item in results),
+            "pairs": totals,
+            "logs": [
+                {
+                    "log": item.name,
+                    "windows": item.windows,
+                    "mismatches": item.mismatches,
+                    "counts": item.counts,
+                    "pairs": {_json_key(names): vars(pair) for names, pair in item.pairs.items()},
+                }
+                for item in results
+            ],
+            "unusable": list(unusable),
+        }
+
+
+def copy_name(log: Path, folder: Path, names: set[Path]) -> Path:
+    """Path for a log's copy: its own name, or one with a number if that is in `names`, which it is added to."""
+    candidates = itertools.chain([log.name], (f"{log.stem}-{number}{log.suffix}" for number in itertools.count(2)))
+    name = next(folder / n for n in candidates if (folder / n).resolve() not in names)
+    names.add(name.resolve())
+    return name
+
+
+def _json_key(names: Pair) -> str:
+    return ":".join(REPLAY_JSON.get(name, name) for name in names)

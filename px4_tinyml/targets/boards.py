@@ -40,6 +40,8 @@ BOARDS = {
     "px4_fmu-v6x": Board("STM32H753", "cortex-m7", 480_000_000, 1920, 1024, 20, 32, 1.0),
     "nano33ble": Board("nRF52840", "cortex-m4", 64_000_000, 960, 256, 256, 64, 25.0),
 }
+DEFAULT_PX4_BOARD = "px4_fmu-v6c_default"
+"""Make target that `px4 check` reads a checkout for."""
 
 
 def board(name: str) -> Board:

@@ -7,6 +7,13 @@ ENGINES = ("compiled", "tflm", "numpy")
 TARGETS = ("host", "cortex-m4", "cortex-m7", "px4", "px4-host", "arduino")
 """Where a classifier runs. px4: a PX4 SITL build. px4-host: the PX4 module in a stand-in for PX4, on this computer."""
 
+REPLAYED = ("numpy", "tflm", "host", "px4-host", "cortex-m4", "cortex-m7", "arduino")
+"""What `replay` compares; with a build folder, px4, too."""
+NOT_BY_DEFAULT = frozenset({"arduino"})
+"""Targets that run only by name: one byte at a time, a long log takes minutes."""
+BENCHED = ("host", "cortex-m4", "cortex-m7")
+"""Where `bench` measures."""
+
 ENGINE_ALIASES = {"host": "compiled", "python": "numpy"}
 TARGET_ALIASES = {"node": "arduino", "python": "numpy", "cortex-m": "cortex-m4"}
 """Old spelling → name. `replay` compares engines, too: numpy and tflm run behind the signal path in Python."""

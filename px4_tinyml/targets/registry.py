@@ -9,7 +9,8 @@ from pathlib import Path
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import SpecError
-from px4_tinyml.targets.arduino.generate import DEFAULT_BOARD, generate_arduino
+from px4_tinyml.targets.arduino.generate import generate_arduino
+from px4_tinyml.targets.arduino.node_boards import DEFAULT_BOARD
 from px4_tinyml.targets.arduino.run import arduino_runner
 from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.cortex_m.build import CPUS

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +13,7 @@ from numpy.typing import NDArray
 from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import F32
-from px4_tinyml.progress import progress
+from px4_tinyml.progress import progress, stop_requests
 from px4_tinyml.signal.scaling import scale
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
 from px4_tinyml.training.architectures import make_model
@@ -110,9 +107,10 @@ def _epochs(
     losses: list[float] = []
     validation_losses: list[float] = []
     best_weights = model.get_weights()
-    with _interrupt_between_steps() as check_interrupt:
+    with stop_requests(signal.SIGINT) as stopped:  # TensorFlow's native code sometimes swallows a KeyboardInterrupt
         for epoch in progress(range(options.epochs), f"training {options.arch}", unit="epoch"):
-            check_interrupt()
+            if stopped():
+                raise KeyboardInterrupt
             x = network_input(augment(train_part.x, rng, spec), spec)
             order = rng.permutation(len(x))
             result = model.fit(
@@ -129,33 +127,7 @@ def _epochs(
                 best_weights = model.get_weights()
             elif epoch - best >= options.patience:
                 break
-        check_interrupt()
+        if stopped():
+            raise KeyboardInterrupt
     model.set_weights(best_weights)
     return losses, validation_losses
-
-
-@contextlib.contextmanager
-def _interrupt_between_steps() -> Iterator[Callable[[], None]]:
-    """Defer Ctrl-C to the next call of the yielded function; pressed twice, it is raised at once.
-
-    TensorFlow's native code sometimes swallows a KeyboardInterrupt.
-    """
-    pressed = threading.Event()
-
-    def handler(signum: int, frame: object) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    def check() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield check
-        return
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
+from px4_tinyml_sitl.catalog import airframe_rows
 
 LIFT_SLOPE = 5.7
 """a0 of a thin blade section at low Reynolds number, per radian."""
@@ -42,10 +41,9 @@ class Airframe:
 @functools.cache
 def airframes() -> dict[str, Airframe]:
     """All airframes by name, in the order of the file."""
-    text = resources.files(__package__).joinpath("airframes.toml").read_text(encoding="utf-8")
-    rows = tomllib.loads(text)
     return {
-        name: Airframe(name=name, **{**row, "drag_area_m2": tuple(row["drag_area_m2"])}) for name, row in rows.items()
+        name: Airframe(name=name, **{**row, "drag_area_m2": tuple(row["drag_area_m2"])})
+        for name, row in airframe_rows().items()
     }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml_sitl.airframes import Airframe
+from px4_tinyml_sitl.catalog import MISSIONS
 
 MIN_HEIGHT_M = 2.0
 LAND_SPEED_M_S = 0.7
@@ -127,14 +128,14 @@ def _mixed(plan: _Plan) -> None:
     kinds[int(plan.rng.integers(len(kinds)))](plan)
 
 
-MISSIONS: dict[str, tuple[str, Callable[[_Plan], None]]] = {
-    "mixed": ("hover, climbs, descents, cruise, turns and hard manoeuvres in random order", _mixed),
-    "hover": ("hold position, sometimes turning the nose", _hover),
-    "ladder": ("climb, hold, climb or descend, hold, …", _ladder),
-    "cruise": ("straight legs and turns at cruising speed", _cruise),
-    "survey": ("parallel lanes with half turns, at changing heights", _survey),
+_DRAW: dict[str, Callable[[_Plan], None]] = {
+    "mixed": _mixed,
+    "hover": _hover,
+    "ladder": _ladder,
+    "cruise": _cruise,
+    "survey": _survey,
 }
-DEFAULT_MISSION = "mixed"
+"""What adds the next segments of a mission, by its name in catalog.MISSIONS."""
 
 
 def plan_mission(
@@ -148,7 +149,7 @@ def plan_mission(
     plan.add(min(plan.draw(4.0, 8.0), max_height_m / rise, seconds / 6.0), climb_m_s=rise)
     plan.add(2.0)
     while plan.left_s > 3.0:
-        MISSIONS[name][1](plan)
+        _DRAW[name](plan)
     plan.segments.append(Segment(1.5))
     high = plan.height_m - FLARE_HEIGHT_M
     if high > 1.0:

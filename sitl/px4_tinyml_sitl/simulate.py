@@ -18,7 +18,7 @@ import numpy as np
 from px4_tinyml.errors import SpecError
 from px4_tinyml.progress import progress
 from px4_tinyml.units import M_S_PER_KT
-from px4_tinyml_sitl import airframes, missions, weather
+from px4_tinyml_sitl import airframes, catalog, weather
 from px4_tinyml_sitl.flight import Simulator, plan_flight
 from px4_tinyml_sitl.px4.fly_px4 import check, fly_px4
 from px4_tinyml_sitl.px4.px4_process import Px4Build
@@ -81,7 +81,7 @@ def _requests(
     seconds: float | None, seed: int, px4: Path | None,
 ) -> list[_Request]:  # fmt: skip
     seconds = DEFAULT_SECONDS if seconds is None else seconds
-    mission = mission or missions.DEFAULT_MISSION
+    mission = mission or catalog.DEFAULT_MISSION
     for name, value, valid, expected in (
         ("flights", flights, flights >= 1, "at least 1"),
         ("seed", seed, seed >= 0, "0 or more"),
@@ -89,7 +89,7 @@ def _requests(
         ("edr", edr, edr is None or 0.0 <= edr <= 1.0, "0 to 1 m^(2/3)/s"),
         ("w20-kt", w20_kt, w20_kt is None or 0.0 <= w20_kt <= 60.0, "0 to 60 knots"),
         ("edr and w20-kt", (edr, w20_kt), edr is None or w20_kt is None, "only one of them"),
-        ("mission", mission, mission in missions.MISSIONS, "one of " + ", ".join(missions.MISSIONS)),
+        ("mission", mission, mission in catalog.MISSIONS, "one of " + ", ".join(catalog.MISSIONS)),
     ):  # fmt: skip
         if not valid:
             raise SpecError(f"{name} = {value}: expected {expected}")

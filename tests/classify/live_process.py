@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on a UDP port."""
+    """Whether a UDP port is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
             s.bind(("127.0.0.1", port))
@@ -43,7 +43,7 @@ def is_free(port: int) -> bool:
 
 
 class Command:
-    """A running `px4-tinyml live …`; ended with the `with` block whatever happens.
+    """A running `px4-tinyml live …`, killed at the end of the `with` block.
 
     before: a line of Python to run first. stdout, stderr: other places for its output than the lists out and err.
     """
@@ -86,14 +86,14 @@ class Command:
         return self._process.poll() is None
 
     def end(self, timeout_s: float = 30.0) -> int:
-        """Its exit code; all it said is in out and err then."""
+        """Wait for its end and all of its output; returns the exit code."""
         code = self._process.wait(timeout_s)
         for reader in self._readers:
             reader.join(5.0)
         return code
 
     def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
-        """Until a line with this text was printed."""
+        """Wait for a line with this text."""
         deadline = time.monotonic() + timeout_s
         while not any(text in line for line in [*self.out, *self.err]):
             assert self.running and time.monotonic() < deadline, (text, self.out[-5:], self.err[-5:])
@@ -105,7 +105,7 @@ class Command:
 
 
 class UdpVehicle:
-    """Sends frames to a UDP port at their times (divided by speed), and keeps what comes back."""
+    """Sends frames to a UDP port at their times (divided by speed), and keeps the messages it receives."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -120,10 +120,10 @@ class UdpVehicle:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._socket.close()
 
-    def introduce(self, heartbeats: Sequence[Frame], command: Command, said: str = '"start"') -> None:
-        """Heartbeats until the command has found the vehicle."""
+    def introduce(self, heartbeats: Sequence[Frame], command: Command, text: str = '"start"') -> None:
+        """Send heartbeats until the command has found the vehicle and printed the text."""
         deadline = time.monotonic() + 60.0
-        while not any(said in line for line in [*command.out, *command.err]):
+        while not any(text in line for line in [*command.out, *command.err]):
             assert command.running and time.monotonic() < deadline, command.err
             for frame in heartbeats:
                 self.send(frame)

@@ -35,13 +35,13 @@ def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPath
 
 
 def offline(bundle: ModelBundle, path: Path, part: str) -> Classification:
-    """What `classify` says of one recording in a file."""
+    """Decisions of `classify` for one recording in a file."""
     logs = {log.source.removeprefix(str(path)): log for log in read_log(path)}
     return bundle.classifier().run(feed(logs[part], bundle.spec))
 
 
-def test_decisions_on_a_bad_link_are_those_of_the_recording(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
-    """Two vehicles on the port, one reboots; 3 % lost, 5 % twice, 5 % late: live says what `classify` says."""
+def test_live_decides_on_a_bad_link_as_classify_does(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
+    """Two vehicles on the port, one reboots; 3 % lost, 5 % twice, 5 % late: `live` decides as `classify` does."""
     rng = np.random.default_rng(11)
     sender, other = Sender(1), Sender(7)
     sent = list(px4_flight(sender, rng, 12.0, 90_000_000))
@@ -58,10 +58,10 @@ def test_decisions_on_a_bad_link_are_those_of_the_recording(bundle: ModelBundle,
         assert live.end() == 0, live.err
     (recording,) = (tmp_path / "rec").glob("*.tlog")
     expected = offline(bundle, recording, "#1.1")
-    told = live.json("decision")
-    assert len(told) == len(expected) > 120
+    decisions = live.json("decision")
+    assert len(decisions) == len(expected) > 120
     labels = bundle.spec.labels
-    for line, row in zip(told, expected.decisions, strict=True):
+    for line, row in zip(decisions, expected.decisions, strict=True):
         assert (line["start_us"], line["end_us"], line["flags"]) == tuple(
             int(row[n]) for n in ("start_us", "end_us", "flags")
         )
@@ -79,10 +79,10 @@ def test_decisions_on_a_bad_link_are_those_of_the_recording(bundle: ModelBundle,
 
 
 def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
-    """One line a change on a pipe; the vehicle gets the report from component 191 of its own system."""
+    """One line per change on a pipe; component 191 of the vehicle's system reports to it."""
     rng, sender, port = np.random.default_rng(3), Sender(5), free_port()
     frames = delivered(list(px4_flight(sender, rng, 24.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
-    options = ("--report", "--keep", "uncertain", "--keep-dir", tmp_path / "keep")
+    options = ("--report", "--keep-uncertain", tmp_path / "keep")
     with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
         vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         vehicle.play(frames, speed=6.0)
@@ -107,7 +107,7 @@ def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path)
 
 
 def test_a_slow_serial_link_drops_and_counts(folder: Path) -> None:
-    """A pty whose other end never reads: the report finds no room, decisions go on."""
+    """The other end of the pty never reads: reports are dropped and counted, decisions continue."""
     rng, sender = np.random.default_rng(3), Sender(1)
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -142,7 +142,7 @@ def test_a_slow_serial_link_drops_and_counts(folder: Path) -> None:
     assert decisions >= sum(end["report"][what]["DEBUG_FLOAT_ARRAY"] for what in ("sent", "dropped"))
 
 
-def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
+def test_classification_continues_when_the_recording_fails(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
     rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
     frames = delivered(list(px4_flight(sender, rng, 6.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
     file = tmp_path / "file"
@@ -153,10 +153,10 @@ def test_a_recording_that_fails_does_not_end_the_classifying(bundle: ModelBundle
         live.interrupt()
         assert live.end() == 1
     assert len(live.json("decision")) > 30
-    assert sum("nothing more is recorded" in line for line in live.err) == 1
+    assert sum("recording stopped" in line for line in live.err) == 1
 
 
-def test_a_recording_whose_name_is_not_utf8(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_name_that_is_not_utf8(folder: Path, tmp_path: Path) -> None:
     port, flights = free_port(), tmp_path / os.fsdecode(b"fl\xfcge")
     options = (folder, f"udpin:127.0.0.1:{port}", "--json", "--record", flights)
     with Command(*options) as live, UdpVehicle(port) as vehicle:
@@ -169,12 +169,12 @@ def test_a_recording_whose_name_is_not_utf8(folder: Path, tmp_path: Path) -> Non
     assert Path(end["recording"]).parent == flights and Path(end["recording"]).stat().st_size
 
 
-def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
-    """Nobody reads --json: the report goes on; what found no room is counted, and the rest comes whole."""
+def test_a_pipe_that_is_not_read_does_not_delay_the_report(folder: Path) -> None:
+    """The output of --json is not read: reports continue, dropped lines are counted, the others are unbroken."""
     rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
     frames = delivered(list(px4_flight(sender, rng, 16.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
     out, into = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
-    few = "import px4_tinyml.cli.unhurried as output; output.WAITING_LINES = 20"
+    few = "import px4_tinyml.cli.output as output; output.MAX_LINES = 20"
     options = (folder, f"udpin:127.0.0.1:{port}", "--report", "--json")
     with out, into:
         fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
@@ -192,7 +192,7 @@ def test_a_reader_that_is_stuck_keeps_nothing_waiting(folder: Path) -> None:
     assert not any(line["type"] == "end" for line in lines) or lines[-1]["lines_dropped"] >= reports - len(decisions)
 
 
-def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
+def test_ctrl_c_while_waiting_for_a_vehicle(folder: Path) -> None:
     port = free_port()
     with Command(folder, f"udpin:127.0.0.1:{port}", "--wait", 60) as live:
         while is_free(port):
@@ -205,7 +205,7 @@ def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "thinned_hz", "said", "end"),
+    ("rate_hz", "thinned_hz", "warning", "end"),
     [
         (
             10,
@@ -217,15 +217,15 @@ def test_stopping_while_it_waits_for_a_vehicle(folder: Path) -> None:
         (60, 50, None, "uncertain"),
     ],
 )
-def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
+def test_an_imu_that_is_too_slow_for_the_bundle_is_warned_about(
     bundle: ModelBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture,
-    rate_hz: int, thinned_hz: float | None, said: str | None, end: str,
+    rate_hz: int, thinned_hz: float | None, warning: str | None, end: str,
 ) -> None:  # fmt: skip
-    """By `live`, and by `classify` of what `live` recorded."""
+    """By `live`, and by `classify` of its recording."""
     folder = tmp_path / "bundle"
     replace(bundle, manifest=untrained(bundle.spec.labels, thinned_hz)).save(folder)
     sender, port = Sender(1), free_port()
-    patience = "import px4_tinyml.cli.live as live; live.SLOW_S = 2.0"
+    patience = "import px4_tinyml.classify.live_session as live; live.SLOW_S = 2.0"
     options = (folder, f"udpin:127.0.0.1:{port}", "--seconds", 6, "--record", tmp_path / "rec")
     with Command(*options, before=patience) as live, UdpVehicle(port) as vehicle:
         vehicle.introduce([sender.heartbeat()], live, "engine compiled")
@@ -237,26 +237,26 @@ def test_an_imu_that_is_too_slow_for_the_bundle_is_said(
             time.sleep(0.01)
         assert live.end() == 0
     warnings = [line for line in live.err if "WARNING" in line and "IMU" in line and "requesting again" not in line]
-    assert len(warnings) == (said is not None) and (said or "") in "".join(warnings), live.err
+    assert len(warnings) == (warning is not None) and (warning or "") in "".join(warnings), live.err
     assert end in live.err[-1]
     assert main(["classify", str(folder), str(tmp_path / "rec"), "--out", str(tmp_path / "decisions.csv")]) == 0
     assert ("vibration aliases" in caplog.text) == (thinned_hz is None)
 
 
 @pytest.mark.parametrize(
-    ("code", "options", "said"),
+    ("code", "options", "message"),
     [
         (1, ("--wait", 0.3), "nothing received within 0.3 s"),
-        (2, ("--rate", 0), "--rate 0: 1 to 1000 expected"),
-        (2, ("--keep", "uncertain"), "--keep uncertain and --keep-dir DIR: both or neither expected"),
+        (2, ("--rate", 0), "argument --rate: 0: 1 to 1000 expected"),
+        (2, ("--keep", "uncertain"), "--keep uncertain needs a folder: --keep-uncertain DIR"),
         (2, ("--engine", "tensorflow"), "invalid choice"),
         (1, ("--signing-key", "/no/such/key"), "signing key /no/such/key"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(folder: Path, code: int, options: tuple[object, ...], said: str) -> None:
+def test_errors_are_one_line(folder: Path, code: int, options: tuple[object, ...], message: str) -> None:
     with Command(folder, f"udpin:127.0.0.1:{free_port()}", *options) as live:
         assert live.end() == code
-    assert said in live.err[-1] and not any("Traceback" in line for line in live.err)
+    assert message in live.err[-1] and not any("Traceback" in line for line in live.err)
 
 
 def test_two_vehicles_need_a_choice(folder: Path) -> None:

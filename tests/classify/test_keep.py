@@ -188,7 +188,7 @@ def test_a_folder_that_fails_is_said_and_counted(
 ) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(LogError, match=r"--keep-dir .*file: cannot be used"):
+    with pytest.raises(LogError, match=r"--keep-uncertain .*file: cannot be used"):
         UncertainKeeper(file, bundle.spec, "0", (1, 1))
     folder = tmp_path / "keep"
     keeper = UncertainKeeper(folder, bundle.spec, "0", (1, 1))

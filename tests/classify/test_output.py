@@ -1,4 +1,4 @@
-"""Terminals that are paused and readers that leave: the link goes on."""
+"""A paused terminal or a closed pipe never stops receiving, reporting or recording."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """(our end, the command's end)"""
+    """Our end and the command's end of a pty."""
     ours, theirs = pty.openpty()
     yield ours, theirs
     os.close(ours)
@@ -42,7 +42,7 @@ def flight(sender: Sender, seconds: float) -> list[Frame]:
 
 
 def introduce(vehicle: UdpVehicle, sender: Sender, terminal: int, text: str) -> None:
-    """Heartbeats until a text was on the terminal."""
+    """Send heartbeats until a text is on the terminal."""
     os.set_blocking(terminal, False)
     seen, deadline = "", time.monotonic() + 60.0
     while text not in seen:
@@ -58,7 +58,7 @@ def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tupl
     sender, port = Sender(1), free_port()
     options = (folder, f"udpin:127.0.0.1:{port}", "--report")
     with Command(*options, stdout=theirs, stderr=theirs) as live, UdpVehicle(port) as vehicle:
-        introduce(vehicle, sender, ours, "engine host")
+        introduce(vehicle, sender, ours, "engine compiled")
         termios.tcflow(theirs, termios.TCOOFF)  # Ctrl-S
         vehicle.play(flight(sender, 32.0), speed=4.0)
         assert live.running
@@ -83,14 +83,14 @@ def test_a_paused_terminal_does_not_stop_a_recording(tmp_path: Path, terminal: t
 
 
 @pytest.mark.parametrize("report", [False, True])
-def test_a_reader_that_leaves(folder: Path, report: bool) -> None:
-    """Without another purpose that is the end, quietly; a report goes on, and that is said once."""
+def test_a_closed_pipe_ends_live_only_without_a_report(folder: Path, report: bool) -> None:
+    """Without a report it ends quietly; with one it continues and warns once."""
     sender, port = Sender(1), free_port()
     options = (folder, f"udpin:127.0.0.1:{port}", "--json", *(["--report"] if report else []))
     out, into = os.pipe()
     with Command(*options, stdout=into) as live, UdpVehicle(port) as vehicle:
         os.close(into)
-        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         os.close(out)
         vehicle.play(flight(sender, 24.0), speed=4.0)
         assert live.running == report
@@ -98,19 +98,19 @@ def test_a_reader_that_leaves(folder: Path, report: bool) -> None:
             assert sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received) > 80
             live.interrupt()
         assert live.end() == (0 if report else 1)
-    assert sum("nobody reads standard output" in line for line in live.err) == report
+    assert sum("standard output is closed" in line for line in live.err) == report
     assert not any("Traceback" in line or "BrokenPipe" in line for line in live.err)
 
 
-def test_an_output_that_does_not_wait(folder: Path, tmp_path: Path) -> None:
-    """A pipe set to O_NONBLOCK by whoever made it, full before anybody reads: all lines come, whole."""
+def test_a_full_non_blocking_pipe_gets_whole_lines(folder: Path, tmp_path: Path) -> None:
+    """The pipe has O_NONBLOCK set and is full before it is read: every line arrives, unbroken."""
     sender, port = Sender(1), free_port()
     out, into = os.pipe()
     os.set_blocking(into, False)
     fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
     with Command(folder, f"udpin:127.0.0.1:{port}", "--json", stdout=into) as live, UdpVehicle(port) as vehicle:
         os.close(into)
-        vehicle.introduce([sender.heartbeat()], live, "engine host")
+        vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         vehicle.play(flight(sender, 24.0), speed=4.0)
         with (tmp_path / "lines").open("wb") as into_file, subprocess.Popen(["cat"], stdin=out, stdout=into_file):
             os.close(out)

@@ -276,7 +276,7 @@ Px4Tinyml = Callable[..., subprocess.CompletedProcess[str]]
 def served(tmp_path: Path) -> Iterator[int]:
     """A simulated vehicle flying, in a process of its own: the port it sends to."""
     port = free_port()
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--serve", f"udpout:127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "serve", f"udpout:127.0.0.1:{port}"]
     command += ["--mission", "hover", "--speed", "4", "--out", str(tmp_path / "vehicle")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
@@ -318,7 +318,7 @@ def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> N
     assert path.stat().st_size >= entry["bytes"]
     done = px4_tinyml("logs", "get", url, 17, "--system", 1, "--out", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no log 17 on the vehicle; there is: 0" in done.stderr
+    assert "no log 17 on the vehicle; it has: 0" in done.stderr
 
 
 def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from collect_samples import small_dataflash, small_tlog, small_ulog
 
-from px4_tinyml.cli import inspect
+from px4_tinyml.cli.main import build_parser
 
 EXAMPLE_MAP = Path(__file__).resolve().parents[2] / "examples" / "crazyflie_wind.toml"
 
@@ -34,9 +33,7 @@ VEHICLES = {
 
 
 def run(*arguments: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    inspect.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["inspect", *map(str, arguments)])
+    args = build_parser("inspect").parse_args(["inspect", *map(str, arguments)])
     code: int = args.run(args)
     return code
 

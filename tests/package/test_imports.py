@@ -88,8 +88,8 @@ import px4_tinyml
 for info in pkgutil.walk_packages(px4_tinyml.__path__, "px4_tinyml."):
     if not info.name.startswith(("px4_tinyml.training", "px4_tinyml.report", "px4_tinyml._targets")):
         importlib.import_module(info.name)
-from px4_tinyml.cli.main import build_parser
-build_parser()
+from px4_tinyml.cli.main import COMMANDS, build_parser
+build_parser(*COMMANDS)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

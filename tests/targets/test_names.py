@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from px4_tinyml.bench import measure
+from px4_tinyml.targets import registry
 from px4_tinyml.targets.names import (
+    BENCHED,
     ENGINE_ALIASES,
     ENGINES,
     REPLAY_JSON,
+    REPLAYED,
     TARGET_ALIASES,
     TARGETS,
     engine_name,
@@ -18,6 +22,11 @@ def test_every_alias_stands_for_a_name() -> None:
     assert set(ENGINE_ALIASES.values()) <= set(ENGINES)
     assert set(TARGET_ALIASES.values()) <= {*TARGETS, *ENGINES}
     assert all(target_name(old) == name for name, old in REPLAY_JSON.items())
+
+
+def test_replay_and_bench_offer_the_targets_that_they_have() -> None:
+    assert tuple(registry.RUNNERS) == REPLAYED and set(REPLAYED) <= {*TARGETS, *ENGINES}
+    assert measure.TARGETS == BENCHED
 
 
 def test_old_spellings_are_accepted() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from px4_tinyml.bundle import ModelBundle
@@ -10,6 +9,7 @@ from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import SOURCE_SUFFIXES, render, write_tree
 from px4_tinyml.errors import SpecError
 from px4_tinyml.targets.arduino.mavlink_headers import mavlink_headers
+from px4_tinyml.targets.arduino.node_boards import DEFAULT_BOARD, node_board
 from px4_tinyml.targets.sources import classifier_files
 from px4_tinyml.targets.tflm.generate import Arena
 
@@ -17,43 +17,7 @@ SKETCH = "motion_node"
 """Folder and name of the sketch: Arduino wants them to be the same."""
 
 
-@dataclass(frozen=True)
-class NodeBoard:
-    """A board of a sketch. macro: in src/BoardConfig.hpp. libraries: of the Library Manager, "name (version)".
-
-    imu_hz: rate of its slowest IMU.
-    """
-
-    macro: str
-    imu_hz: int
-    title: str
-    fqbn: str
-    platform: str
-    libraries: tuple[str, ...]
-
-
-NODE_BOARDS = {
-    "nano33ble-rev1": NodeBoard(
-        "NODE_BOARD_NANO33BLE_REV1", 238, "Arduino Nano 33 BLE Sense (Rev1: LSM9DS1, LPS22HB)",
-        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", (),
-    ),
-    "nano33ble-rev2": NodeBoard(
-        "NODE_BOARD_NANO33BLE_REV2", 200, "Arduino Nano 33 BLE Sense Rev2 (BMI270, LPS22HB)",
-        "arduino:mbed_nano:nano33ble", "arduino:mbed_nano (4.6.0)", ("Arduino_BMI270_BMM150 (1.2.3)",),
-    ),
-    "generic": NodeBoard(
-        "NODE_BOARD_GENERIC", 200, "any board with an MPU-6050 or ICM-20948 and a BMP280 on I²C", "", "", (),
-    ),
-}  # fmt: skip
-DEFAULT_BOARD = "nano33ble-rev1"
 TFLM_LIBRARY = "Chirale_TensorFLowLite (2.0.0)"
-
-
-def node_board(name: str) -> NodeBoard:
-    """By name; raises SpecError that lists the known ones."""
-    if name not in NODE_BOARDS:
-        raise SpecError(f"--board {name}: a sketch is for one of {', '.join(NODE_BOARDS)}")
-    return NODE_BOARDS[name]
 
 
 def arduino_files(bundle: ModelBundle, board: str = DEFAULT_BOARD, tflm: Arena | None = None) -> dict[str, str]:

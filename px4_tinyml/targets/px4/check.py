@@ -15,7 +15,6 @@ from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.px4.checkout import NEWEST, OLDEST, TFLM, Checkout, Px4Board, message_topics
 
-DEFAULT_BOARD = "px4_fmu-v6c_default"
 COMMAND = "motion_classifier"
 PROBLEM, WARNING = "problem", "warning"
 CODE_BYTES = 18_900

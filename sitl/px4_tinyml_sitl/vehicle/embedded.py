@@ -22,8 +22,9 @@ from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.signing import SigningKey
 from px4_tinyml_sitl.airframes import airframe as find_airframe
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
+from px4_tinyml_sitl.catalog import DEFAULT_MISSION, MISSIONS
 from px4_tinyml_sitl.flight import plan_flight
-from px4_tinyml_sitl.missions import DEFAULT_MISSION, MISSIONS, plan_mission
+from px4_tinyml_sitl.missions import plan_mission
 from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
 from px4_tinyml_sitl.vehicle.commander import Commander, Severity
 from px4_tinyml_sitl.vehicle.log_server import LogStream

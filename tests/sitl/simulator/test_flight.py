@@ -11,8 +11,8 @@ from sitl_flights import Hover, hovering_s, imu_of
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
+from px4_tinyml_sitl.catalog import MISSIONS
 from px4_tinyml_sitl.flight import Simulator, plan_flight
-from px4_tinyml_sitl.missions import MISSIONS
 from px4_tinyml_sitl.sensors import draw_sensors, measure_imu
 from px4_tinyml_sitl.world import RATE_HZ, World
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from pyulog import ULog
 
-from px4_tinyml.cli import fly as command
+from px4_tinyml.cli.main import build_parser
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.logs.ulog.topics import FORMATS
 from px4_tinyml.logs.ulog.ulog_writer import message_dtype
@@ -184,8 +183,7 @@ def test_without_jsbsim_the_error_names_the_extra(tmp_path: Path, monkeypatch: p
 def test_command_prints_the_paths_and_its_help_lists_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    parser = build_parser("fly")
     with pytest.raises(SystemExit):
         parser.parse_args(["fly", "--help"])
     text = capsys.readouterr().out

@@ -170,8 +170,8 @@ def test_a_port_in_use_and_invalid_options() -> None:
 
 def test_command_line_until_ctrl_c(tmp_path: Path) -> None:
     client = Client("udpin:127.0.0.1:0")
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", "fly", "--serve", f"udpout:127.0.0.1:{client.port}"]
-    options = ["--speed", "10", "--mission", "hover", "--out", str(tmp_path), "--system-id", "7", "--edr", "0.3"]
+    command = [sys.executable, "-m", "px4_tinyml.cli.main", "serve", f"udpout:127.0.0.1:{client.port}"]
+    options = ["--speed", "10", "--mission", "hover", "--out", str(tmp_path), "--system", "7", "--edr", "0.3"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         client.wait("HEARTBEAT", lambda m: m.get_srcSystem() == 7 and m.base_mode & 128)

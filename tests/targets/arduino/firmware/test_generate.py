@@ -15,8 +15,9 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.emit.shipped import pretrained_bundle, target_root
 from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import SpecError
-from px4_tinyml.targets.arduino.generate import NODE_BOARDS, SKETCH, arduino_files, generate_arduino
+from px4_tinyml.targets.arduino.generate import SKETCH, arduino_files, generate_arduino
 from px4_tinyml.targets.arduino.mavlink_headers import MESSAGES, mavlink_headers
+from px4_tinyml.targets.arduino.node_boards import NODE_BOARDS
 from px4_tinyml.targets.tflm.generate import Arena
 
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Werror")

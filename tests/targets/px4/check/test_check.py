@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -14,19 +13,18 @@ from typing import Any
 import pytest
 from px4_check_samples import AUTOPILOT, add_message, write
 
-from px4_tinyml.cli import px4
+from px4_tinyml.cli.main import build_parser
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import Px4TinymlError, SpecError, ToolchainError
-from px4_tinyml.targets.px4.check import COMMAND, DEFAULT_BOARD, ModuleTree
+from px4_tinyml.targets.boards import DEFAULT_PX4_BOARD
+from px4_tinyml.targets.px4.check import COMMAND, ModuleTree
 
 BOARD = ("--board", "px4_fmu-v9")
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    px4.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["px4", "check", *map(str, arguments)])
+    args = build_parser("px4").parse_args(["px4", "check", *map(str, arguments)])
     code: int = args.run(args)
     return code
 
@@ -262,7 +260,7 @@ def test_exit_codes_of_errors(
     checkout: Callable[..., Path], tools: Path, board: str | None, kind: type[Px4TinymlError], code: int
 ) -> None:
     """An unknown board is a usage error; so is the default one where the checkout has none of that name."""
-    with pytest.raises(kind, match=board or DEFAULT_BOARD) as error:
+    with pytest.raises(kind, match=board or DEFAULT_PX4_BOARD) as error:
         run(checkout(17), *(("--board", board) if board else ()))
     assert error.value.exit_code == code
 

@@ -1,4 +1,4 @@
-"""One simulated vehicle on MAVLink links, until Ctrl-C or for a given time."""
+"""Runs one simulated vehicle on MAVLink links, until Ctrl-C or for a given time."""
 
 from __future__ import annotations
 
