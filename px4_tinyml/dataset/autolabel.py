@@ -44,7 +44,7 @@ def check_labels(spec: PipelineSpec) -> None:
     """SpecError when a label of the spec is a reserved word."""
     taken = set(spec.labels) & {*REASONS, EXCLUDE, "uncertain"}
     if taken:
-        raise SpecError(f"label {min(taken)!r} is reserved (a reason for having no label); choose another name")
+        raise SpecError(f"label {min(taken)!r} is reserved; choose another name")
 
 
 def label_counts(y: I32, spec: PipelineSpec) -> Mapping[str, int]:
