@@ -95,7 +95,7 @@ def test_a_tampered_weight_is_found(bundles, events, monkeypatch) -> None:
     assert "the int8 outputs (level, climb, descend, turbulence) are not" in pair.first
 
 
-def test_comparison_says_where(bundles, events) -> None:
+def test_a_comparison_locates_the_difference(bundles, events) -> None:
     bundle = bundles["conv"]
     classifier = bundle.classifier()
     a, b = classifier.run(events(7, 60.0)), classifier.run(events(7, 60.0))
@@ -142,7 +142,7 @@ def test_targets_that_do_not_exist_or_cannot_run(bundle: ModelBundle, monkeypatc
     assert list(Replay(bundle).runners) == ["numpy", "tflm"] and "host is skipped" in caplog.text
 
 
-def test_a_model_that_does_not_fit_the_spec_is_refused(bundles, tmp_path) -> None:
+def test_a_model_that_does_not_fit_the_spec_is_rejected(bundles, tmp_path) -> None:
     wrong = dataclasses.replace(bundles["conv"], spec=bundles["dense"].spec)
     for use in (lambda: wrong.classifier(), lambda: generate_host(wrong, tmp_path)):
         with pytest.raises(ConversionError, match="768 inputs, the spec needs 714"):
@@ -171,10 +171,10 @@ def test_replay_command(bundles, logs, tmp_path, capsys, monkeypatch) -> None:
     assert main([*command, "one", "two"]) == 0
     assert "0 mismatches" in capsys.readouterr().out
     assert main([*command, "--json", "one", "bad"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["mismatches"] == 0 and told["windows"] == sum(item["windows"] for item in told["logs"]) > 20
-    assert told["pairs"]["python:host"] == {"windows": told["logs"][1]["windows"], "mismatches": 0}
-    assert told["unusable"] == [{"log": "bad", "error": "bad: not a log"}]
+    document = json.loads(capsys.readouterr().out)
+    assert document["mismatches"] == 0 and document["windows"] == sum(item["windows"] for item in document["logs"]) > 20
+    assert document["pairs"]["python:host"] == {"windows": document["logs"][1]["windows"], "mismatches": 0}
+    assert document["unusable"] == [{"log": "bad", "error": "bad: not a log"}]
     assert main([*command, "short"]) == 1
     assert "nothing was compared" in capsys.readouterr().err
     assert main(["replay", str(tmp_path / "bundle"), "--targets", "cray", "one"]) == 2

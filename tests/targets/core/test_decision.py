@@ -26,7 +26,7 @@ def specs(draw: st.DrawFn) -> PipelineSpec:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(specs(), outputs)
-def test_what_every_sequence_obeys(spec: PipelineSpec, rows: list[tuple[int, ...]]) -> None:
+def test_rules_for_every_sequence(spec: PipelineSpec, rows: list[tuple[int, ...]]) -> None:
     rule = spec.decision
     enter, leave = rule.threshold_q16(rule.enter), rule.threshold_q16(rule.leave)
     decision_filter = DecisionFilter(spec)
@@ -64,20 +64,20 @@ def test_a_window_that_alone_is_loud_does_not_change_the_class() -> None:
     spec = PipelineSpec(decision=DecisionSpec(smoothing_q8=64, enter=0.6, leave=0.4, hold_windows=2))
     calm, loud = (127, -128, -128, -128), (-128, -128, -128, 127)
     decision_filter = DecisionFilter(spec)
-    told = [decision_filter.update(row, False)["class_index"] for row in [calm] * 5 + [loud] + [calm] * 5]
-    assert told == [0] * 11
+    reported = [decision_filter.update(row, False)["class_index"] for row in [calm] * 5 + [loud] + [calm] * 5]
+    assert reported == [0] * 11
     decision_filter = DecisionFilter(spec)
-    told = [decision_filter.update(row, False)["class_index"] for row in [calm] + [loud] * 11]
-    assert told == [0] * 4 + [3] * 8  # class 3 at 0.25, 0.44, 0.58, 0.68 of the smoothed probability
+    reported = [decision_filter.update(row, False)["class_index"] for row in [calm] + [loud] * 11]
+    assert reported == [0] * 4 + [3] * 8  # class 3 at 0.25, 0.44, 0.58, 0.68 of the smoothed probability
 
 
-def test_the_filter_starts_anew_where_the_segment_changes() -> None:
+def test_the_filter_is_reset_where_the_segment_changes() -> None:
     spec = PipelineSpec()
     rows = np.array([[127, -128, -128, -128]] * 3 + [[-128, 127, -128, -128]] * 3, np.int8)
     time = np.arange(6, dtype=np.uint64)
     for segment, want in (([0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]), ([0] * 6, [0, 0, 0, 0, 1, 1])):
-        told = decide(rows, np.arange(6) == 4, np.array(segment), time, time + 1, spec)
-        assert told["class_index"].tolist() == want
+        reported = decide(rows, np.arange(6) == 4, np.array(segment), time, time + 1, spec)
+        assert reported["class_index"].tolist() == want
         first = [i for i in range(6) if i == 0 or segment[i] != segment[i - 1]]
-        assert np.flatnonzero(told["flags"] & Flag.FIRST).tolist() == first
-        assert np.flatnonzero(told["flags"] & Flag.BARO_STALE).tolist() == [4]
+        assert np.flatnonzero(reported["flags"] & Flag.FIRST).tolist() == first
+        assert np.flatnonzero(reported["flags"] & Flag.BARO_STALE).tolist() == [4]

@@ -48,7 +48,7 @@ def test_the_core_needs_no_heap_no_libm_and_no_constructors_at_start(spec, tree,
 
 
 @pytest.mark.parametrize("flag", ["-ffast-math", "-funsafe-math-optimizations", "-fassociative-math"])
-def test_unsafe_math_is_refused_in_words(flag, specs, tree, tmp_path) -> None:
+def test_unsafe_math_is_rejected_with_a_reason(flag, specs, tree, tmp_path) -> None:
     write_tree(tmp_path, tree(specs["default"]))
     extra = ["-fno-signed-zeros", "-fno-trapping-math"] if flag == "-fassociative-math" else []
     done = compile_text(tmp_path, source("instance"), "-O2", flag, *extra, "-fsyntax-only")
@@ -75,7 +75,7 @@ def test_rounding_is_that_of_the_c_library_where_that_is_right(flags, specs, tre
 
 def test_a_product_of_the_caller_is_rounded_before_it_is_summed(specs, tree, tmp_path) -> None:
     write_tree(tmp_path, tree(specs["default"]))
-    told = []
+    reported = []
     for flags in (["-O0"], ["-O3", "-mavx2", "-mfma", "-ffp-contract=fast"]):
         program = tmp_path / f"caller{flags[0]}"
         done = compile_text(tmp_path, source("caller"), *flags, "-o", str(program))
@@ -85,5 +85,5 @@ def test_a_product_of_the_caller_is_rounded_before_it_is_summed(specs, tree, tmp
         ran = subprocess.run([str(program)], capture_output=True, text=True, check=False)
         if ran.returncode < 0:
             pytest.skip("this processor has no FMA")
-        told.append(ran.stdout)
-    assert told[0] == told[1] and len(told[0].splitlines()) == 198
+        reported.append(ran.stdout)
+    assert reported[0] == reported[1] and len(reported[0].splitlines()) == 198

@@ -168,7 +168,7 @@ def test_cmake_builds_the_project(options, tree, specs, reference, feeds, tmp_pa
     assert len(got) > 100 and np.array_equal(got.inputs, reference(specs["small"], events).inputs)
 
 
-def test_only_what_changed_is_written_and_nothing_is_deleted(tree, specs, tmp_path) -> None:
+def test_only_changed_files_are_written_and_none_is_deleted(tree, specs, tmp_path) -> None:
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
     files = tree(specs["small"])

@@ -32,9 +32,9 @@ def test_a_bundle_on_cortex_m4_twice(conv: ModelBundle, tmp_path: Path, capsys: 
     arguments = [str(tmp_path / "mine"), "--targets", "cortex-m4", "--engine", "tflm", "--json"]
     text = bench(arguments, capsys)
     assert bench(arguments, capsys) == text
-    told = json.loads(text)
-    assert told["model"] == "mine" and told["spec_hash"] == conv.spec.hash
-    cost = told["targets"]["cortex-m4"]["compiled"]
+    document = json.loads(text)
+    assert document["model"] == "mine" and document["spec_hash"] == conv.spec.hash
+    cost = document["targets"]["cortex-m4"]["compiled"]
     assert cost["macs"] == 33_504 and cost["weights_bytes"] == 1_056
     assert cost["fewest_instructions"] <= cost["instructions"] < cost["cycles"] and not cost["recorded"]
     assert cost["arena_bytes"] >= 768 and cost["ram_bytes"] - cost["arena_bytes"] in range(0, 16)
@@ -43,7 +43,7 @@ def test_a_bundle_on_cortex_m4_twice(conv: ModelBundle, tmp_path: Path, capsys: 
     # Half a percent of an STM32F4 is the promise.
     assert [path["imu_hz"] for path in cost["signal_path"]] == [50, 200, 250]
     assert all(path["share"]["STM32F4 168 MHz"] < 0.5 for path in cost["signal_path"])
-    recorded = told["targets"]["cortex-m4"]["tflm"]
+    recorded = document["targets"]["cortex-m4"]["tflm"]
     assert recorded["recorded"] and recorded["instructions"] == 200_121 and recorded["flash_bytes"] == 50_072
 
 
@@ -77,7 +77,7 @@ def test_the_signal_path_adds_up(conv: ModelBundle) -> None:
     assert fast.share["nRF52840 64 MHz"] == pytest.approx(100 * fast.per_second / 64e6, rel=1e-3)
 
 
-def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConversionError, match="neither a bundle nor a"):
         read_subject(tmp_path / "none")
     assert main(["bench", str(MODELS / "dense.tflite"), "--targets", "cray"]) == 2
@@ -88,7 +88,7 @@ def test_what_cannot_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["bench", str(tmp_path / "bad.tflite")]) == 1
 
 
-def test_a_budget_is_kept(conv: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_is_enforced(conv: ModelBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conv.save(tmp_path / "bundle")
     out = tmp_path / "tree"
     command = ["generate", "cortex-m", str(tmp_path / "bundle"), "--out", str(out)]
@@ -99,8 +99,8 @@ def test_a_budget_is_kept(conv: ModelBundle, tmp_path: Path, capsys: pytest.Capt
         (["--board", "nano33ble", "--max-ram-kb", "1"], "RAM (variables and stack)"),
     ):
         assert main([*command, *limits]) == 3
-        told = capsys.readouterr().err
-        assert words in told and "1 CONV_2D" in told and not out.exists()
+        document = capsys.readouterr().err
+        assert words in document and "1 CONV_2D" in document and not out.exists()
     assert main([*command, "--board", "v6x"]) == 0
     assert "fits v6x" in capsys.readouterr().out and (out / "classify.cpp").is_file()
     assert main([*command, "--board", "toaster"]) == 2

@@ -29,7 +29,7 @@ def test_loops_of_known_length_read_back_exactly(cpu: str) -> None:
     assert max(LOOPS) * 2 * 1.6 > 2**24
 
 
-def test_a_clock_that_is_not_exact_is_refused() -> None:
+def test_an_inexact_clock_is_rejected() -> None:
     known = np.arange(3, 80)
     timer = calibrate(known, (8 * known + 15) // 5)
     assert timer.offset == 15

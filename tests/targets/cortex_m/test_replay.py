@@ -70,7 +70,7 @@ def test_the_generated_project_builds(conv: ModelBundle, feed: Feed, tmp_path: P
         assert compare((cpu, "numpy"), got, conv.classifier().run(feed), conv.spec).mismatches == 0
 
 
-def test_what_goes_wrong_is_told(conv: ModelBundle, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_reported(conv: ModelBundle, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     image = build_cortex_m(conv, "cortex-m4")
     with pytest.raises(ToolchainError, match="not a binary feed"):
         run_image(image, "cortex-m4", {"feed": b"timestamp_us,ax"}, ["dump"])

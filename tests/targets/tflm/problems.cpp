@@ -41,7 +41,7 @@ World fine()
 }
 
 /// Whether an engine started in `world` has a problem with these words in it, and is harmless.
-bool says(const char *words)
+bool reports(const char *words)
 {
 	Engine engine;
 	memset(engine.input(), 1, Engine::kInputSize);
@@ -89,7 +89,7 @@ int check()
 		world = fine();
 		each.spoil();
 
-		if (!says(each.words)) {
+		if (!reports(each.words)) {
 			return number;
 		}
 

@@ -1,4 +1,4 @@
-"""What is generated for TensorFlow Lite Micro, without it: text, the engine with a double, and what is told."""
+"""Code for TensorFlow Lite Micro, tested without it: text, the engine with a double, and errors."""
 
 from __future__ import annotations
 

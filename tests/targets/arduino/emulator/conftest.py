@@ -1,4 +1,4 @@
-"""The emulated node of a small model, and what tests say to it."""
+"""The emulated node of a small model."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ public:
 	uint8_t byte() { return take<uint8_t>(); }
 	uint8_t below(uint8_t count) { return byte() % count; }
 
-	/// Any float at all, or one that somebody could send.
+	/// Any float, or a plausible one.
 	float number()
 	{
 		static const float likely[] = {
@@ -80,7 +80,7 @@ public:
 		for (size_t i = 0; i < size; ++i) {
 			if (text) {
 				if (data[i] > '~') {
-					wrong("a text that is none");
+					wrong("an invalid text");
 				}
 
 				continue;
@@ -91,7 +91,7 @@ public:
 			const uint8_t found = mavlink_frame_char_buffer(&_message, &_status, data[i], &message, &status);
 
 			if (found != (i + 1 == size ? MAVLINK_FRAMING_OK : MAVLINK_FRAMING_INCOMPLETE)) {
-				wrong("a frame that is none");
+				wrong("an invalid frame");
 			}
 
 			frames += found == MAVLINK_FRAMING_OK;
@@ -276,7 +276,7 @@ private:
 		pack(input, message, system, component, target, target_component);
 
 		if (input.below(16) == 0) {
-			message.incompat_flags |= MAVLINK_IFLAG_SIGNED; // with a signature of whatever the memory has: zeros
+			message.incompat_flags |= MAVLINK_IFLAG_SIGNED; // with a signature of zeros
 			memset(message.signature, input.byte(), sizeof(message.signature));
 		}
 

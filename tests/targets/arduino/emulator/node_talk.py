@@ -1,4 +1,4 @@
-"""What tests say to a node and feed it."""
+"""Messages and samples for a node under test."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def whole(value: float) -> int:
 
 
 def setup_signing(key: bytes, timestamp: int = 0) -> bytes:
-    """SETUP_SIGNING, as somebody at the board sends it by USB. All zeros: no signing any more."""
+    """SETUP_SIGNING as sent by USB. All zeros: no signing."""
     message = mavlink.MAVLink_setup_signing_message(1, NODE, list(key), timestamp)
     return bytes(message.pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190)))
 

@@ -42,20 +42,20 @@ def expected(log: Path, bundle: ModelBundle) -> Counter[str]:
     return Counter(names[index] for index in bundle.classifier().classify(flight).decisions["class_index"])
 
 
-def told(words: str, where: str) -> Counter[str]:
+def counted(words: str, where: str) -> Counter[str]:
     (line,) = [line for line in words.splitlines() if re.match(rf"{where}: \d+ decisions", line)]
     return Counter({name: int(count) for count, name in re.findall(r"(\d+) (\w+)(?:,|$)", line.split(": ", 2)[2])})
 
 
 def test_companion(log: Path, pretrained: ModelBundle) -> None:
     words = run(log, "--speed", "6")
-    assert told(words, "companion") == expected(log, pretrained)
+    assert counted(words, "companion") == expected(log, pretrained)
     assert "companion: text 'Turbulence (66 %)'" in words
 
 
 @pytest.fixture
 def served(log: Path) -> Iterator[str]:
-    """The node's port, as somebody who starts the example to use it finds it."""
+    """The node's port for a user of the example."""
     process = subprocess.Popen([sys.executable, str(EXAMPLE), str(log), "--serve"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -67,7 +67,7 @@ def served(log: Path) -> Iterator[str]:
 
 
 def test_recorder(served: str, tmp_path: Path) -> None:
-    """`record` takes what the node tells, and asks it for its IMU."""
+    """`record` records the node's messages and requests its IMU."""
     command = [
         *(sys.executable, "-m", "px4_tinyml.cli.main", "record", f"serial:{served}:57600"),
         *("--out", str(tmp_path), "--seconds", "6", "--json"),
@@ -89,7 +89,7 @@ def test_px4(log: Path, pretrained: ModelBundle) -> None:
     if not folder:
         pytest.skip(f"no PX4: set {PX4_BUILD} to a PX4 SITL build folder with the module in it (docs/px4_sitl.md)")
     words = run(log, "--speed", "1.5", "--px4", folder)
-    assert told(words, "ground station") == expected(log, pretrained)
+    assert counted(words, "ground station") == expected(log, pretrained)
     _, listener = words.split("`listener debug_array`:")
     assert 'name: "MOTION"' in listener and "id: 77" in listener
     assert f"{pretrained.spec.hash24:.5f}" in listener

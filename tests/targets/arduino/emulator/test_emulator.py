@@ -1,4 +1,4 @@
-"""The emulator as a process: what it takes, and what it says when it cannot."""
+"""The emulator as a process: its input, and its errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_pressure_is_the_standard_atmospheres() -> None:
 
 
 def test_time_passes_without_samples(image: Path) -> None:
-    """A silent IMU is told, and that it is back."""
+    """A silent IMU is reported, and its return."""
     events = motion(3.0)
     with EmulatedNode(image) as node:
         assert node.telemetry is not None
@@ -56,7 +56,7 @@ def test_time_passes_without_samples(image: Path) -> None:
     assert heard.index(b"IMU silent") < heard.index(b"IMU is back")
 
 
-def test_an_end_is_told(image: Path) -> None:
+def test_a_crash_is_reported(image: Path) -> None:
     with EmulatedNode(image) as node:
         assert node.running
         os.kill(node.pid, signal.SIGKILL)
@@ -89,7 +89,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_what_is_no_image_is_told(tmp_path: Path) -> None:
+def test_an_invalid_image_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"has ended \(1\): (.|\n)*Could not load kernel"):
         EmulatedNode(tmp_path / "nothing")
 

@@ -59,7 +59,7 @@ class Station:
         return self.wait("COMMAND_ACK", lambda ack: ack.command == number)
 
     def heard(self) -> None:
-        """Forget what came so far."""
+        """Forget the messages received so far."""
         while self.link.recv_match(blocking=False) is not None:
             pass
 
@@ -82,9 +82,9 @@ def test_heartbeat(station: Station) -> None:
 
 
 def test_report(station: Station, bundle: ModelBundle) -> None:
-    told = [station.wait("DEBUG_FLOAT_ARRAY") for _ in range(12)]
-    assert all(message.name == "MOTION" for message in told)
-    found = reported(told, bundle.spec, 0).decisions
+    arrays = [station.wait("DEBUG_FLOAT_ARRAY") for _ in range(12)]
+    assert all(message.name == "MOTION" for message in arrays)
+    found = reported(arrays, bundle.spec, 0).decisions
     expected = bundle.classifier().run(FEED).decisions
     first = int(np.flatnonzero(expected["end_us"] == found["end_us"][0])[0])
     for field in DECISION_FIELDS:

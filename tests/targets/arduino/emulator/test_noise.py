@@ -23,7 +23,7 @@ from px4_tinyml.targets.arduino.run import reported
 
 SECONDS = 600
 STEP = 5
-"""Samples between what the autopilot says: 0.2 s."""
+"""Samples between messages of the autopilot: 0.2 s."""
 DAMAGE = 0.01
 START_US = 10_000_000
 RATES = (1, 2, 3, 4)
@@ -68,7 +68,7 @@ class Autopilot:
     sent: list[Sent] = field(default_factory=list)
     rates: deque[int] = field(default_factory=deque)
 
-    def say(self, message: Any) -> bytes:
+    def pack(self, message: Any) -> bytes:
         frame = bytes(message.pack(self.mav))
         self.mav.seq = (self.mav.seq + 1) % 256
         arrived = self.line.carry(frame)
@@ -77,20 +77,20 @@ class Autopilot:
         return arrived
 
     def step(self, number: int, heard: list[Any]) -> bytes:
-        """What it says in a step (five a second), having heard that of the node in the one before."""
+        """Its messages in a step (five a second), after it received those of the node in the previous one."""
         out = b"".join(
-            self.say(mavlink.MAVLink_timesync_message(message.ts1 + 1, message.ts1))
+            self.pack(mavlink.MAVLink_timesync_message(message.ts1 + 1, message.ts1))
             for message in heard
             if message.get_type() == "TIMESYNC"
         )
-        out += self.say(mavlink.MAVLink_attitude_message(number * 200, 0.1, -0.1, 3.0, 0, 0, 0))
+        out += self.pack(mavlink.MAVLink_attitude_message(number * 200, 0.1, -0.1, 3.0, 0, 0, 0))
         if number % 5 == 0:
-            out += self.say(mavlink.MAVLink_heartbeat_message(2, mavlink.MAV_AUTOPILOT_PX4, 0, 0, 4, 3))
+            out += self.pack(mavlink.MAVLink_heartbeat_message(2, mavlink.MAV_AUTOPILOT_PX4, 0, 0, 4, 3))
         if number % 5 == 1:
-            out += self.say(mavlink.MAVLink_param_request_read_message(1, NODE, b"MN_ROT", -1))
+            out += self.pack(mavlink.MAVLink_param_request_read_message(1, NODE, b"MN_ROT", -1))
         if number % 50 == 2:
             rate = as_bytes(RATES[number // 50 % len(RATES)])
-            out += self.say(mavlink.MAVLink_param_set_message(1, NODE, b"MN_RATE", rate, mavlink.MAV_PARAM_TYPE_INT32))
+            out += self.pack(mavlink.MAVLink_param_set_message(1, NODE, b"MN_RATE", rate, mavlink.MAV_PARAM_TYPE_INT32))
         return out
 
 
@@ -111,7 +111,7 @@ def flight(image: Path) -> Flight:
     records = records_of(motion(SECONDS, start_us=START_US))
     autopilot, parser = Autopilot(Line(1)), mavlink.MAVLink(None)
     clean: list[Any] = []
-    said: list[tuple[int, bytes]] = []
+    sent_by_node: list[tuple[int, bytes]] = []
     with EmulatedNode(image) as node:
         assert node.telemetry is not None
         node.telemetry.setblocking(False)
@@ -120,7 +120,7 @@ def flight(image: Path) -> Flight:
             node.telemetry.sendall(autopilot.step(step, heard))
             node.send(records.part(at, min(at + STEP, len(records))))
             data = take(node.telemetry)
-            said.append((int(records.time_us[min(at + STEP, len(records)) - 1]), data))
+            sent_by_node.append((int(records.time_us[min(at + STEP, len(records)) - 1]), data))
             heard = parser.parse_buffer(data) or []
             clean.extend(heard)
         # The line is quiet and clean again; a frame that was cut short ends in the quiet.
@@ -131,15 +131,15 @@ def flight(image: Path) -> Flight:
     parameters = {m.param_id: m.param_value for m in values if m.get_type() == "PARAM_VALUE"}
     # Of the frames that lost a byte one in 65 536 has a right checksum all the same, which is one run in a hundred:
     # MAVLink cannot see it, nor can we. Such a line is drawn again.
-    lines = (received(said, Line(seed)) for seed in (2, 3, 4))
+    lines = (received(sent_by_node, Line(seed)) for seed in (2, 3, 4))
     noisy, statistics = next(line for line in lines if not never_sent(line[0], clean))
     return Flight(autopilot, clean, noisy, statistics, status, parameters)
 
 
-def received(said: list[tuple[int, bytes]], line: Line) -> tuple[list[Any], LinkStatistics]:
-    """The node's messages that come whole through a line, and what a link counts of them."""
+def received(sent_by_node: list[tuple[int, bytes]], line: Line) -> tuple[list[Any], LinkStatistics]:
+    """The node's messages that survive a line, and the statistics of a link for them."""
     reader, statistics, noisy = Framer(), LinkStatistics(), []
-    for now_us, data in said:
+    for now_us, data in sent_by_node:
         for frame in reader.feed(line.carry(data), now_us):
             known = not frame.name.startswith("UNKNOWN")
             # A damaged frame must not be the one that the count begins with.
@@ -155,7 +155,7 @@ def never_sent(noisy: list[Any], clean: list[Any]) -> list[Any]:
 
 
 def checkable(messages: list[Any]) -> list[Any]:
-    """A damaged message number is one that nobody knows, and then there is no telling whether the rest is whole."""
+    """A damaged message id may be unknown: then the CRC cannot be checked."""
     return [message for message in messages if not message.get_type().startswith("UNKNOWN")]
 
 
@@ -169,7 +169,7 @@ def take(port: Any) -> bytes:
 
 
 def ask(node: EmulatedNode, message: Any, kind: str, count: int = 1) -> list[Any]:
-    """Send a message on a clean line; all that comes until there are so many of a kind."""
+    """Send a message on a clean line; returns everything received until there are so many of a kind."""
     assert node.telemetry is not None
     node.telemetry.settimeout(30.0)
     node.telemetry.sendall(message.pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190)))
@@ -181,14 +181,14 @@ def ask(node: EmulatedNode, message: Any, kind: str, count: int = 1) -> list[Any
 
 
 def test_no_wrong_report(flight: Flight, bundle: ModelBundle) -> None:
-    """Every decision is told, and each is Python's; of what arrives nothing was never sent."""
+    """Every decision is reported and equals Python's; nothing is received that was not sent."""
     expected = bundle.classifier().run(motion(SECONDS, start_us=START_US)).decisions
-    told = reported(flight.clean, bundle.spec, 0).decisions
-    assert len(told) == len(expected) > SECONDS / 1.4
+    decisions = reported(flight.clean, bundle.spec, 0).decisions
+    assert len(decisions) == len(expected) > SECONDS / 1.4
     # The autopilot's clock, known to within half of a step: that is how late the answers are.
-    assert np.abs(told["end_us"].astype(np.int64) - expected["end_us"].astype(np.int64)).max() < 150_000
+    assert np.abs(decisions["end_us"].astype(np.int64) - expected["end_us"].astype(np.int64)).max() < 150_000
     for name in set(DECISION_FIELDS) - {"start_us", "end_us"}:
-        assert np.array_equal(told[name], expected[name]), name
+        assert np.array_equal(decisions[name], expected[name]), name
 
     known = checkable(flight.noisy)
     assert len(known) > 0.95 * len(flight.noisy)
@@ -197,7 +197,7 @@ def test_no_wrong_report(flight: Flight, bundle: ModelBundle) -> None:
     assert {"HEARTBEAT", "DEBUG_VECT", "DEBUG_FLOAT_ARRAY", "PARAM_VALUE", "TIMESYNC"} <= kinds
 
 
-def test_it_goes_on(flight: Flight) -> None:
+def test_the_node_recovers_after_noise(flight: Flight) -> None:
     """A heartbeat every second to the end, and never a restart."""
     beats = [m for m in flight.clean if m.get_type() == "HEARTBEAT"]
     assert SECONDS - 2 <= len(beats) <= SECONDS + 1
@@ -231,7 +231,7 @@ def test_statistics_of_the_node(flight: Flight) -> None:
         for a, b in itertools.pairwise(sent)
     )  # fmt: skip
     assert 50 < surely <= flight.status.errors_comm <= line.damaged
-    # It heard what came whole behind a whole frame, and answered nothing that was not asked.
+    # It received the intact frames behind an intact frame, and sent no unrequested answer.
     asked = [n for n, s in enumerate(sent) if s.kind == "PARAM_REQUEST_READ"]
     at_least = sum(sent[n].whole and sent[n - 1].whole for n in asked)
     answers = sum(m.get_type() == "PARAM_VALUE" and m.param_id == "MN_ROT" for m in flight.clean)

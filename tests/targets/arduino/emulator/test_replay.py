@@ -32,10 +32,10 @@ def test_no_mismatches_on_real_logs(
     build(pretrained)  # or the reason why it cannot be
     logs = [str(shared / "data" / "ulg" / name) for name in REAL]
     assert main(["replay", str(pretrained_bundle()), *logs, "--targets", "python,node", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["targets"] == ["python", "node"]
-    assert [log["mismatches"] for log in told["logs"]] == [0, 0, 0]
-    assert all(log["windows"] > 40 for log in told["logs"][1:])
+    document = json.loads(capsys.readouterr().out)
+    assert document["targets"] == ["python", "node"]
+    assert [log["mismatches"] for log in document["logs"]] == [0, 0, 0]
+    assert all(log["windows"] > 40 for log in document["logs"][1:])
 
 
 def test_awkward_samples(image: Path, bundle: ModelBundle) -> None:
@@ -53,7 +53,7 @@ def test_awkward_samples(image: Path, bundle: ModelBundle) -> None:
     assert [done.counts[f"reset_{why}"] for why in ("backwards", "gap", "non_finite")] == [1, 1, 2]
 
 
-def test_another_model_is_told(image: Path, bundle: ModelBundle) -> None:
+def test_another_model_is_reported(image: Path, bundle: ModelBundle) -> None:
     other = dataclasses.replace(bundle.spec, labels=("a", "b", "c", "d"))
     with pytest.raises(ToolchainError, match="runs spec"):
         run_node(image, motion(20.0), other)

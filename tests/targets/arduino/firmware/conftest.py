@@ -28,7 +28,7 @@ Build = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
-    """The conv model, which says the second and the third of its labels most."""
+    """The conv model, whose most frequent outputs are its second and third label."""
     return reference_bundle("conv", labels=("level", "turbulence", "climb", "descend"))
 
 

@@ -7,9 +7,9 @@
 //	device ADDRESS		the double is there
 //	set REGISTER VALUE	of bank 0
 //	get REGISTER BANK	prints it
-//	bus 0|1			nobody answers, or somebody does
+//	bus 0|1			no device answers, or it does
 //	stuck REGISTER 0|1	writes to it have no effect
-//	load 0|1		what the BMI270's library says
+//	load 0|1		result of the BMI270's library
 //	poll TIME_US		prints a sample, "none", and whether it runs, starts and errors
 //	rotate NUMBER X Y Z	prints the vector turned by a MAV_SENSOR_ORIENTATION
 

@@ -7,7 +7,7 @@
 //	i time:u64 6 float			an IMU sample
 //	a time:u64 3 float			a barometer sample: Pa, °C, m
 //	s time:u64				step
-//	r link:u8 room:u32 there:u8		room of a port for all that follows, and whether somebody is there
+//	r link:u8 room:u32 there:u8		room of a port for all that follows, and whether it is connected
 //	c bytes:u32				the next write to the memory is cut after so many bytes; the one after works
 //	p					power off and on: only the memory stays
 //	w size:u32 bytes			memory as given

@@ -101,7 +101,7 @@ class TestAvr:
         assert [line.strip() for line in there] == [line.strip() for line in here if line.startswith("D ")]
 
 
-def test_what_it_takes_of_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
+def test_flash_and_ram_on_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
     """Everything but the board's core: node, links, core, engine and model, as the linker keeps them."""
     need(COMPILER)
     src = sketch / "src"
@@ -121,7 +121,7 @@ def test_what_it_takes_of_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
     assert data + bss < 0.1 * NANO_RAM
 
 
-def test_the_clock_goes_on_when_micros_wraps_and_never_back(tmp_path: Path, sketch: Path, cxx: list[str]) -> None:
+def test_the_clock_is_monotonic_when_micros_wraps(tmp_path: Path, sketch: Path, cxx: list[str]) -> None:
     """micros() by a test double: 71 minutes, a step back of 8 us such as some cores make, four hours more."""
     program = tmp_path / "clock"
     paths = ("-isystem", str(DOUBLE), "-I", str(sketch / "src"))

@@ -12,7 +12,7 @@ from pymavlink.dialects.v20 import common as mavlink
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.flight_log import F32, U64
 from px4_tinyml.logs.csv.arduino_csv import BOARD_TO_FRD, ROWS, read_arduino_csv
-from px4_tinyml.signal.slots import Feed, slots
+from px4_tinyml.signal.slots import Feed, make_slots
 from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2
 
@@ -46,14 +46,14 @@ def play(node: PcNode, time_us: U64, imu: F32) -> None:
         node.step()
 
 
-def test_a_recording_holds_what_the_board_saw(node: PcNode, bundle: ModelBundle) -> None:
+def test_a_recording_holds_the_samples_of_the_board(node: PcNode, bundle: ModelBundle) -> None:
     capture(node, IMU)
     time, imu = noise(40.0, 238.0)
     play(node, time, imu)
     taken = node.take()
     messages = taken.messages(USB, "HIGHRES_IMU")
     assert not taken.messages(TELEMETRY, "HIGHRES_IMU")
-    stream = slots(imu_feed(time, imu), bundle.spec)
+    stream = make_slots(imu_feed(time, imu), bundle.spec)
     fields = ("xacc", "yacc", "zacc", "xgyro", "ygyro", "zgyro")
     got = np.array([[getattr(m, name) for name in fields] for m in messages], np.float32)
     assert np.array_equal(got, stream.imu[: len(got)]) and len(got) == len(stream.imu)
@@ -62,9 +62,9 @@ def test_a_recording_holds_what_the_board_saw(node: PcNode, bundle: ModelBundle)
     # Read back, it gives the decisions of the board.
     recorded = np.array([m.time_usec for m in messages], np.uint64)
     again = bundle.classifier().run(imu_feed(recorded, got)).decisions
-    told = taken.messages(USB, "DEBUG_FLOAT_ARRAY")
-    assert [m.time_usec for m in told] == again["end_us"].tolist() and len(again) > 50
-    assert [m.data[1] * 65536 for m in told] == again["confidence_q16"].tolist()
+    reported = taken.messages(USB, "DEBUG_FLOAT_ARRAY")
+    assert [m.time_usec for m in reported] == again["end_us"].tolist() and len(again) > 50
+    assert [m.data[1] * 65536 for m in reported] == again["confidence_q16"].tolist()
 
 
 def test_with_the_barometer_when_there_is_a_new_value(node: PcNode) -> None:
@@ -120,7 +120,7 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
     logs = read_arduino_csv(path, taken.sent[USB], "")
     assert [log.complete for log in logs] == [True, True] and {log.labels[0].label for log in logs} == {"shake"}
     # The values are the means of the board's samples over the tutorial's 119 slots a second, in its units and axes.
-    stream = slots(imu_feed(time, imu), PRESETS["arduino119"])
+    stream = make_slots(imu_feed(time, imu), PRESETS["arduino119"])
     starts = [
         i for i in range(1, len(stream.imu)) if np.abs(stream.imu[i, :3]).sum() >= 2.5 * STANDARD_GRAVITY_M_S2
     ]  # fmt: skip
@@ -128,7 +128,7 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
     read = np.hstack([logs[0].imu.accel_m_s2, logs[0].imu.gyro_rad_s])
     assert np.abs(read[:, :3] - expected[:, :3]).max() < 0.00051 * STANDARD_GRAVITY_M_S2
     assert np.abs(read[:, 3:] - expected[:, 3:]).max() < 0.00051 * RAD_PER_DEG
-    # The other link goes on.
+    # The other link continues.
     assert taken.messages(TELEMETRY, "HEARTBEAT")
 
 
@@ -159,7 +159,7 @@ def test_a_serial_monitor_switches_it(node: PcNode) -> None:
     assert {m.get_type() for m in taken.messages(USB)} >= {"HEARTBEAT", "DEBUG_VECT"} and taken.writes == 0
 
 
-def test_a_capture_that_is_interrupted_is_not_taken_for_a_whole_one(node: PcNode, tmp_path: Path) -> None:
+def test_an_interrupted_capture_is_incomplete(node: PcNode, tmp_path: Path) -> None:
     capture(node, CSV)
     time = (np.arange(0, 10, 1 / 238) * 1e6 + 4e6).astype(np.uint64)
     imu = shaken(time)
@@ -171,7 +171,7 @@ def test_a_capture_that_is_interrupted_is_not_taken_for_a_whole_one(node: PcNode
     assert not first.complete and len(first.imu) < ROWS
 
 
-def test_header_says_the_same_as_the_reader(sketch: Path) -> None:
+def test_header_and_reader_agree(sketch: Path) -> None:
     text = (sketch / "src" / "node" / "CsvCapture.hpp").read_text()
     values = text.split("BOARD_TO_FRD[3] = {")[1].split("}")[0].replace("f", "").split(",")
     assert [float(v) for v in values] == BOARD_TO_FRD.tolist()

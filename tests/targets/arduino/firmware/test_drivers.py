@@ -26,19 +26,19 @@ class Bench:
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.running, self.starts, self.errors = False, 0, 0
 
-    def tell(self, line: str) -> None:
+    def send(self, line: str) -> None:
         assert self.process.stdin
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
     def ask(self, line: str) -> list[str]:
-        self.tell(line)
+        self.send(line)
         assert self.process.stdout
         return self.process.stdout.readline().split()
 
     def put(self, first: int, data: bytes) -> None:
         for i, value in enumerate(data):
-            self.tell(f"set {first + i} {value}")
+            self.send(f"set {first + i} {value}")
 
     def poll(self, time_us: int) -> list[float] | None:
         """The sample, its time first; None: there was none."""
@@ -104,10 +104,10 @@ def put_sample(bench: Bench, name: str, accel: tuple[int, int, int], gyro: tuple
 
 def there(bench: Bench, name: str) -> None:
     address, identity, _, _, more = {**IMUS, **BAROS}[name]
-    bench.tell(f"driver {name}")
-    bench.tell(f"device {address}")
+    bench.send(f"driver {name}")
+    bench.send(f"device {address}")
     for register, value in (identity, *more.items()):
-        bench.tell(f"set {register} {value}")
+        bench.send(f"set {register} {value}")
     if name == "BMP280":
         bench.put(0x88, struct.pack("<HhhHhhhhhhhh", *BMP280_TRIM))
         put_bmp280(bench, 415148, 519888)
@@ -117,7 +117,7 @@ def put_bmp280(bench: Bench, pressure: int, temperature: int) -> None:
     bench.put(0xF7, (pressure << 4).to_bytes(3, "big") + (temperature << 4).to_bytes(3, "big"))
 
 
-# What the data sheets say of the ranges that are set, and how the sensor's axes lie: rows are forward, right, down.
+# Scales of the ranges by the data sheets, and the axes of the sensor: rows are forward, right, down.
 AXES = {
     "LSM9DS1": np.diag([1, 1, -1]),
     "BMI270": np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]]),
@@ -138,7 +138,7 @@ def test_units_and_axes(bench: Bench, name: str, accel: tuple[int, int, int], gy
     there(bench, name)
     now = bench.until_running()
     put_sample(bench, name, accel, gyro)
-    bench.tell("set {} {}".format(*IMUS[name][2]))
+    bench.send("set {} {}".format(*IMUS[name][2]))
     sample = bench.poll(now + 10 * MS)
     assert sample and sample[0] == now + 10 * MS  # the time it was found ready
     accel_unit, gyro_unit = UNITS[name]
@@ -152,7 +152,7 @@ def test_level_and_at_rest(bench: Bench, name: str) -> None:
     there(bench, name)
     now = bench.until_running()
     put_sample(bench, name, (0, 0, round(G / UNITS[name][0])), (0, 0, 0))
-    bench.tell("set {} {}".format(*IMUS[name][2]))
+    bench.send("set {} {}".format(*IMUS[name][2]))
     sample = bench.poll(now + 10 * MS)
     assert sample and sample[1:4] == pytest.approx([0, 0, -G], abs=0.01)
 
@@ -166,11 +166,11 @@ def test_both_revisions_of_the_board_have_the_csvs_axes(bench: Bench) -> None:
     }
     for name, library in libraries.items():
         there(bench, name)
-        bench.tell("driver none")
+        bench.send("driver none")
         there(bench, name)
         now = bench.until_running()
         put_sample(bench, name, raw_accel, raw_gyro)
-        bench.tell("set {} {}".format(*IMUS[name][2]))
+        bench.send("set {} {}".format(*IMUS[name][2]))
         sample = bench.poll(now + 10 * MS)
         assert sample
         accel_unit, gyro_unit = UNITS[name]
@@ -179,12 +179,12 @@ def test_both_revisions_of_the_board_have_the_csvs_axes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("factor, part", [(0x10, 16), (0x7F, -1), (0x40, -64), (0x3F, 63)])
-def test_the_bmi270s_z_rate_is_taken_out_of_x(bench: Bench, factor: int, part: int) -> None:
+def test_the_bmi270s_z_rate_is_removed_from_x(bench: Bench, factor: int, part: int) -> None:
     there(bench, "BMI270")
-    bench.tell(f"set 60 {factor}")
+    bench.send(f"set 60 {factor}")
     now = bench.until_running()
     put_sample(bench, "BMI270", (0, 0, 0), (1000, 0, 5120))
-    bench.tell("set 3 192")
+    bench.send("set 3 192")
     sample = bench.poll(now + 10 * MS)
     assert sample and sample[5] == pytest.approx(-(1000 - part * 10) * RAD / 16.384, rel=1e-6)
 
@@ -193,7 +193,7 @@ def test_lps22hb(bench: Bench) -> None:
     there(bench, "LPS22HB")
     now = bench.until_running()
     bench.put(0x28, round(987.65 * 4096).to_bytes(3, "little") + struct.pack("<h", -1234))
-    bench.tell("set 39 1")
+    bench.send("set 39 1")
     sample = bench.poll(now + 20 * MS)
     assert sample and sample[1] == pytest.approx(98765, abs=0.02) and sample[2] == pytest.approx(-12.34)
     assert sample[3] == pytest.approx(44330.77 * (1 - (987.65 / 1013.25) ** 0.1902632), abs=0.02)
@@ -218,22 +218,22 @@ def test_bmp280_at_its_ends(bench: Bench, raw: tuple[int, int]) -> None:
 @pytest.mark.parametrize("name", [*IMUS, *BAROS])
 class TestWatching:
     def test_not_there(self, bench: Bench, name: str) -> None:
-        bench.tell(f"driver {name}")
-        bench.tell(f"device {({**IMUS, **BAROS})[name][0]}")
+        bench.send(f"driver {name}")
+        bench.send(f"device {({**IMUS, **BAROS})[name][0]}")
         for now in range(0, 5_000_000, 50 * MS):
             assert bench.poll(now) is None and not bench.running
         there(bench, name)
         bench.until_running(5_000_000)
 
-    def test_bus_fails_and_comes_back(self, bench: Bench, name: str) -> None:
+    def test_bus_fails_and_recovers(self, bench: Bench, name: str) -> None:
         there(bench, name)
         now = bench.until_running()
-        bench.tell("bus 0")
+        bench.send("bus 0")
         for _ in range(300):
             now += MS
             assert bench.poll(now) is None
         assert not bench.running and bench.errors >= 10
-        bench.tell("bus 1")
+        bench.send("bus 1")
         bench.until_running(now)
         assert bench.starts == 2
 
@@ -244,7 +244,7 @@ class TestWatching:
         if name == "BMP280":
             put_bmp280(bench, 0x80000, 0x80000)
         else:
-            bench.tell(f"set {({**IMUS, **BAROS})[name][2][0]} 0")
+            bench.send(f"set {({**IMUS, **BAROS})[name][2][0]} 0")
         for _ in range(250):
             now += MS
             assert bench.poll(now) is None
@@ -261,10 +261,10 @@ class TestWatching:
             "BMP280": 0xF4,
         }
         there(bench, name)
-        bench.tell(f"stuck {register[name]} 1")
+        bench.send(f"stuck {register[name]} 1")
         for now in range(1_000_000, 4_000_000, 20 * MS):
             assert bench.poll(now) is None and not bench.running
-        bench.tell(f"stuck {register[name]} 0")
+        bench.send(f"stuck {register[name]} 0")
         bench.until_running(4_000_000)
 
     def test_no_more_than_the_sensors_rate(self, bench: Bench, name: str) -> None:
@@ -273,24 +273,24 @@ class TestWatching:
         _, _, ready, period, _ = {**IMUS, **BAROS}[name]
         if name in IMUS:
             put_sample(bench, name, (1, 2, 3), (4, 5, 6))
-        bench.tell("set {} {}".format(*ready))  # always something new: the double's is never cleared
+        bench.send("set {} {}".format(*ready))  # always something new: the double's is never cleared
         count = sum(bench.poll(now + i * 100) is not None for i in range(20_000))
         assert 2_000_000 / period <= count <= 2_000_000 / (0.7 * period)
 
 
 def test_the_bmi270_without_its_configuration(bench: Bench) -> None:
     there(bench, "BMI270")
-    bench.tell("load 0")
+    bench.send("load 0")
     for now in range(1_000_000, 3_000_000, 50 * MS):
         assert bench.poll(now) is None and not bench.running
-    bench.tell("load 1")
-    bench.tell("set 33 2")  # INTERNAL_STATUS: not initialised
+    bench.send("load 1")
+    bench.send("set 33 2")  # INTERNAL_STATUS: not initialised
     for now in range(3_000_000, 5_000_000, 50 * MS):
         assert bench.poll(now) is None and not bench.running
 
 
 def mounting(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The rotation that a MAV_SENSOR_ROTATION's name says: roll, then pitch, then yaw."""
+    """The rotation of a MAV_SENSOR_ROTATION's name: roll, then pitch, then yaw."""
     angles = {axis: math.radians(float(value)) for axis, value in re.findall(r"(ROLL|PITCH|YAW)_(\d+)", name)}
     r, p, y = (angles.get(axis, 0.0) for axis in ("ROLL", "PITCH", "YAW"))
     roll = [[1, 0, 0], [0, math.cos(r), -math.sin(r)], [0, math.sin(r), math.cos(r)]]
@@ -299,7 +299,7 @@ def mounting(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return np.array(yaw) @ np.array(pitch) @ np.array(roll)
 
 
-def test_mounting_is_what_mavlinks_names_say(bench: Bench) -> None:
+def test_mounting_follows_the_names_of_mavlink(bench: Bench) -> None:
     names = {
         number: entry.name
         for number, entry in mavlink.enums["MAV_SENSOR_ORIENTATION"].items()

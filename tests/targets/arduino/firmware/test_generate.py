@@ -1,4 +1,4 @@
-"""`generate arduino`: the sketch, for each board and engine, and what compilers say to it."""
+"""`generate arduino`: the sketch for each board and engine, compiled without warnings."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_boards_and_engines(bundle: ModelBundle, board: str, tflm: bool) -> None
 
 
 def test_the_other_engines_model_is_removed(bundle: ModelBundle, tmp_path: Path) -> None:
-    """Arduino compiles whatever is in the folder."""
+    """Arduino compiles every file in the folder."""
     model = tmp_path / SKETCH / "src" / "model"
     generate_arduino(bundle, tmp_path, Arena(4096, "a test"))
     assert (model / "TflmModel.cpp").is_file()
@@ -110,7 +110,7 @@ def test_the_other_engines_model_is_removed(bundle: ModelBundle, tmp_path: Path)
 
 
 @pytest.mark.parametrize("board", NODE_BOARDS)
-def test_slots_that_the_imu_cannot_fill_are_refused(bundle: ModelBundle, board: str) -> None:
+def test_slots_faster_than_the_imu_are_rejected(bundle: ModelBundle, board: str) -> None:
     fast = replace(bundle, spec=replace(bundle.spec, rate_hz=239))
     with pytest.raises(SpecError, match=rf"--board {board}: its IMU gives 2\d\d samples a second.* need 239"):
         arduino_files(fast, board)

@@ -47,12 +47,12 @@ def signed_with(data: bytes, key: bytes) -> list[Any]:
 
 
 def texts(node: PcNode, link: int = USB) -> list[str]:
-    told = [m.text for m in node.take().messages(link, "STATUSTEXT")]
-    return [text for text in told if not text.startswith("Turbulence")]
+    reported = [m.text for m in node.take().messages(link, "STATUSTEXT")]
+    return [text for text in reported if not text.startswith("Turbulence")]
 
 
 class TestSigning:
-    def test_a_key_comes_by_usb_only(self, node: PcNode) -> None:
+    def test_a_key_is_accepted_by_usb_only(self, node: PcNode) -> None:
         node.receive(TELEMETRY, setup_signing(KEY))
         node.run(2.0)
         assert all(not m.get_signed() for m in node.take().messages(TELEMETRY))
@@ -63,12 +63,12 @@ class TestSigning:
         for link in (TELEMETRY, USB):
             assert len(signed_with(sent[link], KEY)) >= 2
 
-    def test_a_key_for_another_is_not_taken(self, node: PcNode) -> None:
+    def test_a_key_for_another_component_is_ignored(self, node: PcNode) -> None:
         node.receive(USB, Sender().pack(mavlink.MAVLink_setup_signing_message(1, NODE + 1, list(KEY), 0)))
         node.run(2.0)
         assert not any(m.get_signed() for m in node.take().messages(USB))
 
-    def test_only_what_is_signed_is_believed(self, node: PcNode) -> None:
+    def test_only_signed_frames_are_accepted(self, node: PcNode) -> None:
         node.receive(USB, setup_signing(KEY))
         node.step()
         wrong = hashlib.sha256(b"another").digest()
@@ -112,12 +112,12 @@ class TestSigning:
                 int.from_bytes(message.get_msgbuf()[-12:-6], "little") >= (UNIX_US + 5_000_000 - SIGNING_EPOCH_US) // 10
             )
 
-    def test_a_missing_key_is_told(self, node: PcNode) -> None:
+    def test_a_missing_key_is_reported(self, node: PcNode) -> None:
         node.receive(TELEMETRY, beat(autopilot(KEY)))
         node.run(1.0)
         assert texts(node) == ["Signing: give this node the key by USB"]
 
-    def test_a_wrong_key_is_told(self, node: PcNode) -> None:
+    def test_a_wrong_key_is_reported(self, node: PcNode) -> None:
         node.receive(USB, setup_signing(KEY))
         node.run(1.0)
         assert texts(node) == ["Signing is on"]
@@ -136,7 +136,7 @@ class TestBackPressure:
         counts = taken.counts[TELEMETRY]
         assert len(found) == counts["sent"] and counts["dropped"] > 0
         assert 900 < len(taken.sent[TELEMETRY]) <= 1000
-        # The other link has everything, and whoever listens can count what is missing.
+        # The other link has everything, and its receiver can count the losses.
         assert len(taken.messages(USB)) == taken.counts[USB]["sent"] > counts["sent"]
         node.room(TELEMETRY)
         node.run(1.1)
@@ -144,7 +144,7 @@ class TestBackPressure:
         missing = sum((later - earlier - 1) % 256 for earlier, later in itertools.pairwise(heard))
         assert missing == counts["dropped"]
 
-    def test_nobody_there_is_no_loss(self, node: PcNode) -> None:
+    def test_a_disconnected_port_loses_nothing(self, node: PcNode) -> None:
         node.room(USB, there=False)
         node.run(10.0)
         taken = node.take()
@@ -255,10 +255,10 @@ class TestClock:
         stamp, jumps = self.offset(node)
         assert jumps == 0 and abs(stamp - node.time_us) < 4_000_000
 
-    def test_falls_silent_and_the_time_goes_on(self, node: PcNode) -> None:
+    def test_time_continues_when_the_autopilot_is_silent(self, node: PcNode) -> None:
         self.answer_all(node, autopilot(), 10.0, 9_000_000, lambda: (3000, 3000))
         node.run(20.0)
-        assert not node.take().messages(TELEMETRY, "TIMESYNC")[5:]  # nobody is asked who is not there
+        assert not node.take().messages(TELEMETRY, "TIMESYNC")[5:]  # no requests to an absent autopilot
         stamp, jumps = self.offset(node)
         assert jumps == 0 and abs(stamp - 9_000_000 - node.time_us) < 4_000_000
 

@@ -1,4 +1,4 @@
-"""What the node says by itself and when asked: heartbeat, report, parameters, commands."""
+"""Messages of the node, periodic and on request: heartbeat, report, parameters, commands."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ def test_decisions_are_those_of_python(node: PcNode, bundle: ModelBundle) -> Non
         assert vector.y == decision["confidence_q16"] / 65536 and vector.z == decision["probability"][turbulence] / 256
 
 
-def test_turbulence_is_told_as_the_companion_tells_it(node: PcNode, bundle: ModelBundle) -> None:
+def test_turbulence_texts_equal_those_of_the_companion(node: PcNode, bundle: ModelBundle) -> None:
     for name, value in (("MN_LEAVE", 0.05), ("MN_ENTER", 0.1), ("MN_HOLD", as_bytes(0))):
         node.receive(USB, param_set(name, value))
     time = (np.arange(0, 120, 1 / 200) * 1e6 + 5e6).astype(np.uint64)
-    # The model takes rest for turbulence, and this for a climb. Some changes are too quick to be told.
+    # The model classifies rest as turbulence, and this as a climb. Some changes are too quick for a text.
     other = np.array([-1.6, -8.8, 0.3, -3.2, -3.0, -1.9]) + np.sin(np.arange(len(time)) / 16)[:, None]
     resting = np.isin((time // 4_000_000) % 14, (0, 1, 2, 3, 5, 9, 10, 13))
     values = np.where(resting[:, None], 0.0, other) + np.array([0, 0, -9.8, 0, 0, 0])
@@ -117,11 +117,11 @@ def test_turbulence_is_told_as_the_companion_tells_it(node: PcNode, bundle: Mode
     notice, expected = TurbulenceNotice(bundle.spec), []
     for message in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY"):
         decision = {"class_index": message.data[0], "end_us": message.time_usec}
-        told = notice.update(decision)  # type: ignore[arg-type]
-        if told is not None:
+        reported = notice.update(decision)  # type: ignore[arg-type]
+        if reported is not None:
             percent = math.floor(message.data[1] * 100 + 0.5)
             began = (f"Turbulence ({percent} %)", mavlink.MAV_SEVERITY_WARNING)
-            expected.append(began if told is Text.BEGAN else ("Turbulence ended", mavlink.MAV_SEVERITY_INFO))
+            expected.append(began if reported is Text.BEGAN else ("Turbulence ended", mavlink.MAV_SEVERITY_INFO))
     assert len(expected) >= 4
     for link in (TELEMETRY, USB):
         assert [(m.text, m.severity) for m in taken.messages(link, "STATUSTEXT")] == expected
@@ -139,7 +139,7 @@ def test_an_old_decision_is_not_repeated(node: PcNode) -> None:
     assert taken.messages(TELEMETRY, "HEARTBEAT")[-1].system_status == mavlink.MAV_STATE_CRITICAL
 
 
-def test_a_silent_imu_is_told_once_each_way(node: PcNode) -> None:
+def test_a_silent_imu_is_reported_once_each_way(node: PcNode) -> None:
     node.run(3.0)
     node.run(5.0, imu=None)
     node.run(3.0)
@@ -163,7 +163,7 @@ def test_parameters_are_listed(node: PcNode) -> None:
 
 
 @pytest.mark.parametrize("system, component", [(1, 26), (2, NODE), (2, 0)])
-def test_what_others_are_asked_is_not_answered(node: PcNode, system: int, component: int) -> None:
+def test_requests_to_others_are_not_answered(node: PcNode, system: int, component: int) -> None:
     assert not node.ask(USB, GCS.pack(mavlink.MAVLink_param_request_list_message(system, component)), "PARAM_VALUE")
     read = mavlink.MAVLink_param_request_read_message(system, component, b"", 2)
     assert not node.ask(USB, GCS.pack(read), "PARAM_VALUE")
@@ -258,7 +258,7 @@ def test_a_message_is_requested(node: PcNode, message_id: int, name: str) -> Non
         (246, (0,), mavlink.MAV_RESULT_UNSUPPORTED), (246, (3,), mavlink.MAV_RESULT_UNSUPPORTED),
     ],
 )  # fmt: skip
-def test_a_command_is_refused(node: PcNode, number: int, values: tuple[float, ...], result: int) -> None:
+def test_a_command_is_rejected(node: PcNode, number: int, values: tuple[float, ...], result: int) -> None:
     (answer,) = node.ask(USB, command(number, *values), "COMMAND_ACK")
     assert (answer.command, answer.result) == (number, result)
     assert not node.take().reboot
@@ -271,7 +271,7 @@ def test_commands_with_whole_numbers_are_wanted_as_command_long(node: PcNode, co
     assert [(a.command, a.result) for a in answers] == [(512, mavlink.MAV_RESULT_COMMAND_LONG_ONLY)] * answered
 
 
-def test_a_command_for_all_is_not_refused_aloud(node: PcNode) -> None:
+def test_a_broadcast_command_is_ignored_silently(node: PcNode) -> None:
     assert not node.ask(USB, command(400, 1, component=0), "COMMAND_ACK")
     assert node.ask(USB, command(512, 148, component=0), "COMMAND_ACK")
     assert not node.ask(USB, command(246, 1, component=0), "COMMAND_ACK")
@@ -342,12 +342,12 @@ def test_takes_the_autopilots_system_and_a_component_id_of_its_own(node: PcNode)
 
 
 def test_thresholds(node: PcNode, bundle: ModelBundle) -> None:
-    # 0.1 is below what the model says: the class is the likeliest one from the first window on.
+    # 0.1 is below every output: the class is the likeliest one from the first window on.
     node.receive(USB, param_set("MN_LEAVE", 0.05) + param_set("MN_ENTER", 0.1) + param_set("MN_HOLD", as_bytes(0)))
     play(node, noise_feed(20.0))
     taken = node.take()
     assert all(m.data[0] >= 0 for m in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY"))
-    # Leaving above entering cannot be: the model's own are used, and it is told.
+    # MN_LEAVE above MN_ENTER is invalid: the model's thresholds are used, with a text.
     node.power_cycle()
     node.receive(USB, param_set("MN_ENTER", 0.04))
     play(node, noise_feed(20.0))

@@ -31,7 +31,7 @@ def blocks(memory: bytes) -> list[bytes]:
     return [memory[i : i + BLOCK] for i in range(0, MEMORY_BYTES, BLOCK)]
 
 
-def test_kept_over_a_power_cycle(node: PcNode) -> None:
+def test_settings_survive_a_power_cycle(node: PcNode) -> None:
     set_rate(node, 11)
     node.power_cycle()
     assert rate(node) == 11
@@ -49,8 +49,8 @@ def test_changes_in_a_row_are_one_write(node: PcNode) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 4, 8, 11, 12, 60, 118, 119])
-def test_a_cut_leaves_what_was_there_before(node: PcNode, after: int) -> None:
-    for value in range(1, 12):  # the ring of eight blocks comes round
+def test_a_power_loss_keeps_the_previous_settings(node: PcNode, after: int) -> None:
+    for value in range(1, 12):  # the ring of eight blocks wraps
         set_rate(node, value)
         before = blocks(node.take().memory)
         set_rate(node, 40)
@@ -75,7 +75,7 @@ def test_a_write_that_fails_is_tried_on_the_next_block(node: PcNode) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_damaged_memory_is_not_believed(node: PcNode, seed: int) -> None:
+def test_damaged_memory_is_rejected(node: PcNode, seed: int) -> None:
     rng = random.Random(seed)
     set_rate(node, 20)
     memory = node.take().memory
@@ -93,7 +93,7 @@ def test_damaged_memory_is_not_believed(node: PcNode, seed: int) -> None:
 
 
 def rewritten(block: bytes, offset: int, new: bytes) -> bytes:
-    """The block with other bytes and a checksum that says they are right."""
+    """The block with other bytes and a valid checksum."""
     changed = bytearray(block)
     changed[offset : offset + len(new)] = new
     changed[116:120] = struct.pack("<I", zlib.crc32(bytes(changed[:116])))
@@ -109,7 +109,7 @@ def test_a_block_of_another_version_is_not_read(node: PcNode) -> None:
     assert rate(node) == 2
 
 
-def test_values_that_are_not_allowed_are_not_taken_from_memory(node: PcNode) -> None:
+def test_invalid_values_in_memory_are_rejected(node: PcNode) -> None:
     set_rate(node, 20)
     first, *rest = blocks(node.take().memory)
     values = 12 + 8  # the fourth is MN_RATE

@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A PATH that holds git and made-up compilers, whatever is installed here; remove one to miss it."""
+    """A PATH with git and made-up compilers only; remove one to miss it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     found = shutil.which("git")

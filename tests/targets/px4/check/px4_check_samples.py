@@ -38,7 +38,7 @@ ADDS = "add_default_topics();\nadd_topics_from_file(name);\n"
 
 
 def made_up_files(minor: int) -> dict[str, str]:
-    """What PX4 v1.<minor> is told by, and two boards."""
+    """The files that identify PX4 v1.<minor>, and two boards."""
     files = {
         "CMakeLists.txt": "project(px4 CXX C ASM)\n",
         "Makefile": "",

@@ -1,4 +1,4 @@
-"""`px4-tinyml px4 check`: what it says will happen, and its exit codes."""
+"""`px4-tinyml px4 check`: findings and exit codes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_too_old(checkout: Callable[..., Path], check: Callable[..., Any]) -> No
     assert problems(document) == ["PX4 v1.14.0: the module supports v1.15 to v1.18"]
 
 
-def test_newer_than_what_was_tried(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
+def test_newer_than_the_tested_releases(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
     document = check(checkout(18, tag="v1.19.0-alpha1"), *BOARD)
     assert document["ok"] and "newer" in problems(document, "warning")[0]
 
@@ -202,7 +202,7 @@ def test_boards_that_do_not_fly_or_have_no_room(checkout: Callable[..., Path], c
     assert document["ok"] and "short of flash" in problems(document, "warning")[0]
 
 
-def test_what_the_last_build_left(checkout: Callable[..., Path], check: Callable[..., Any], capsys: Any) -> None:
+def test_flash_left_by_the_last_build(checkout: Callable[..., Path], check: Callable[..., Any], capsys: Any) -> None:
     root = checkout(17)
     build = root / "build/px4_fmu-v9_default"
     image = "build/px4_fmu-v9_default/px4_fmu-v9_default.bin"
@@ -216,7 +216,7 @@ def test_what_the_last_build_left(checkout: Callable[..., Path], check: Callable
     (build / "CMakeCache.txt").write_text("EXTERNAL_MODULES_LOCATION:STRING=\n")
     assert problems(check(root, *BOARD), "warning")
     (build / "CMakeCache.txt").write_text("EXTERNAL_MODULES_LOCATION:STRING=/tree\n")
-    assert not problems(check(root, *BOARD), "warning")  # it fits, with whatever is in there
+    assert not problems(check(root, *BOARD), "warning")  # it fits, with the modules in it
 
     (build / "CMakeCache.txt").unlink()
     write(root, {image: "x" * (900 * 1024)})
@@ -235,18 +235,20 @@ def test_for_a_person(checkout: Callable[..., Path], tools: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("missing", "says"),
+    ("missing", "message"),
     [
         (f"{MODULE}/model/MotionSpec.hpp", "not a module tree: src/modules/motion_classifier/model/MotionSpec.hpp"),
         ("msg/CMakeLists.txt", "not a module tree: msg/CMakeLists.txt"),
     ],
 )
-def test_a_tree_that_is_none(checkout: Callable[..., Path], tools: Path, tree: Path, missing: str, says: str) -> None:
+def test_a_folder_that_is_not_a_tree(
+    checkout: Callable[..., Path], tools: Path, tree: Path, missing: str, message: str
+) -> None:
     root = checkout(17)
     (tree / missing).unlink()
     with pytest.raises(ToolchainError) as error:
         run(root, *BOARD, "--module", tree)
-    assert says in str(error.value) and "generate px4" in str(error.value)
+    assert message in str(error.value) and "generate px4" in str(error.value)
 
 
 def test_a_tree_of_another_time(tree: Path) -> None:
@@ -265,7 +267,7 @@ def test_exit_codes_of_errors(
     assert error.value.exit_code == code
 
 
-def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_checkout(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError) as error:
         run(tmp_path)
     assert error.value.exit_code == 1

@@ -23,7 +23,7 @@ from px4_tinyml.targets.px4.checkout import Checkout, message_topics
         (18, True, True, True),
     ],
 )
-def test_a_release_is_told_by_its_files(
+def test_a_release_is_detected_by_its_files(
     checkout: Callable[..., Path], minor: int, descriptor: bool, tflm: bool, adds: bool
 ) -> None:
     found = Checkout.open(checkout(minor))
@@ -32,7 +32,7 @@ def test_a_release_is_told_by_its_files(
     assert (found.descriptor, found.tflm, found.logger_adds) == (descriptor, tflm, adds)
 
 
-def test_version_is_what_px4_makes_of_git_describe(checkout: Callable[..., Path]) -> None:
+def test_version_follows_git_describe_as_in_px4(checkout: Callable[..., Path]) -> None:
     root = checkout(17)
     git(root, "tag", "ext/later")
     write(root, {"more": ""})
@@ -62,7 +62,7 @@ def test_a_work_tree_of_git_has_a_version(checkout: Callable[..., Path], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("files", "says"),
+    ("files", "message"),
     [
         ({}, "it is empty"),
         ({"README.md": "", "src/main.c": ""}, "found README.md, src"),
@@ -73,11 +73,11 @@ def test_a_work_tree_of_git_has_a_version(checkout: Callable[..., Path], tmp_pat
         ({"msg/VehicleOdometry.msg": "", "package.xml": "<name>px4_msgs</name>"}, "found msg, package.xml"),
     ],
 )
-def test_another_folder_is_told_from_px4(tmp_path: Path, files: dict[str, str], says: str) -> None:
+def test_other_folders_are_named(tmp_path: Path, files: dict[str, str], message: str) -> None:
     write(tmp_path, files)
     with pytest.raises(ToolchainError, match="not a PX4 checkout") as error:
         Checkout.open(tmp_path)
-    assert says in str(error.value) and "expected" in str(error.value)
+    assert message in str(error.value) and "expected" in str(error.value)
 
 
 def test_a_folder_inside_a_checkout_names_it(checkout: Callable[..., Path]) -> None:
@@ -87,7 +87,7 @@ def test_a_folder_inside_a_checkout_names_it(checkout: Callable[..., Path]) -> N
     assert str(root) in str(error.value)
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolchainError, match="does not exist"):
         Checkout.open(tmp_path / "missing")

@@ -16,12 +16,12 @@ from px4_tinyml.targets.px4.run import Px4Host
 sys.path.insert(0, str(Path(__file__).parent))  # px4_host_feeds and px4_host_flight
 
 SANITIZERS = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-"""The leak sanitizer comes with the first; any finding ends the program with an error."""
+"""The first includes the leak sanitizer; any finding ends the program with an error."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What is built goes to this run's folder, once for all workers."""
+    """Built programs go to the folder of this run, once for all workers."""
     base = tmp_path_factory.getbasetemp()
     folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["XDG_CACHE_HOME"] = str(folder / "px4-host-cache")

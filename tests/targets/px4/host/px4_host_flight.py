@@ -1,4 +1,4 @@
-"""A flight of the module, action by action, with the samples it was given put aside for the reference."""
+"""A flight of the module, action by action; its samples are kept for the reference."""
 
 from __future__ import annotations
 

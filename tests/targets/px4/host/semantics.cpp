@@ -81,13 +81,13 @@ static void topics_of_one_message()
 	EXPECT(early.updated() && early.update(&got) && got.timestamp == 1 && early.get_last_generation() == 1);
 	EXPECT(!early.updated() && !early.update(&got) && early.copy(&got) && got.timestamp == 1);
 
-	// Three come, the last is there: the generation tells of those that are lost.
+	// Three are published, the last is kept: the generation counts the lost ones.
 	publication.publish(sample(2));
 	publication.publish(sample(3));
 	publication.publish(sample(4));
 	EXPECT(early.update(&got) && got.timestamp == 4 && early.get_last_generation() == 4 && !early.updated());
 
-	// Who comes late still gets the last one.
+	// A late subscriber still gets the last one.
 	uORB::Subscription late{ORB_ID(sensor_combined)};
 	EXPECT(late.get_last_generation() == 3 && late.update(&got) && got.timestamp == 4 && !late.updated());
 }

@@ -1,4 +1,4 @@
-"""What goes wrong on a vehicle: sensors stop, clocks jump, samples are lost, memory leaks."""
+"""Faults of a vehicle: sensors stop, clocks jump, samples are lost, memory leaks."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_the_clock_reaches_its_end(host: Px4Host) -> None:
     assert [result.code for result in host.play(script).results] == [0, 0]
 
 
-def test_sensor_stops_and_comes_back(host: Px4Host, python: Classifier) -> None:
+def test_a_sensor_stops_and_resumes(host: Px4Host, python: Classifier) -> None:
     events = hover(40.0, (10.0, 35.0))
     quiet = cut(events, 4000, 4000 + 10 * RATE_HZ)
     flight = Flight(host)
     flight.feed(cut(events, 0, 4000))
     event = flight.script.count
-    flight.script.wait(int(quiet.imu_time_us[-1]))  # ten seconds without a sample, timers go on
+    flight.script.wait(int(quiet.imu_time_us[-1]))  # ten seconds without a sample, timers run
     flight.feed(cut(events, 4000 + 10 * RATE_HZ, len(events.imu)))
     result, record = flight.end()
     found = compare(("python", "px4-host"), python.run(flight.events), result, host.spec)
@@ -78,7 +78,7 @@ def test_sensor_stops_and_comes_back(host: Px4Host, python: Classifier) -> None:
 
 @pytest.mark.parametrize("lost", [320, 368, 372, 496, 500])
 def test_imu_stops_alone(host: Px4Host, python: Classifier, lost: int) -> None:
-    """The barometer goes on: what it says meanwhile is in the first windows once the IMU is back."""
+    """The barometer continues: its samples are in the first windows after the IMU resumes."""
     events = hover(20.0)
     wave = 3.0 * np.sin(events.baro_time_us / 3e5)
     there = np.ones(len(events.imu), np.bool_)
@@ -140,7 +140,7 @@ def test_barometer_that_does_not_know_its_time(host: Px4Host, python: Classifier
 
 
 def test_gyroscope_without_accelerometer(host: Px4Host, python: Classifier) -> None:
-    """sensor_combined says when there is no acceleration in it: such a sample is passed over."""
+    """A sensor_combined that is marked as without acceleration is skipped."""
     events = hover(20.0)
     flight = Flight(host)
     flight.feed(cut(events, 0, 2000))
@@ -154,7 +154,7 @@ def test_gyroscope_without_accelerometer(host: Px4Host, python: Classifier) -> N
 
 
 def test_work_item_runs_late(host: Px4Host, python: Classifier, bundle: ModelBundle) -> None:
-    """uORB keeps one sensor_combined: what comes while the work queue is busy is lost, and the window starts anew."""
+    """uORB keeps one sensor_combined: samples are lost while the work queue is busy, and the window is reset."""
     events = hover(30.0, (5.0, 25.0))
     flight = Flight(host)
     flight.feed(cut(events, 0, 2000))
@@ -234,7 +234,7 @@ def test_stop_without_a_work_queue_is_forced(host: Px4Host) -> None:
     assert "timeout, forcing stop" in record.printed() and "not running" in record.printed()
 
 
-def test_a_second_start_and_unknown_commands_are_refused(host: Px4Host) -> None:
+def test_a_second_start_and_unknown_commands_are_rejected(host: Px4Host) -> None:
     script = Script(host.harness)
     for words in ("start", "start", "dance", "stop", "stop", "status"):
         script.command(1_000_000, words)
@@ -247,7 +247,7 @@ def test_a_second_start_and_unknown_commands_are_refused(host: Px4Host) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"), [(b"\0" * 9, "cut short"), (b"\0" * 8 + b"\77" + b"\0" * 7, "of an unknown kind")]
 )
-def test_a_script_that_makes_no_sense_is_refused(host: Px4Host, damage: bytes, words: str) -> None:
+def test_an_invalid_script_is_rejected(host: Px4Host, damage: bytes, words: str) -> None:
     script = Script(host.harness)
     script.command(0, "start")
     script._parts.append(damage)

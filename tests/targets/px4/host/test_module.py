@@ -1,4 +1,4 @@
-"""What the module tells, its parameters in flight, and its self-test."""
+"""The module's messages, its parameters in flight, and its self-test."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ def decisions_spec(host: Px4Host, **changes: float) -> DecisionSpec:
     return dataclasses.replace(host.spec.decision, **exact)  # type: ignore[arg-type]
 
 
-def test_messages_tell_the_decision(host: Px4Host) -> None:
+def test_messages_hold_the_decision(host: Px4Host) -> None:
     flight = Flight(host)
     flight.script.inference_time(flight.now_us, 321)
     flight.feed(hover(40.0, (8.0, 25.0)))
     result, record = flight.end()
-    told, arrays = record.decisions, record.topics["debug_array"]
-    assert len(told) == len(arrays) == len(result) > 50
-    assert (told["spec_hash"] == int(host.spec.hash[:16], 16)).all() and (told["inference_time"] == 321).all()
-    assert (told["timestamp"] == told.clock_us).all() and (told["timestamp_sample"] <= told["timestamp"]).all()
-    assert (told["timestamp"] - told["timestamp_sample"] < 20_000).all()
+    reported, arrays = record.decisions, record.topics["debug_array"]
+    assert len(reported) == len(arrays) == len(result) > 50
+    assert (reported["spec_hash"] == int(host.spec.hash[:16], 16)).all() and (reported["inference_time"] == 321).all()
+    assert (reported["timestamp"] == reported.clock_us).all() and (
+        reported["timestamp_sample"] <= reported["timestamp"]
+    ).all()
+    assert (reported["timestamp"] - reported["timestamp_sample"] < 20_000).all()
     assert (arrays["id"] == 77).all() and set(arrays["name"]) == {NAME}
     for decision, array, stamp in zip(result.decisions, arrays["data"], arrays["timestamp"], strict=True):
         assert array.tolist() == report_array(Decided(decision, 321), host.spec) and stamp == decision["end_us"]
@@ -88,7 +90,7 @@ def _imu_actions(flight: Flight) -> list[int]:
 
 
 def test_texts_on_entering_and_leaving_turbulence(host: Px4Host) -> None:
-    """One at most in ten seconds, and what was too soon is told later."""
+    """At most one in ten seconds; a change that was too soon is reported later."""
     events = hover(80.0, seed=5)
     for start, stop in ((5, 9), (12, 16), (19, 22), (30, 55)):
         shaking = hover(80.0, (float(start), float(stop)), seed=5)
@@ -102,13 +104,13 @@ def test_texts_on_entering_and_leaving_turbulence(host: Px4Host) -> None:
         text = notice.update(decision)
         if text is not None:
             percent = round(int(decision["confidence_q16"]) / 655.36)
-            said = f"Turbulence ({percent} %)" if text is Text.BEGAN else "Turbulence ended"
-            expected.append((4 if text is Text.BEGAN else 6, said.encode()))
+            text_sent = f"Turbulence ({percent} %)" if text is Text.BEGAN else "Turbulence ended"
+            expected.append((4 if text is Text.BEGAN else 6, text_sent.encode()))
     texts = record.topics["mavlink_log"]
     assert list(zip(texts["severity"].tolist(), texts["text"].tolist(), strict=True)) == expected
     assert len(expected) >= 4 and np.diff(texts["timestamp"].astype(np.int64)).min() > 9_900_000
     entered = np.diff((result.decisions["class_index"] == 3).astype(int)) != 0
-    assert entered.sum() > len(expected)  # some changes were not told
+    assert entered.sum() > len(expected)  # some changes were not reported
 
 
 def test_messages_can_be_chosen(host: Px4Host) -> None:
@@ -117,8 +119,8 @@ def test_messages_can_be_chosen(host: Px4Host) -> None:
         flight.script.parameter(flight.now_us, "MCLS_MSG", bits)
         flight.feed(hover(15.0, (4.0, 12.0)))
         topics = flight.end()[1].topics
-        told = [bool(len(topics[name])) for name in ("debug_vect", "debug_array", "mavlink_log")]
-        assert told == [bool(bits & 1), bool(bits & 2), bool(bits & 4)] and len(topics["motion_classification"]) > 15
+        sent = [bool(len(topics[name])) for name in ("debug_vect", "debug_array", "mavlink_log")]
+        assert sent == [bool(bits & 1), bool(bits & 2), bool(bits & 4)] and len(topics["motion_classification"]) > 15
 
 
 def test_thresholds_changed_in_flight(host: Px4Host, python: Classifier) -> None:
@@ -150,13 +152,13 @@ def test_thresholds_changed_in_flight(host: Px4Host, python: Classifier) -> None
         assert (plain.decisions["class_index"][part] != result.decisions["class_index"][part]).any()
 
 
-def test_impossible_thresholds_are_refused(host: Px4Host, python: Classifier) -> None:
+def test_invalid_thresholds_are_rejected(host: Px4Host, python: Classifier) -> None:
     events = hover(30.0, (8.0, 18.0))
     flight = Flight(host)
     flight.feed(cut(events, 0, 2000))
     flight.script.parameter(flight.now_us, "MCLS_LEAVE", 0.99)
     flight.feed(cut(events, 2000, 4000))
-    flight.script.parameter(flight.now_us, "MCLS_RATE_OUT", 5)  # the same thresholds again: nothing to say
+    flight.script.parameter(flight.now_us, "MCLS_RATE_OUT", 5)  # the same thresholds again: no text
     flight.feed(cut(events, 4000, len(events.imu)))
     result, record = flight.end()
     assert compare(NAMES, python.run(flight.events), result, host.spec).first == ""

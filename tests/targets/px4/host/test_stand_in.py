@@ -36,7 +36,7 @@ OF_COMPILER = {
     "g++": ("-O1", "-c", "-Wlogical-op", "-Wunused-but-set-variable", "-fno-builtin-printf", "-fcheck-new"),
     "clang++": ("-fsyntax-only", "-Wno-unknown-warning-option", "-Wno-unused-const-variable", "-Wno-varargs"),
 }
-"""Some of g++'s warnings come of optimizing; clang++ has all of them from parsing."""
+"""Some of g++'s warnings need optimization; clang++ has all of them from parsing."""
 TEST_YAML = """
 module_name: test
 parameters:
@@ -144,7 +144,7 @@ def test_parameters_are_read() -> None:
         read_parameters("parameters: [{definitions: {A: {type: text, default: 1}}}]")
 
 
-def test_a_tree_without_the_module_is_refused(tree: dict[str, str]) -> None:
+def test_a_tree_without_the_module_is_rejected(tree: dict[str, str]) -> None:
     without = {name: text for name, text in tree.items() if not name.endswith(".msg")}
     with pytest.raises(ToolchainError, match=r"no msg/MotionClassification.msg"):
         make_harness(without)
@@ -164,6 +164,6 @@ def test_messages_of_a_checkout(bundle: ModelBundle, python: Classifier, cxx: li
     assert found.first == ""
 
 
-def test_a_checkout_that_is_none_is_refused(tree: dict[str, str], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_checkout_is_rejected(tree: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match=r"no msg/SensorCombined.msg .* is it a PX4 checkout"):
         make_harness(tree, tmp_path)

@@ -1,4 +1,4 @@
-"""ULogs played through the module and written again with what it published."""
+"""ULogs played through the module, and their copies with its topics."""
 
 from __future__ import annotations
 
@@ -108,26 +108,26 @@ def test_written_ulog(host: Px4Host, python: Classifier, tmp_path: Path, out: Pa
     for name in OURS:
         published, data = done.record.topics[name], new[name, 0]
         assert np.array_equal(data["timestamp"], published["timestamp"]) and len(published) > 1
-    told = new["motion_classification", 0]
-    assert told["class_index"].tolist() == done.result.decisions["class_index"].tolist()
-    assert (told["probabilities[3]"] == done.result.decisions["probability"][:, 3] / 256).all()
+    copied = new["motion_classification", 0]
+    assert copied["class_index"].tolist() == done.result.decisions["class_index"].tolist()
+    assert (copied["probabilities[3]"] == done.result.decisions["probability"][:, 3] / 256).all()
     text = bytes(new["mavlink_log", 0][f"text[{i}]"][0] for i in range(20)).rstrip(b"\0").decode()
     assert text.startswith("Turbulence (") and host.spec.hash[:16] in after.msg_info_dict[INFORMATION]
 
 
-def test_another_barometer_is_no_climb(host: Px4Host, python: Classifier, tmp_path: Path, out: Path) -> None:
+def test_another_barometer_is_not_a_climb(host: Px4Host, python: Classifier, tmp_path: Path, out: Path) -> None:
     """After a recalibration samples are dropped for a second, and windows with the step are flagged as stale."""
     done = played(host, make_ulog(tmp_path / "flight.ulg", baro_steps=True), out)
     assert compare(("python", "px4"), python.run(done.events), done.result, host.spec).first == ""
     decisions = done.result.decisions
-    told, ends_us = decisions["class_index"], decisions["end_us"] - int(done.events.baro_time_us[0])
+    copied, ends_us = decisions["class_index"], decisions["end_us"] - int(done.events.baro_time_us[0])
     level = ends_us < 18_000_000  # from then on it climbs
-    assert level.sum() > 20 and not np.isin(told[level], (1, 2)).any()
+    assert level.sum() > 20 and not np.isin(copied[level], (1, 2)).any()
     stale = decisions["flags"] & Flag.BARO_STALE != 0
     for step_us in (5_000_000, 12_000_000):
         holds_step = (ends_us > step_us + 700_000) & (ends_us < step_us + 2_560_000)
         assert holds_step.any() and stale[holds_step].all()
-    assert not stale[ends_us > 16_000_000].any() and 1 in told[~stale]
+    assert not stale[ends_us > 16_000_000].any() and 1 in copied[~stale]
     (log,) = read_log(tmp_path / "flight.ulg")
     assert "the barometer was changed or recalibrated 2 times" in " ".join(log.warnings)
 
@@ -186,7 +186,7 @@ def test_a_log_that_has_these_topics_already(host: Px4Host, tmp_path: Path, out:
     assert np.array_equal(found["debug_vect", 1]["y"], done.record.topics["debug_vect"]["y"])
 
 
-def test_a_topic_of_another_version_is_refused(host: Px4Host, tmp_path: Path, out: Path) -> None:
+def test_a_topic_of_another_version_is_rejected(host: Px4Host, tmp_path: Path, out: Path) -> None:
     arrays = {"timestamp": np.array([22_000_000], np.uint64)}
     old = make_ulog(tmp_path / "old.ulg", debug_array=("uint64_t timestamp;float[10] data;uint16_t id;", arrays))
     with pytest.raises(LogError, match=r"topic debug_array of another version, without `float data`"):
@@ -252,10 +252,10 @@ def test_replay_command_writes_ulogs(cxx: list[str], tmp_path: Path, capsys: pyt
     logs = [make_ulog(tmp_path / name / "flight.ulg") for name in ("a", "b") if (tmp_path / name).mkdir() is None]
     command = ["replay", str(pretrained_bundle()), *map(str, logs), "--targets", "python,px4-host", "--json"]
     assert main([*command, "--ulog-out", str(tmp_path / "a")]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["mismatches"] == 0 and told["pairs"]["python:px4-host"]["windows"] == 4 * 43
+    copied = json.loads(capsys.readouterr().out)
+    assert copied["mismatches"] == 0 and copied["pairs"]["python:px4-host"]["windows"] == 4 * 43
     names = [str(tmp_path / "a" / name) for name in ("flight-2.ulg", "flight-3.ulg")]
-    assert [item["log"] for item in told["logs"]][1:] == [str(logs[0]), names[0], str(logs[1]), names[1]]
+    assert [item["log"] for item in copied["logs"]][1:] == [str(logs[0]), names[0], str(logs[1]), names[1]]
     for name in names:
         assert len(instances(opened(Path(name)))["motion_classification", 0]["timestamp"]) == 43
 

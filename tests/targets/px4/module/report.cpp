@@ -1,4 +1,4 @@
-// core/Report.hpp: records of stdin (a decision, and when and how it is told) → what is told, to stdout.
+// core/Report.hpp: records of stdin (a decision, and when it is reported) → its report, to stdout.
 
 #include <stdio.h>
 
@@ -12,7 +12,7 @@ struct Record {
 	uint32_t inference_us;
 };
 
-struct Told {
+struct Reported {
 	float vector[3];
 	float array[motion::REPORT_ARRAY_SIZE];
 	uint32_t due;
@@ -28,13 +28,13 @@ int main()
 	Record record;
 
 	while (fread(&record, sizeof(record), 1, stdin) == 1) {
-		Told told {};
-		motion::report_vector<Spec>(record.decision, told.vector);
-		motion::report_array<Spec>(record.decision, record.inference_us, told.array);
-		told.due = clock.due(record.decision, record.now_us, record.rate_hz);
-		told.text = static_cast<uint32_t>(notice.update(record.decision));
-		told.percent = motion::TurbulenceNotice<Spec>::percent(record.decision);
-		fwrite(&told, sizeof(told), 1, stdout);
+		Reported reported {};
+		motion::report_vector<Spec>(record.decision, reported.vector);
+		motion::report_array<Spec>(record.decision, record.inference_us, reported.array);
+		reported.due = clock.due(record.decision, record.now_us, record.rate_hz);
+		reported.text = static_cast<uint32_t>(notice.update(record.decision));
+		reported.percent = motion::TurbulenceNotice<Spec>::percent(record.decision);
+		fwrite(&reported, sizeof(reported), 1, stdout);
 	}
 
 	return 0;

@@ -1,4 +1,4 @@
-// motion::Pipeline that is told of lost samples: records of stdin → decisions, to stdout.
+// motion::Pipeline with lost samples: records of stdin → decisions, to stdout.
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-"""core/Report.hpp tells what the companion tells; core/DecisionFilter.hpp takes other thresholds than the model's."""
+"""core/Report.hpp reports as the companion does; core/DecisionFilter.hpp with other thresholds than the model's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from px4_tinyml.signal.decision import DECISION, DecisionFilter
 from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
 from px4_tinyml.signal.streaming import Decided
 
-TOLD = np.dtype([("vector", "<f4", 3), ("array", "<f4", 16), ("due", "<u4"), ("text", "<u4"), ("percent", "<u4")])
+REPORTED = np.dtype([("vector", "<f4", 3), ("array", "<f4", 16), ("due", "<u4"), ("text", "<u4"), ("percent", "<u4")])
 RECORD = np.dtype([("decision", DECISION), ("now_us", "<u8"), ("rate_hz", "<u4"), ("inference_us", "<u4")])
 LIMITED = np.dtype([("enter", "<f4"), ("leave", "<f4"), ("hold", "<u4"), ("output", "i1", 8)])
 
@@ -44,16 +44,16 @@ def records(spec: PipelineSpec, rate_hz: int, count: int = 3000) -> NDArray[np.v
 
 
 @pytest.mark.parametrize("rate_hz", [0, 2, 50])
-def test_the_module_tells_what_the_companion_tells(
+def test_module_and_companion_report_the_same(
     tree: Path, bundle: ModelBundle, compiled: Callable[..., Path], rate_hz: int
 ) -> None:
     spec, made = bundle.spec, records(bundle.spec, rate_hz)
     program = compiled(tree, "report.cpp", model=False)
     done = subprocess.run([str(program)], input=made.tobytes(), capture_output=True, check=True, timeout=60)
-    told = np.frombuffer(done.stdout, TOLD)
+    reported = np.frombuffer(done.stdout, REPORTED)
     clock, notice = VectorClock(spec, rate_hz), TurbulenceNotice(spec)
     number = {None: 0, Text.BEGAN: 1, Text.ENDED: 2}
-    for record, found in zip(made, told, strict=True):
+    for record, found in zip(made, reported, strict=True):
         decision = record["decision"]
         assert tuple(found["vector"]) == tuple(np.float32(report_vector(decision, spec)))
         decided = Decided(decision, int(record["inference_us"]))
@@ -61,10 +61,10 @@ def test_the_module_tells_what_the_companion_tells(
         assert bool(found["due"]) == clock.due(int(decision["end_us"]), int(record["now_us"]))
         assert found["text"] == number[notice.update(decision)]
         assert found["percent"] == (int(decision["confidence_q16"]) * 100 + 32768) >> 16
-    texts = set(told["text"].tolist())
+    texts = set(reported["text"].tolist())
     assert texts == ({0, 1, 2} if "turbulence" in spec.labels else {0})
-    assert told["due"].any() == (rate_hz > 0)
-    assert not told["due"][made["now_us"] < made["decision"]["end_us"]].any()  # decided before the clock ran backwards
+    assert reported["due"].any() == (rate_hz > 0)
+    assert not reported["due"][made["now_us"] < made["decision"]["end_us"]].any()  # the clock ran backwards
 
 
 def decide(
@@ -101,7 +101,7 @@ def test_thresholds_of_parameters_are_those_of_a_spec(
 def test_thresholds_that_change_in_flight_forget_nothing(
     tree: Path, bundle: ModelBundle, compiled: Callable[..., Path]
 ) -> None:
-    """What is smoothed goes on; a class stays until the new thresholds say otherwise."""
+    """Smoothing continues; a class stays until the new thresholds end it."""
     program, labels = compiled(tree, "limits.cpp", model=False), len(bundle.spec.labels)
     steady = np.full((60, labels), -128, np.int8)
     steady[:, 0], steady[:, 1] = 26, -26  # 154 and 102 of 256: 0.60 and 0.40

@@ -1,4 +1,4 @@
-"""Samples lost on the way to the pipeline: it starts anew, as after a sample that is not finite, and counts nothing."""
+"""Samples lost before the pipeline: it is reset, as by a sample that is not finite, and counts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""core/SelfTest.hpp: passes as generated, and says what is wrong when something is."""
+"""core/SelfTest.hpp: passes as generated, and reports what differs after a change."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_it_passes_as_generated(tree: Path, compiled: Callable[..., Path], compi
 
 
 def test_the_feed_is_hard_enough(bundles: dict[str, ModelBundle]) -> None:
-    """Every class is the model's answer once, and decisions come with and without a barometer, after each fault."""
+    """Every class is an output, and decisions are made with and without a barometer, after each fault."""
     bundle = bundles["pretrained"]
     inputs, outputs = _choose(bundle)
     assert sorted(outputs.argmax(axis=1)) == [0, 1, 2, 3]
@@ -68,5 +68,5 @@ def test_a_difference_is_found(
     text, changes = re.subn(pattern, replacement, path.read_text(), count=1, flags=re.DOTALL)
     assert changes == 1
     path.write_text(text)
-    code, said = run(compiled(folder, "selftest.cpp", sanitized=False))
-    assert code == 1 and found in said
+    code, output = run(compiled(folder, "selftest.cpp", sanitized=False))
+    assert code == 1 and found in output

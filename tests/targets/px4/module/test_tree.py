@@ -25,7 +25,7 @@ def texts(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_the_repository_holds_what_is_generated_of_the_pretrained_bundle() -> None:
+def test_the_repository_holds_the_tree_of_the_pretrained_bundle() -> None:
     bundle = ModelBundle.load(pretrained_bundle())
     made = px4_files(bundle)
     kept = texts(target_root("px4_module"))
@@ -89,7 +89,7 @@ def test_message_names_the_classes_of_the_bundle(tree: Path, bundle: ModelBundle
 
 
 @pytest.mark.parametrize("labels", [("uncertain", "b"), ("Climb", "climb"), ("a__b", "a_b"), ("a", "__")])
-def test_labels_that_would_be_the_same_constant_are_refused(labels: tuple[str, ...]) -> None:
+def test_labels_with_the_same_constant_are_rejected(labels: tuple[str, ...]) -> None:
     with pytest.raises(SpecError, match="CLASS_"):
         message_classes(PipelineSpec(labels=labels))
 
@@ -134,7 +134,7 @@ def test_readme_of_a_model_with_a_label_that_no_test_window_has(bundles: dict[st
     assert f"| level | {int8.f1['level']:.3f} |" in readme
 
 
-def test_readme_says_what_the_pretrained_model_is_worth() -> None:
+def test_readme_has_the_scores_of_the_pretrained_model() -> None:
     manifest = ModelBundle.load(pretrained_bundle()).manifest
     readme = (target_root("px4_module") / "README.md").read_text()
     macro = manifest.metrics.int8.macro_f1
