@@ -1,4 +1,4 @@
-"""px4-tinyml inspect: what a log holds, what is wrong with it, whether it can be used."""
+"""px4-tinyml inspect: content and problems of logs, and whether they can be used."""
 
 from __future__ import annotations
 

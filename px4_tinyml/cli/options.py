@@ -82,7 +82,7 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser, text: str) -> None:
-    """--json. text: what is printed, and the page that lists the keys."""
+    """--json. text: its help, with the page that lists the keys."""
     parser.add_argument("--json", action="store_true", help=text)
 
 
@@ -123,5 +123,5 @@ def add_targets(parser: argparse.ArgumentParser, targets: Iterable[str], default
 
 
 def add_seed(parser: argparse.ArgumentParser, of: str) -> None:
-    """--seed. of: what is drawn from it."""
+    """--seed. of: the quantities drawn from it."""
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help=f"seed of {of} (default 0)")

@@ -1,4 +1,4 @@
-"""What the tests of the command line work with."""
+"""Logs, folders and processes of the command line tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CAPTURES = 36
 
 
 class Result(NamedTuple):
-    """What a command did."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -30,7 +30,7 @@ class Workshop(NamedTuple):
 
 
 def write_gestures(path: Path, axis: int, captures: int = CAPTURES, seed: int = 0) -> Path:
-    """An Arduino capture file: a swing along one axis, each time of another size."""
+    """An Arduino capture file: a swing along one axis, each of a different size."""
     rng = np.random.default_rng(seed)
     time = np.arange(ROWS) / 119.0
     text = ["aX,aY,aZ,gX,gY,gZ"]
@@ -52,6 +52,6 @@ def write_logs(folder: Path) -> Path:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
+    """Start the command in its own process."""
     command = [sys.executable, "-m", "px4_tinyml.cli.main", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""Two small files of gestures, the data set and the bundle made of them by the command line itself."""
+"""Two small files of gestures, and the data set and bundle that the command line makes of them."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def fails(run):
 
     def run_and_check(code: int, *arguments: object) -> str:
         result = run(*arguments)
-        told = [line for line in result.err.splitlines() if line.startswith(f"px4-tinyml {arguments[0]}: ")]
-        assert result.code == code and len(told) == 1, result
-        assert "Traceback" not in result.err and result.err.rstrip().endswith(told[0])
-        return told[0]
+        lines = [line for line in result.err.splitlines() if line.startswith(f"px4-tinyml {arguments[0]}: ")]
+        assert result.code == code and len(lines) == 1, result
+        assert "Traceback" not in result.err and result.err.rstrip().endswith(lines[0])
+        return lines[0]
 
     return run_and_check
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Gestures, their data set and a dense bundle; the folder's name is as awkward as people make them."""
+    """Gestures, their data set and a dense bundle; the folder's name has spaces, brackets and umlauts."""
     root = tmp_path_factory.mktemp("cli") / "Prüf stand #1 [β]"
     made = Workshop(write_logs(root / "logs"), root / "set", root / "bundle")
     assert main(["dataset", str(made.logs), "--preset", "arduino119", "--out", str(made.dataset)]) == 0

@@ -1,4 +1,4 @@
-"""`dataset` at the command line: names, labels, what is left out."""
+"""`dataset` at the command line: names, labels, windows left out."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_labels_of_a_file_that_the_spec_does_not_know_are_left_out(run, fails, t
     )
 
 
-def test_spans_reach_the_log_they_name_whatever_its_name(run, tmp_path: Path) -> None:
+def test_spans_match_names_with_brackets_and_hashes(run, tmp_path: Path) -> None:
     logs = tmp_path / "day #1"
     write_logs(logs)
     write_gestures(logs / "circle [2].csv", axis=1, captures=4, seed=7)
@@ -69,24 +69,24 @@ def test_spans_reach_the_log_they_name_whatever_its_name(run, tmp_path: Path) ->
     assert [name for name in names if "circle" in name] == ["circle [2].csv#2"]
 
 
-def test_a_bad_log_among_good_ones_is_told_once(run, tmp_path: Path) -> None:
+def test_a_bad_log_among_good_ones_is_reported_once(run, tmp_path: Path) -> None:
     logs = write_logs(tmp_path / "logs")
     (logs / "bad.ulg").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     spans = tmp_path / "spans.csv"
     spans.write_text("file,start_s,end_s,label\n*.ulg,,,exclude\n")
     result = run("dataset", logs, *PRESET, "--labels", spans, "--out", tmp_path / "set")
-    told = [line for line in result.out.splitlines() if "bad.ulg" in line]
-    assert result.code == 0 and len(told) == 1 and told[0].count("bad.ulg") == 1
+    lines = [line for line in result.out.splitlines() if "bad.ulg" in line]
+    assert result.code == 0 and len(lines) == 1 and lines[0].count("bad.ulg") == 1
     assert "{" not in result.out
 
 
-def test_a_log_without_a_whole_window_says_why(run, tmp_path: Path) -> None:
+def test_a_log_without_a_whole_window_is_reported_with_the_reason(run, tmp_path: Path) -> None:
     logs = write_logs(tmp_path / "logs")
     rows = (logs / "vert.csv").read_text().splitlines()[:60]
     (logs / "cut_vert.csv").write_text("\n".join(rows) + "\n")
     result = run("dataset", logs, *PRESET, "--out", tmp_path / "set")
-    told = [line for line in result.out.splitlines() if "cut_vert.csv" in line]
-    assert len(told) == 1 and "no complete window (IMU 119.0 Hz" in told[0] and "59 rows found" in told[0]
+    lines = [line for line in result.out.splitlines() if "cut_vert.csv" in line]
+    assert len(lines) == 1 and "no complete window (IMU 119.0 Hz" in lines[0] and "59 rows found" in lines[0]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX only")

@@ -48,7 +48,7 @@ def test_usage_is_exit_code_2(run, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("rate_hz = 0", "rate_hz = 0"),
         ("rate_hz = 'fast'", "rate_hz = 'fast'"),
@@ -65,11 +65,11 @@ def test_usage_is_exit_code_2(run, arguments: tuple[str, ...]) -> None:
         ("not toml", "not valid TOML"),
     ],
 )
-def test_a_spec_that_makes_no_sense_is_exit_code_2(fails, tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_spec_is_exit_code_2(fails, tmp_path: Path, text: str, message: str) -> None:
     spec = tmp_path / "pipeline.toml"
     spec.write_text(text)
     logs = write_gestures(tmp_path / "vert.csv", axis=2, captures=3)
-    assert told in fails(2, "dataset", logs, "--spec", spec, "--out", tmp_path / "set")
+    assert message in fails(2, "dataset", logs, "--spec", spec, "--out", tmp_path / "set")
     assert not (tmp_path / "set" / "dataset.json").exists()
 
 
@@ -116,11 +116,11 @@ def test_a_data_set_is_replaced_as_a_whole_or_not_at_all(run, fails, dataset: Pa
     assert sorted(p.name for p in dataset.iterdir()) == ["dataset.json", "flights", "notes.txt"]
 
 
-def test_a_damaged_data_set_is_told(fails, workshop: Workshop, dataset: Path) -> None:
+def test_a_damaged_data_set_is_rejected(fails, workshop: Workshop, dataset: Path) -> None:
     description, flight = dataset / "dataset.json", dataset / Dataset.load(dataset).flights[0].file
     text, whole = description.read_bytes(), flight.read_bytes()
 
-    def told(*, train: bool = False) -> str:
+    def message(*, train: bool = False) -> str:
         arguments = ("train", dataset, "--out", dataset.parent / "new") if train else ()
         line = fails(1, *(arguments or ("evaluate", workshop.bundle, dataset, "--part", "all")))
         description.write_bytes(text)
@@ -128,29 +128,29 @@ def test_a_damaged_data_set_is_told(fails, workshop: Workshop, dataset: Path) ->
         return line
 
     flight.write_bytes(whole[: len(whole) // 2])
-    assert flight.name in told(train=True)
+    assert flight.name in message(train=True)
     flight.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    assert "its content was changed" in told()
+    assert "its content was changed" in message()
     flight.unlink()
-    assert "cannot be read (No such file or directory)" in told()
+    assert "cannot be read (No such file or directory)" in message()
     description.write_bytes(text[: len(text) // 2])
-    assert "damaged" in told()
+    assert "damaged" in message()
     description.write_bytes(b"[]")
-    assert "not a data set of version" in told()
+    assert "not a data set of version" in message()
     edit(description, lambda data: data["spec"].update(hop=18))
-    assert "the spec was changed by hand" in told()
+    assert "the spec was changed by hand" in message()
     for key in ("spec", "flights", "counts"):
         edit(description, lambda data, key=key: data.pop(key))
-        assert f"damaged: the document: Object missing required field `{key}`" in told()
+        assert f"damaged: the document: Object missing required field `{key}`" in message()
     edit(description, lambda data: data.update(dataset_version=99))
-    assert "not a data set of version" in told()
+    assert "not a data set of version" in message()
 
 
-def test_a_damaged_bundle_is_told(fails, workshop: Workshop, bundle: Path) -> None:
+def test_a_damaged_bundle_is_rejected(fails, workshop: Workshop, bundle: Path) -> None:
     files = {path: path.read_bytes() for path in bundle.iterdir()}
     model, golden, manifest = bundle / "model.tflite", bundle / "golden.npz", bundle / "manifest.json"
 
-    def told(command: str = "evaluate") -> str:
+    def message(command: str = "evaluate") -> str:
         line = fails(1, command, bundle, workshop.dataset if command == "evaluate" else workshop.logs)
         for path, data in files.items():
             path.write_bytes(data)
@@ -158,33 +158,33 @@ def test_a_damaged_bundle_is_told(fails, workshop: Workshop, bundle: Path) -> No
 
     for path in (model, golden, manifest):
         path.unlink()
-        assert "not a model bundle" in told()
+        assert "not a model bundle" in message()
         path.write_bytes(b"")
-        assert bundle.name in told("classify")
+        assert bundle.name in message("classify")
         path.write_bytes(files[path][: len(files[path]) // 2])
-        assert bundle.name in told("replay")
+        assert bundle.name in message("replay")
     model.write_bytes(files[model][:-1] + b"x")
-    assert "the parts come from different trainings" in told()
+    assert "the parts come from different trainings" in message()
     (bundle / "float.tflite").write_bytes(files[bundle / "float.tflite"][:1000])
-    assert "hash of float.tflite" in told()
+    assert "hash of float.tflite" in message()
     edit(manifest, lambda data: data["files"].pop("float.tflite"))
-    assert "the sha256 of each of" in told()
+    assert "the sha256 of each of" in message()
     edit(manifest, lambda data: data["spec"]["decision"].update(enter=0.9))
-    assert "hash of the spec" in told()
+    assert "hash of the spec" in message()
     edit(manifest, lambda data: data.pop("baseline"))
-    assert "baseline" in told()
+    assert "baseline" in message()
     edit(manifest, lambda data: data.update(bundle_version=2))
-    assert "bundle version 2 found, 1 expected" in told()
+    assert "bundle version 2 found, 1 expected" in message()
 
 
-def test_a_bundle_for_another_signal_path_is_told(run, fails, workshop: Workshop, tmp_path: Path) -> None:
+def test_a_bundle_for_another_signal_path_is_rejected(run, fails, workshop: Workshop, tmp_path: Path) -> None:
     spec = tmp_path / "pipeline.toml"
     spec.write_text("preset = 'arduino119'\nhop = 7\n")
     assert run("dataset", workshop.logs, "--spec", spec, "--out", tmp_path / "set").code == 0
     assert "hop is 7, the bundle has 17" in fails(1, "evaluate", workshop.bundle, tmp_path / "set")
 
 
-def test_too_little_to_learn_from(fails, run, tmp_path: Path) -> None:
+def test_too_few_windows_to_train(fails, run, tmp_path: Path) -> None:
     two = write_gestures(tmp_path / "two" / "vert.csv", axis=2, captures=2)
     assert "at least 3 needed" in fails(1, "dataset", two, *PRESET, "--out", tmp_path / "out")
     one = write_gestures(tmp_path / "one" / "vert.csv", axis=2, captures=9)

@@ -1,4 +1,4 @@
-"""The command as a process: what goes to which stream, a reader that leaves, an interruption."""
+"""The command as a process: streams, closed pipes, interruption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_results_and_messages_go_to_different_streams(workshop: Workshop) -> Non
 
 
 @pytest.mark.parametrize("command", ["classify", "inspect"])
-def test_a_reader_that_leaves_is_no_disaster(workshop: Workshop, command: str) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(workshop: Workshop, command: str) -> None:
     process = start(command, *([workshop.bundle] if command == "classify" else []), workshop.logs)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
@@ -46,7 +46,7 @@ def test_ctrl_c_ends_a_training_quietly(workshop: Workshop, tmp_path: Path) -> N
     assert not (out / "manifest.json").exists()
 
 
-def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     process = start("train", tmp_path / "none", "--out", tmp_path / "out", "--debug")
     _, err = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 1 and "Traceback" in err and "DatasetError" in err

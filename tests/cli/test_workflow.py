@@ -1,4 +1,4 @@
-"""From logs to a bundle and what can be asked of it, by the command line alone."""
+"""From logs to a bundle, its scores and decisions, by the command line alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 
 import numpy as np
-from cli_workshop import Workshop
+from cli_workshop import CAPTURES, Workshop
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.metrics_table import print_metrics
@@ -16,7 +16,7 @@ from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.training import evaluation, quantize
 
 
-def test_training_learnt_the_gestures(workshop: Workshop) -> None:
+def test_the_trained_model_knows_the_gestures(workshop: Workshop) -> None:
     manifest = ModelBundle.load(workshop.bundle).manifest
     metrics, gate = manifest.metrics, manifest.int8_gate
     assert metrics.int8.macro_f1 > 0.9
@@ -77,15 +77,19 @@ def test_a_label_without_windows_has_words_for_a_score(workshop: Workshop, capsy
         assert {len(row) for row in rows} == {len(head)}
 
 
-def test_classify_and_replay(run, workshop: Workshop) -> None:
+def test_classify_and_replay(run, workshop: Workshop, tmp_path) -> None:
     result = run("classify", workshop.bundle, workshop.logs / "hori.csv")
     rows = list(csv.DictReader(io.StringIO(result.out)))
     hori = sum(f.labels["hori"] for f in Dataset.load(workshop.dataset).flights)
     assert result.code == 0 and len(rows) == hori > 20
-    told = [row["class"] for row in rows]
-    assert told.count("hori") > 15 and "vert" not in told
+    classes = [row["class"] for row in rows]
+    assert classes.count("hori") > 15 and "vert" not in classes
     document = json.loads(run("classify", workshop.bundle, workshop.logs / "hori.csv", "--json").out)
-    assert [row["class"] for log in document["logs"] for row in log["decisions"]] == told
+    assert [row["class"] for log in document["logs"] for row in log["decisions"]] == classes
+    assert "turbulence" not in result.err and result.err.splitlines()[-CAPTURES - 1].split()[:2] == ["log", "windows"]
+    table = run("classify", workshop.bundle, workshop.logs / "hori.csv", "--out", tmp_path / "decisions.csv").out
+    assert table.splitlines() == result.err.splitlines()[-CAPTURES - 1 :]
+    assert (tmp_path / "decisions.csv").read_text() == result.out
 
     result = run("replay", workshop.bundle, workshop.logs, "--targets", "python,host", "--json")
     compared = json.loads(result.out)
