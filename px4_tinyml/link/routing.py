@@ -67,5 +67,6 @@ class FrameRouter:
         # A datagram has a checksum of its own, a serial line has none.
         sender.note(frame.sequence, frame.received_us, len(frame.data), checked or datagrams)
         if not checked:
-            self._statistics.note_unknown(sender, frame.message_id)
+            sender.unknown += 1
+            self._statistics.unknown_ids[frame.message_id] += 1
         return True

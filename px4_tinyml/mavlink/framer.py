@@ -219,8 +219,7 @@ class Framer:
         """Count a wrong checksum, if this is a complete frame followed by another one."""
         data = self._buffer.data
         if self._counted <= header.offset and header.end <= len(data) and _frame_may_follow(data, header.end):
-            count = self._statistics.bad_crc
-            count[header.number] = count.get(header.number, 0) + 1
+            self._statistics.bad_crc[header.number] += 1
             self._count_garbage(header.offset)
             self._counted = header.end
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from link_senders import bad_wire
 
 from px4_tinyml.mavlink.statistics import LinkStatistics, SenderStatistics
 
@@ -91,60 +92,28 @@ def test_a_detected_reboot_undoes_its_false_losses(before: int, silence_us: int)
 @pytest.mark.parametrize("seed", range(5))
 def test_everything_at_once(seed: int) -> None:
     """10 % lost, 5 % repeated, 10 % late by up to 20 places: exact."""
-    rng = random.Random(seed)
-    places: list[tuple[float, int]] = []
-    for n in range(3000):
-        sound = n < 1 or n > 2960
-        if sound or rng.random() >= 0.1:
-            place = n + (rng.randint(1, 20) + 0.5 if not sound and rng.random() < 0.1 else 0)
-            places.append((place, n))
-            if not sound and rng.random() < 0.05:
-                places.append((place + rng.randint(1, 20) + 0.25, n))
-    places.sort()
-    seen, newest, late, twice = set[int](), -1, 0, 0
-    for _, n in places:
-        twice += n in seen
-        late += n < newest and n not in seen
-        seen.add(n)
-        newest = max(n, newest)
-    s = counted([(n, int(place * STEP_US)) for place, n in places])
-    assert outcome(s) == (3000 - len(seen), twice, late)
+    arriving, truth = bad_wire((n.to_bytes(2, "big") for n in range(3000)), seed, 0.1, 0.05, 0.1)
+    s = counted([(int.from_bytes(frame, "big"), place * STEP_US) for place, frame in enumerate(arriving)])
+    assert outcome(s) == (truth.lost, truth.duplicates, truth.reordered)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_unchecked_frames_with_damaged_numbers_change_no_count(seed: int) -> None:
-    """20 % lost, 10 % of the others unchecked, and a tenth of these with one flipped bit in the number."""
+    """20 % lost, 10 % of the others unchecked, each with any number."""
     rng = random.Random(seed)
     s = SenderStatistics()
-    checked, damaged, last = 0, 0, 0
-    for n in range(20_000):
-        if n and rng.random() < 0.2:
-            continue
-        sound = n == 0 or rng.random() > 0.1
-        flip = 0 if sound or rng.random() > 0.1 else 1 << rng.randrange(8)
-        s.note(n % 256 ^ flip, n * STEP_US, 20, checked=sound)
-        checked, damaged, last = checked + sound, damaged + bool(flip), n if sound else last
-    assert damaged > 100
-    assert s.frames + s.lost == last + 1 and (s.duplicates, s.reordered) == (0, 0)
-    assert s.frames > checked + 8 * damaged, "undamaged ones are counted"
-
-
-def test_a_sender_of_unchecked_frames_only() -> None:
-    s = SenderStatistics()
-    for n in range(1000):
-        if n % 10 != 5:
-            s.note(n % 256, n * STEP_US, 20, checked=False)
-    assert (s.frames, *outcome(s)) == (899, 100, 0, 0), "the newest is counted with the next one"
-    s.reconnect()
-    for n in range(1000, 1050):
-        s.note(n % 256, n * STEP_US, 20, checked=False)
-    assert (s.frames, *outcome(s)) == (949, 100, 0, 0)
+    received = [n for n in range(20_000) if n in (0, 19_999) or rng.random() > 0.2]
+    for n in received:
+        checked = n in (0, 19_999) or rng.random() > 0.1
+        s.note(n % 256 if checked else rng.randrange(256), n * STEP_US, 20, checked=checked)
+    assert (s.frames, *outcome(s)) == (len(received), 20_000 - len(received), 0, 0)
 
 
 def test_json_is_plain_and_a_copy() -> None:
     statistics = LinkStatistics()
     counted(steady(0, 3), statistics.sender(1, 1))
-    statistics.note_unknown(statistics.sender(2, 7), 999)
+    statistics.sender(2, 7).unknown += 1
+    statistics.unknown_ids[999] += 1
     document = statistics.as_json()
     assert [(s["system"], s["component"], s["frames"]) for s in document["senders"]] == [(1, 1, 3), (2, 7, 0)]
     assert document["unknown_ids"] == {999: 1}
