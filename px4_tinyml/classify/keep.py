@@ -14,6 +14,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,21 @@ class UncertainKeeper:
 
     def take(self, frames: Iterable[Framed], decisions: Iterable[np.void]) -> None:
         """Frames as received, and the decisions made of them."""
-        now_us = 0
-        for frame in frames:
-            if (frame.system, frame.component) == self._vehicle:
-                self._frames.append(frame)
-                now_us = frame.received_us
-                if frame.message_id in self._state_ids:
-                    self._newest[frame.message_id] = frame
+        ours = [frame for frame in frames if (frame.system, frame.component) == self._vehicle]
+        if not ours:
+            return
+        self._frames += ours
+        self._newest |= self._states(ours)
+        now_us = ours[-1].received_us
         for decision in decisions:
             if unsure(decision, self._spec):
                 self._add(decision, now_us)
-        if now_us:
-            self._close_if_over(now_us)
-            self._forget(now_us)
+        self._write_if_over(now_us)
+        self._forget(now_us)
+
+    def _states(self, frames: Iterable[Framed]) -> dict[int, Framed]:
+        """The last frame of each message of the vehicle's state."""
+        return {frame.message_id: frame for frame in frames if frame.message_id in self._state_ids}
 
     def close(self) -> None:
         """Write the current cut."""
@@ -120,7 +123,7 @@ class UncertainKeeper:
         self._episode.windows.append(decision)
         self._episode.end_us = now_us + self._around_us
 
-    def _close_if_over(self, now_us: int) -> None:
+    def _write_if_over(self, now_us: int) -> None:
         """Write the episode when the next one can no longer overlap it, or when it is long enough."""
         episode = self._episode
         if episode is None:
@@ -135,32 +138,23 @@ class UncertainKeeper:
 
     def _forget(self, now_us: int) -> None:
         """Drop frames that no cut can contain any more, but keep the vehicle's state."""
-        oldest_us = now_us - 2 * (self._window_us + self._around_us)
-        if self._episode is not None:
-            oldest_us = self._episode.start_us
+        oldest_us = self._episode.start_us if self._episode else now_us - 2 * (self._window_us + self._around_us)
         while self._frames and self._frames[0].received_us < oldest_us:
-            frame = self._frames.popleft()
-            if frame.message_id in self._state_ids:
-                self._before[frame.message_id] = frame
+            self._before |= self._states([self._frames.popleft()])
 
     def _on_ground(self) -> bool:
         """Whether the vehicle reports that it is disarmed, or on the ground."""
-        heartbeat, landed = (self._newest.get(number) for number in self._state_ids)
-        if landed is not None and dialect.decode(landed.data).landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
+        states = {number: dialect.decode(frame.data) for number, frame in self._newest.items()}
+        heartbeat, landed = map(states.get, self._state_ids)
+        if landed and landed.landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
             return True
-        return heartbeat is not None and not (
-            dialect.decode(heartbeat.data).base_mode & dialect.MAV_MODE_FLAG_SAFETY_ARMED
-        )
+        return heartbeat is not None and not heartbeat.base_mode & dialect.MAV_MODE_FLAG_SAFETY_ARMED
 
     def _cut(self, episode: _Episode) -> list[Framed]:
         """The vehicle's state before, then all frames between start and end."""
-        state, inside = dict(self._before), []
-        for frame in self._frames:
-            if episode.start_us <= frame.received_us <= episode.end_us:
-                inside.append(frame)
-            elif frame.received_us < episode.start_us and frame.message_id in self._state_ids:
-                state[frame.message_id] = frame
-        return [*sorted(state.values(), key=lambda frame: frame.received_us), *inside]
+        inside = [frame for frame in self._frames if episode.start_us <= frame.received_us <= episode.end_us]
+        before = self._states(frame for frame in self._frames if frame.received_us < episode.start_us)
+        return [*sorted((self._before | before).values(), key=lambda frame: frame.received_us), *inside]
 
     def _write(self, episode: _Episode) -> None:
         frames = self._cut(episode)
@@ -175,10 +169,9 @@ class UncertainKeeper:
         size = len(data) + len(sidecar) + len(labels)
         if self._used + size > self._limit:
             if not self.counts["full"]:
+                limit_mb = self._limit / 1e6
                 log.warning(
-                    "%s: limit of %.0f MB reached: no more windows are kept (--keep-mb)",
-                    self._folder,
-                    self._limit / 1e6,
+                    "%s: limit of %.0f MB reached: no more windows are kept (--keep-mb)", self._folder, limit_mb
                 )
             self.counts["full"] += 1
             return
@@ -218,10 +211,10 @@ class UncertainKeeper:
 class _EarliestTime:
     """Sink for the time of the earliest sample (µs)."""
 
-    time_us: int | None = None
+    time_us: float = inf
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> None:
-        self.time_us = time_us if self.time_us is None else min(self.time_us, time_us)
+        self.time_us = min(self.time_us, time_us)
 
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         pass
@@ -233,7 +226,7 @@ def _first_sample_us(frames: Iterable[Framed]) -> int:
     stream = MavlinkStream(sink)
     for frame in frames:
         stream.frame(frame)
-    return sink.time_us or 0
+    return int(sink.time_us) if sink.time_us < inf else 0
 
 
 def _append(path: Path, header: str, rows: str) -> None:

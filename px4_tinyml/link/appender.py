@@ -21,19 +21,25 @@ MAX_WAITING = 64 << 20
 class Appender:
     """Appends to a file; creates it and its folder.
 
-    complete_size(descriptor): the size at which an existing file is resumed (it is truncated to it); by default its
-    end. LogError when it cannot be opened, or another program writes it; later from write() and close(), when the
-    disk is full or broken: the data of complete write() calls is kept.
+    complete_size(descriptor, path): the size at which an existing file is resumed (it is truncated to it); by default
+    its end. each_round(last): called by the writing thread after each write. LogError when the file cannot be opened,
+    or another program writes it; later from write() and close(), when the disk is full or broken: the data of complete
+    write() calls is kept.
     """
 
-    def __init__(self, path: Path, complete_size: Callable[[int], int] | None = None) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        complete_size: Callable[[int, Path], int] = lambda descriptor, path: os.fstat(descriptor).st_size,
+        each_round: Callable[[bool], None] = lambda last: None,
+    ) -> None:
+        self.path, self._each_round = path, each_round
         self.failed: Exception | None = None
         self._queue: list[bytes] = []
         self._queued_size = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._closing = self._closed = False
+        self._closing = False
         make_folder(path.parent)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -41,7 +47,7 @@ class Appender:
             raise LogError(f"{path}: {_reason(error)}") from error
         try:
             _lock(self._descriptor)
-            self.size = complete_size(self._descriptor) if complete_size else os.fstat(self._descriptor).st_size
+            self.size = complete_size(self._descriptor, path)
             os.ftruncate(self._descriptor, self.size)
             os.lseek(self._descriptor, self.size, os.SEEK_SET)
             _sync_folder(path.parent)
@@ -68,9 +74,9 @@ class Appender:
 
     def close(self) -> None:
         """Write the queued bytes and close the file."""
-        if self._closed:
+        if self._closing:
             return
-        self._closing = self._closed = True
+        self._closing = True
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -94,9 +100,6 @@ class Appender:
             return f"the file has reached its largest size (4 GB on a FAT card): {kept}. Start another"
         return f"{_reason(self.failed)}: {kept}"
 
-    def each_round(self, last: bool) -> None:
-        """Called by the thread after each write (a recording updates its sidecar)."""
-
     def _work(self) -> None:
         """The writing thread: until closed, or until writing fails."""
         try:
@@ -104,7 +107,7 @@ class Appender:
             while not last:
                 last = self._closing
                 self._write_queue()
-                self.each_round(last)
+                self._each_round(last)
                 if not last:
                     self._wake.wait(SYNC_S)
         except Exception as error:  # any error: write() must report that nothing is written any more
@@ -113,7 +116,7 @@ class Appender:
                 os.ftruncate(self._descriptor, self.size)  # no incomplete record at the end
                 os.fsync(self._descriptor)
             with contextlib.suppress(OSError):
-                self.each_round(True)
+                self._each_round(True)
 
     def _write_queue(self) -> None:
         with self._lock:

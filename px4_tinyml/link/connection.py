@@ -10,9 +10,9 @@ from typing import Any
 
 from px4_tinyml.link.address import LinkAddress
 from px4_tinyml.link.reconnect import ReconnectingPort
-from px4_tinyml.link.routing import FrameRouter
+from px4_tinyml.link.transports import Chunk, Peer
 from px4_tinyml.mavlink import dialect
-from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.mavlink.framer import Frame, Framer
 from px4_tinyml.mavlink.signing import SigningKey, SigningPolicy
 from px4_tinyml.mavlink.statistics import OUTAGE_US, LinkStatistics
 
@@ -21,6 +21,8 @@ __all__ = ["Frame", "Link", "LinkStatistics"]
 log = logging.getLogger(__name__)
 
 CLOCK_STEP_US = 5_000_000
+MAX_FRAMERS = 64
+"""Peers whose incomplete frames are kept: programs that connect and leave each add one."""
 
 
 class Link:
@@ -46,7 +48,11 @@ class Link:
         self._signing, self._batch_s = signing, batch_s
         self._mavlink = dialect.MAVLink(None, system, component or dialect.MAV_COMP_ID_ONBOARD_COMPUTER)
         self._sending = threading.Lock()
-        self._router = FrameRouter(self.statistics, SigningPolicy(str(self.address), signing))
+        self._policy = SigningPolicy(str(self.address), signing)
+        self._known = dialect.messages()
+        self._framers: dict[Peer, Framer] = {}
+        self._routes: dict[int, Peer] = {}
+        """The peer that last sent a frame of a system."""
         self._unread: list[Frame] = []
         self._start_us = time.time_ns() // 1000 - time.monotonic_ns() // 1000
         self._clock_step_us = 0
@@ -54,7 +60,7 @@ class Link:
         self._received_us = self._reported_silence_us = 0
         """When the newest frame was received; the same of the last frame before a reported silence."""
         self._busy = False
-        self._port = ReconnectingPort(self.address, reconnect, self._opened, self._router.clear)
+        self._port = ReconnectingPort(self.address, reconnect, self._opened, self._forget)
 
     def __enter__(self) -> Link:
         return self
@@ -135,7 +141,7 @@ class Link:
             if self._signing is not None:
                 self._signing.apply(self._mavlink)
             data = bytes(message.pack(self._mavlink))
-            sent = self._port.write(data, self._router.peer_of(getattr(message, "target_system", 0)))
+            sent = self._port.write(data, self._routes.get(getattr(message, "target_system", 0)))
             if sent:
                 self._mavlink.seq = (self._mavlink.seq + 1) % 256
                 self.statistics.sent += 1
@@ -153,14 +159,48 @@ class Link:
         return self._read() if self._port.wait(deadline) else []
 
     def _read(self) -> list[Frame]:
-        chunks = self._port.read()
-        frames = self._router.frames(chunks, self.now_us(), self._port.datagrams)
-        self._router.forget(self._port.take_gone())
+        frames = self._frames_of(self._port.read(), self.now_us(), self._port.datagrams)
+        self._forget(self._port.take_gone())
         self._busy = bool(frames)
         if frames:
             self._port.confirm()
             self._note_received(frames)
         return frames
+
+    def _frames_of(self, chunks: list[Chunk], now_us: int, datagrams: bool) -> list[Frame]:
+        """Accepted frames in the order they arrived. now_us: when the chunks were read."""
+        accepted: list[Frame] = []
+        for chunk in chunks:
+            self.statistics.kernel_dropped += chunk.dropped
+            if chunk.peer not in self._framers:
+                self._framers[chunk.peer] = Framer(datagrams, self.statistics)
+                if len(self._framers) > MAX_FRAMERS:
+                    del self._framers[next(iter(self._framers))]
+            for frame in self._framers[chunk.peer].feed(chunk.data, now_us - chunk.age_us):
+                if self._accept(frame, datagrams):
+                    accepted.append(frame)
+                    self._routes[frame.system] = chunk.peer
+        return accepted
+
+    def _accept(self, frame: Frame, datagrams: bool) -> bool:
+        """Check the signature and count the frame."""
+        sender = self.statistics.sender(frame.system, frame.component)
+        if not self._policy.accepts(frame, sender):
+            return False
+        known = frame.message_id in self._known
+        # A datagram has a checksum of its own, a serial line has none.
+        sender.note(frame.sequence, frame.received_us, len(frame.data), known or datagrams)
+        if not known:
+            sender.unknown += 1
+            self.statistics.unknown_ids[frame.message_id] += 1
+        return True
+
+    def _forget(self, peers: list[Peer] | None = None) -> None:
+        """Drop the incomplete frames and the routes of peers that left, of all by default."""
+        for peer in list(self._framers) if peers is None else peers:
+            if framer := self._framers.pop(peer, None):
+                framer.reset()
+            self._routes = {system: at for system, at in self._routes.items() if at != peer}
 
     def _opened(self) -> None:
         if self._received_us:

@@ -104,7 +104,7 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
 
     begin = received = time.monotonic()
     requested = -REPEAT_S
-    with contextlib.closing(Appender(path, lambda descriptor: _complete_size(descriptor, path))) as file:
+    with contextlib.closing(Appender(path, _complete_size)) as file:
         file.start()
         if not file.size:
             file.write(HEADER_LINE + b"\n")

@@ -41,14 +41,19 @@ class Recorder:
     facts: called (by another thread) for this session's part of the sidecar: statistics, vehicle…
     LogError when the file is not a .tlog or cannot be written; from write() when the disk is full: complete records
     are kept. At most half a second is lost when the power fails.
+    sidecar: the statistics' file, NAME.tlog.json. resumed: whether the file existed before. frames, bytes: of this
+    session.
     """
 
     def __init__(self, path: Path, facts: Callable[[], dict[str, Any]] = dict) -> None:
-        self.path = path
-        self.frames = 0
-        self.bytes = 0
-        """Of this session."""
-        self._file = _TlogAppender(self, facts)
+        self.path, self.sidecar = path, path.with_name(path.name + ".json")
+        self.frames = self.bytes = 0
+        self._file = Appender(path, _complete_size, self._keep_sidecar)
+        self.resumed = self._file.size > 0
+        self._facts, self._started = facts, time.time()
+        self._sessions = _sessions(self.sidecar) if self.resumed else []
+        self._due = 0.0
+        self._warned = False
         self._file.start()
 
     def __enter__(self) -> Recorder:
@@ -61,16 +66,6 @@ class Recorder:
             if kind is None:
                 raise
 
-    @property
-    def sidecar(self) -> Path:
-        """The statistics' file: NAME.tlog.json."""
-        return self._file.sidecar
-
-    @property
-    def resumed(self) -> bool:
-        """Whether the file existed before."""
-        return self._file.resumed
-
     def write(self, frames: Sequence[Frame]) -> None:
         """Queue frames; never waits for the disk."""
         records = tlog_records(frames)
@@ -82,44 +77,27 @@ class Recorder:
         """Write the queued frames and the sidecar."""
         self._file.close()
 
-
-class _TlogAppender(Appender):
-    """The .tlog and its sidecar."""
-
-    def __init__(self, recorder: Recorder, facts: Callable[[], dict[str, Any]]) -> None:
-        path = recorder.path
-        super().__init__(path, lambda descriptor: _complete_size(descriptor, path))
-        self.sidecar = path.with_name(path.name + ".json")
-        self.resumed = self.size > 0
-        self._recorder, self._facts = recorder, facts
-        self._started = time.time()
-        self._sessions = _sessions(self.sidecar) if self.resumed else []
-        self._due = 0.0
-        self._warned = False
-
-    def each_round(self, last: bool) -> None:
-        if last or time.monotonic() >= self._due:
-            try:
-                self._write_sidecar(last)
-            except Exception as error:  # its facts are of other threads: no error in it may stop the recording
-                if not self._warned:
-                    self._warned = True
-                    log.warning("%s cannot be written (%s); recording continues", self.sidecar, error)
-            self._due = time.monotonic() + SIDECAR_S
-
-    def _write_sidecar(self, ended: bool) -> None:
-        """Replace the sidecar atomically."""
-        session = {
-            "started": _iso(self._started),
-            "ended": _iso(time.time()) if ended else None,
-            "frames": self._recorder.frames,
-            "bytes": self._recorder.bytes,
-            "error": self.explanation() or None,
-            **self._facts(),
-        }
-        document = {"format": FORMAT, "file": self.path.name, "sessions": [*self._sessions, session]}
-        text = json.dumps(document, indent=1, ensure_ascii=False)
-        write_whole(self.sidecar, text.encode("utf-8", "backslashreplace"))
+    def _keep_sidecar(self, ended: bool) -> None:
+        """Replace the sidecar when it is due; called by the writing thread."""
+        if not ended and time.monotonic() < self._due:
+            return
+        try:
+            session = {
+                "started": _iso(self._started),
+                "ended": _iso(time.time()) if ended else None,
+                "frames": self.frames,
+                "bytes": self.bytes,
+                "error": self._file.explanation() or None,
+                **self._facts(),
+            }
+            document = {"format": FORMAT, "file": self.path.name, "sessions": [*self._sessions, session]}
+            text = json.dumps(document, indent=1, ensure_ascii=False)
+            write_whole(self.sidecar, text.encode("utf-8", "backslashreplace"))
+        except Exception as error:  # its facts are of other threads: no error in it may stop the recording
+            if not self._warned:
+                self._warned = True
+                log.warning("%s cannot be written (%s); recording continues", self.sidecar, error)
+        self._due = time.monotonic() + SIDECAR_S
 
 
 def _iso(seconds: float) -> str:

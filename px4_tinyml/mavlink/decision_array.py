@@ -17,10 +17,7 @@ def report_array(decided: Decided, spec: PipelineSpec) -> list[float]:
     decision = decided.decision
     data = [0.0] * ARRAY_SIZE
     data[CLASS], data[CONFIDENCE] = float(decision["class_index"]), int(decision["confidence_q16"]) / ONE_Q16
-    data[FLAGS], data[SPEC_HASH24], data[SPENT_US] = (
-        float(decision["flags"]),
-        float(spec.hash24),
-        float(decided.spent_us),
-    )
+    data[FLAGS], data[SPEC_HASH24] = float(decision["flags"]), float(spec.hash24)
+    data[SPENT_US] = float(decided.spent_us)
     data[PROBABILITIES : PROBABILITIES + MAX_LABELS] = [p / 256 for p in decision["probability"].tolist()]
     return data
