@@ -10,13 +10,17 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
+from px4_tinyml import progress
 from px4_tinyml.link.connection import Frame, Link
+from px4_tinyml.logs.tlog.tlog_file import TlogFile
 
 PX4, ARDUPILOT = mavlink.MAV_AUTOPILOT_PX4, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
 
@@ -194,13 +198,39 @@ class Pty:
         self._vehicle = -1
 
 
-def receive_until(link: Link, done: Callable[[list[Frame]], bool], timeout_s: float = 60.0) -> list[Frame]:
-    """All frames until this holds; fails after the timeout."""
+def wait_until(done: Callable[[], bool], step: Callable[[], object] = lambda: time.sleep(0.01)) -> None:
+    """Repeat a step until this holds; fails after a minute."""
+    deadline = time.monotonic() + 60.0
+    while not done():
+        assert time.monotonic() < deadline
+        step()
+
+
+def stop_when(monkeypatch: pytest.MonkeyPatch, done: Callable[[], bool]) -> None:
+    """Commands that run until Ctrl-C, called in this process, stop when this holds; they fail after a minute."""
+    deadline = time.monotonic() + 60.0
+
+    def stopped() -> bool:
+        assert time.monotonic() < deadline
+        return done()
+
+    monkeypatch.setattr(progress, "stop_requests", lambda: nullcontext(stopped))
+
+
+def recorded(path: Path, name: str) -> int:
+    """Messages of a name in a .tlog that may still be written."""
+    return TlogFile.read(path.read_bytes()).counts().get(name, 0) if path.exists() else 0
+
+
+def written(path: Path) -> int:
+    """Size of a file, 0 before it exists."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def receive_until(link: Link, done: Callable[[list[Frame]], bool]) -> list[Frame]:
+    """All frames until this holds; fails after a minute."""
     frames: list[Frame] = []
-    deadline = time.monotonic() + timeout_s
-    while not done(frames):
-        assert time.monotonic() < deadline, f"only {frames[-5:]} ({len(frames)}), {link.statistics}"
-        frames += link.receive(0.05)
+    wait_until(lambda: done(frames), lambda: frames.extend(link.receive(0.05)))
     return frames
 
 

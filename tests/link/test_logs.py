@@ -8,14 +8,15 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from link_senders import AnsweringVehicle, free_port, mavlink
+from link_senders import AnsweringVehicle, free_port, mavlink, recorded, stop_when, wait_until, written
 
+from px4_tinyml.cli.main import main
 from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link import log_download as log_files
 from px4_tinyml.link import log_stream as ulog_stream
@@ -113,10 +114,16 @@ def client(udp: Link, vehicle: LogVehicle) -> LogClient:
     return LogClient(udp, choose(udp, 1), patience_s=6.0)
 
 
+@pytest.fixture
+def entry(client: LogClient) -> LogEntry:
+    """The largest log."""
+    return next(e for e in client.list() if e.number == 0)
+
+
 def test_the_list_is_sorted_by_time(client: LogClient) -> None:
     entries = client.list()
     assert [(e.number, e.size) for e in entries] == [(2, 89), (1, 9000), (0, 150_001), (3, 0)]
-    assert [e.stem for e in entries[:2]] == ["log_002", "2026-09-21_14-13-20"]
+    assert [e.stem for e in entries[:2]] == ["log_002", "2026-09-21_14-13-20"]  # without a time by its number
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.1])
@@ -138,9 +145,8 @@ def test_downloads_are_complete(client: LogClient, vehicle: LogVehicle, tmp_path
 
 @pytest.mark.parametrize("count", [255, 91, 89, 0])
 def test_a_chunk_with_a_wrong_count_is_requested_again(
-    client: LogClient, vehicle: LogVehicle, tmp_path: Path, count: int
+    client: LogClient, entry: LogEntry, vehicle: LogVehicle, tmp_path: Path, count: int
 ) -> None:
-    (entry,) = (e for e in client.list() if e.number == 0)
     last = 150_001 // CHUNK * CHUNK
     vehicle.counts = dict.fromkeys((0, CHUNK, 100 * CHUNK, 1023 * CHUNK, last - CHUNK), count)
     vehicle.counts[last] = 0 if count == 0 else 255
@@ -148,8 +154,9 @@ def test_a_chunk_with_a_wrong_count_is_requested_again(
     assert not vehicle.counts
 
 
-def test_an_interrupted_download_is_resumed(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
-    (entry,) = (e for e in client.list() if e.number == 0)
+def test_an_interrupted_download_is_resumed(
+    client: LogClient, entry: LogEntry, vehicle: LogVehicle, tmp_path: Path
+) -> None:
     vehicle.stop_after = 120_000
     with pytest.raises(LinkError, match="Received bytes are kept: run again"):
         client.download(entry, tmp_path / "log")
@@ -165,8 +172,7 @@ def test_an_interrupted_download_is_resumed(client: LogClient, vehicle: LogVehic
     assert vehicle.sent_bytes < 1000
 
 
-def test_a_part_of_another_log_is_not_resumed(client: LogClient, tmp_path: Path) -> None:
-    (entry,) = (e for e in client.list() if e.number == 0)
+def test_a_part_of_another_log_is_not_resumed(client: LogClient, entry: LogEntry, tmp_path: Path) -> None:
     (tmp_path / f"log.{entry.size}.part").write_bytes(some_log(100_000, 77))
     assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
     (tmp_path / "other.ulg").write_bytes(some_log(150_001, 78))
@@ -174,15 +180,15 @@ def test_a_part_of_another_log_is_not_resumed(client: LogClient, tmp_path: Path)
     assert (tmp_path / "other.ulg").read_bytes() == some_log(150_001, 78)
 
 
-def test_a_download_survives_a_reboot(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
+def test_a_download_survives_a_reboot(client: LogClient, entry: LogEntry, vehicle: LogVehicle, tmp_path: Path) -> None:
     """PX4 sends nothing before it has listed its logs again."""
-    (entry,) = (e for e in client.list() if e.number == 0)
     vehicle.reboot_after = 50_000
     assert client.download(entry, tmp_path / "log").read_bytes() == LOGS[0][1]
 
 
-def test_a_changed_list_of_logs_ends_a_download(client: LogClient, vehicle: LogVehicle, tmp_path: Path) -> None:
-    (entry,) = (e for e in client.list() if e.number == 0)
+def test_a_changed_list_of_logs_ends_a_download(
+    client: LogClient, entry: LogEntry, vehicle: LogVehicle, tmp_path: Path
+) -> None:
     vehicle.reboot_after = 50_000
     vehicle.logs = {**LOGS, 0: (1_790_000_300, some_log(150_001, 5))}
     vehicle.stop_after = 50_000
@@ -269,9 +275,6 @@ def test_lost_packets_of_a_stream_cost_complete_messages(seed: int) -> None:
     assert parsed(b"".join(whole.take(s, d, f, 0.0) for s, d, f in everything)) == (messages, 0)
 
 
-Px4Tinyml = Callable[..., subprocess.CompletedProcess[str]]
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[int]:
     """A simulated vehicle flying, in a process of its own: the port it sends to."""
@@ -286,39 +289,44 @@ def served(tmp_path: Path) -> Iterator[int]:
         process.communicate(timeout=20)
 
 
-def px4_tinyml(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "px4_tinyml.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-def test_commands_against_the_embedded_vehicle(served: int, tmp_path: Path) -> None:
+def test_commands_against_the_embedded_vehicle(
+    served: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Record with its own log streamed, then list and download: all readable, nothing lost, no sample skipped."""
-    url = f"udpin:127.0.0.1:{served}"
-    done = px4_tinyml("record", url, "--out", tmp_path, "--seconds", 4, "--ulog", "--json")
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+    url, tlog, ulg = f"udpin:127.0.0.1:{served}", tmp_path / "flight.tlog", tmp_path / "flight.ulg"
+    before: list[int] = []
+
+    def enough() -> bool:
+        """Two simulated seconds of 200 samples each after the log has begun."""
+        if written(ulg) > 50_000 and not before:
+            before.append(recorded(tlog, "HIGHRES_IMU"))
+        return bool(before) and recorded(tlog, "HIGHRES_IMU") > before[0] + 400
+
+    def px4_tinyml(*arguments: object, code: int = 0) -> str:
+        assert main([str(argument) for argument in arguments]) == code
+        return capfd.readouterr().out
+
+    with monkeypatch.context() as patch:
+        stop_when(patch, enough)
+        facts = json.loads(px4_tinyml("record", url, "--out", tlog, "--ulog", "--json"))
     assert facts["statistics"]["senders"][0]["lost"] == 0
-    (flight,) = read_log(Path(facts["tlog"]))
     (ulog,) = facts["ulog"]
-    assert (ulog["lost"], ulog["dropouts"]) == (0, 0)
-    (streamed,) = read_log(Path(facts["tlog"]).with_name(ulog["files"][0]))
-    sent, logged = flight.imu.timestamp_us, streamed.imu.timestamp_us
+    assert (ulog["lost"], ulog["dropouts"], ulog["files"]) == (0, 0, [ulg.name])
+    sent, logged = (log.imu.timestamp_us for path in (tlog, ulg) for log in read_log(path))
     first, last = logged[0], min(sent[-1], logged[-1])
     assert np.array_equal(*(times[(times >= first) & (times <= last)] for times in (sent, logged)))
     assert last - first > 1_000_000, "a second of simulated flight"
 
-    done = px4_tinyml("logs", "list", url, "--system", 1, "--json")
-    assert done.returncode == 0, done.stderr
-    (entry,) = json.loads(done.stdout)
-    done = px4_tinyml("logs", "get", url, "--last", "--system", 1, "--out", tmp_path / "logs")
-    assert done.returncode == 0, done.stderr
-    path = Path(done.stdout.strip())
+    entries: list[dict[str, Any]] = []  # the vehicle lists a log when its first bytes are on its disk
+    wait_until(lambda: bool(entries), lambda: entries.extend(json.loads(px4_tinyml("logs", "list", url, "--json"))))
+    (entry,) = entries
+    path = Path(px4_tinyml("logs", "get", url, "--last", "--system", 1, "--out", tmp_path / "logs").strip())
     (original,) = (tmp_path / "vehicle").glob("*.ulg")
     assert original.read_bytes().startswith(path.read_bytes())
     assert path.stat().st_size >= entry["bytes"]
-    done = px4_tinyml("logs", "get", url, 17, "--system", 1, "--out", tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "no log 17 on the vehicle; it has: 0" in done.stderr
+    assert main(["logs", "get", url, "17", "--system", "1", "--out", str(tmp_path)]) == 2
+    out, err = capfd.readouterr()
+    assert not out and "no log 17 on the vehicle; it has: 0" in err
 
 
 def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
@@ -331,10 +339,9 @@ def test_a_stream_over_a_bad_wire_is_still_a_log(tmp_path: Path) -> None:
         )
         with vehicle:
             stream = UlogStream(link, choose(link), tmp_path / "streamed")
-            deadline = time.monotonic() + 60
-            while stream.dropouts < 10 or stream.bytes < 400_000:
-                assert time.monotonic() < deadline
-                stream.watch(link.receive(0.1))
+            wait_until(
+                lambda: stream.dropouts >= 10 and stream.bytes > 400_000, lambda: stream.watch(link.receive(0.1))
+            )
             stream.close()
     assert stream.lost > 5
     (flight,) = read_log(stream.files[0])
@@ -348,14 +355,7 @@ def test_a_vehicle_that_does_not_stream(
     monkeypatch.setattr(ulog_stream, "RETRY_S", 0.2)
     with LogVehicle(udp.local_port, {}):
         stream = UlogStream(udp, choose(udp, 1), tmp_path / "none")
-        deadline = time.monotonic() + 10
-        while not stream.trouble:
-            assert time.monotonic() < deadline
-            stream.watch(udp.receive(0.1))
+        wait_until(lambda: bool(stream.trouble), lambda: stream.watch(udp.receive(0.1)))
         stream.close()
     assert "does not answer MAV_CMD_LOGGING_START" in caplog.text
     assert not list(tmp_path.iterdir())
-
-
-def test_entries_without_a_time_are_named_by_number() -> None:
-    assert LogEntry(7, 0, 10).stem == "log_007"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from link_senders import AnsweringVehicle, free_port, mavlink
+from link_senders import AnsweringVehicle, free_port, mavlink, recorded, stop_when, written
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.logs.tlog.tlog_file import TlogFile
@@ -61,74 +62,91 @@ class Streaming(AnsweringVehicle):
             self._heartbeat_due_s = 0.0  # no program listens yet
 
 
-def messages_of(path: Path, name: str) -> int:
-    log = TlogFile.read(path.read_bytes())
-    assert not log.damage
-    return log.counts().get(name, 0)
+Record = Callable[[Callable[[], bool]], int]
 
 
-def record(port: int, out: Path, seconds: float = 1.5) -> int:
-    return main(["record", f"udpin:127.0.0.1:{port}", "--out", str(out), "--seconds", str(seconds), "--ulog", "--json"])
+@pytest.fixture
+def port() -> int:
+    return free_port()
 
 
-def test_a_recording_with_a_log_is_resumed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "flight.tlog"
+
+
+@pytest.fixture
+def record(port: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Records with the vehicles' logs until this holds."""
+
+    def run(done: Callable[[], bool]) -> int:
+        stop_when(monkeypatch, done)
+        code = main(["record", f"udpin:127.0.0.1:{port}", "--out", str(out), "--ulog", "--json"])
+        assert not TlogFile.read(out.read_bytes()).damage
+        return code
+
+    return run
+
+
+def test_a_recording_with_a_log_is_resumed(
+    port: int, out: Path, record: Record, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As by a service that restarts: the .tlog grows, each session has a .ulg of its own."""
-    port, out = free_port(), tmp_path / "flight.tlog"
+
+    def session(ulog: Path, heartbeats: int) -> None:
+        assert record(lambda: recorded(out, "HEARTBEAT") >= heartbeats and written(ulog) > 10_000) == 0
+        assert json.loads(capfd.readouterr().out)["ulog"][0]["files"] == [ulog.name]
+        data = ulog.read_bytes()
+        assert data.startswith(HEADER) and data.count(TEXT) * len(TEXT) == len(data) - 16
+
     with Streaming(port):
-        for names in (["flight.ulg"], ["flight_2.ulg"], ["flight_3.ulg"]):
-            assert record(port, out) == 0
-            assert json.loads(capfd.readouterr().out)["ulog"][0]["files"] == names
-    sessions = json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"]
-    assert messages_of(out, "HEARTBEAT") > 12 and len(sessions) == 3
-    for path in tmp_path.glob("*.ulg"):
-        data = path.read_bytes()
-        assert data.startswith(HEADER) and data.count(TEXT) * len(TEXT) == len(data) - 16 > 10_000
+        for number, name in enumerate(("flight.ulg", "flight_2.ulg", "flight_3.ulg"), 1):
+            session(out.with_name(name), 5 * number)
+    assert len(json.loads(out.with_name("flight.tlog.json").read_text())["sessions"]) == 3
 
 
 def test_a_log_that_cannot_be_written_does_not_end_the_recording(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    port: int, out: Path, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A limit on file size that the .ulg reaches and the .tlog does not."""
-    port, out = free_port(), tmp_path / "flight.tlog"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Streaming(port) as vehicle:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
         try:
-            assert record(port, out, 3) == 1
+            assert record(lambda: vehicle.stops > 0 and recorded(out, "HEARTBEAT") > 10) == 1
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    (session,) = json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"]
+    (session,) = json.loads(out.with_name("flight.tlog.json").read_text())["sessions"]
     assert session["error"] is None
-    assert messages_of(out, "HEARTBEAT") > 10
     assert (vehicle.starts, vehicle.stops) == (1, 1)
     assert caplog.text.count("flight.ulg: the file has reached its largest size") == 1
-    assert (tmp_path / "flight.ulg").stat().st_size > 30_000
+    assert out.with_suffix(".ulg").stat().st_size > 30_000
 
 
-def test_log_data_without_a_ulg_stays_in_the_tlog(tmp_path: Path) -> None:
+def test_log_data_without_a_ulg_stays_in_the_tlog(port: int, out: Path, record: Record) -> None:
     """Of a vehicle that streams to another client: we have no header, so no file."""
-    port, out = free_port(), tmp_path / "flight.tlog"
     with Streaming(port, 2, unasked=True):
-        assert record(port, out) == 0
-    assert messages_of(out, "LOGGING_DATA") > 50 and not list(tmp_path.glob("*.ulg"))
+        assert record(lambda: recorded(out, "LOGGING_DATA") > 50) == 0
+    assert not out.with_suffix(".ulg").exists()
+    out.unlink()
     with Streaming(port):
-        assert record(port, tmp_path / "ours.tlog") == 0
-    assert messages_of(tmp_path / "ours.tlog", "LOGGING_DATA") == 0
+        assert record(lambda: written(out.with_suffix(".ulg")) > 0 and recorded(out, "HEARTBEAT") > 5) == 0
+    assert recorded(out, "LOGGING_DATA") == 0
 
 
 @pytest.mark.parametrize("wrong", [(255, 0), (250, 255), (206, 207), (100, 254)])
 def test_lengths_that_do_not_fit_are_rejected(
-    wrong: tuple[int, int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    wrong: tuple[int, int], port: int, out: Path, record: Record, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Such a message counts as lost: the file has a dropout there and is complete otherwise."""
-    port, out = free_port(), tmp_path / "flight.tlog"
+    ulog = out.with_suffix(".ulg")
     with Streaming(port) as vehicle:
         vehicle.wrong = {5: wrong, 6: wrong, 20: wrong}
-        assert record(port, out) == 0
-    (ulog,) = json.loads(capfd.readouterr().out)["ulog"]
-    assert (ulog["lost"], ulog["dropouts"]) == (3, 2)
-    data = (tmp_path / "flight.ulg").read_bytes()
+        assert record(lambda: written(ulog) > 70 * len(TEXT)) == 0
+    (facts,) = json.loads(capfd.readouterr().out)["ulog"]
+    assert (facts["lost"], facts["dropouts"]) == (3, 2)
+    data = ulog.read_bytes()
     texts = data.count(TEXT)
-    assert texts > 60 and len(data) == len(HEADER) + texts * len(TEXT) + 2 * 5
+    assert len(data) == len(HEADER) + texts * len(TEXT) + 2 * 5
     assert data.startswith(HEADER + TEXT * 8 + b"\2\0O")
-    assert messages_of(out, "LOGGING_DATA") == 3
+    assert recorded(out, "LOGGING_DATA") == 3
