@@ -1,0 +1,43 @@
+"""README, docs and --help are in words that a PX4 developer would grep for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from px4_tinyml.cli.main import build_parser
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/*.md"), *REPOSITORY.glob("px4_tinyml/**/templates/*.md.j2")]
+)
+BANNED = re.compile(
+    r"\b(told|tells?|anew|nobody|somebody|whoever|whatever|spoilt|twin"
+    r"|go(es|ne|ing)? on|passed over|(is|are) none|(is|are) said|come(s)? out again|TBD|DESIGN §)\b",
+    re.IGNORECASE,
+)
+"""Report, log, warn, resume, append, skip, drop, reject, restart: say which."""
+
+
+def offences(text: str) -> list[str]:
+    return [
+        f"line {number}: {match.group()!r} in {line.strip()[:100]}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for match in BANNED.finditer(line)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_pages_avoid_the_banned_phrases(page: Path) -> None:
+    assert offences(page.read_text(encoding="utf-8")) == []
+
+
+def test_help_avoids_the_banned_phrases(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if action.dest == "command")
+    for name in ("", *(commands.choices or ())):
+        with pytest.raises(SystemExit):
+            parser.parse_args([*([name] if name else []), "--help"])
+        assert offences(capsys.readouterr().out) == [], name
