@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.shipped import pretrained_bundle
 from px4_tinyml.targets.arduino.build import build_node
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from node_talk import Build  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from node_talk import Build
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +26,6 @@ def bundle() -> ModelBundle:
 @pytest.fixture(scope="session")
 def pretrained() -> ModelBundle:
     return ModelBundle.load(pretrained_bundle())
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where what only tests build is kept for all processes of a run."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "emulated-node"
 
 
 @pytest.fixture(scope="session")

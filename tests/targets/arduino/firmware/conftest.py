@@ -16,19 +16,19 @@ from px4_tinyml.emit.write import write_tree
 from px4_tinyml.targets.arduino.generate import SKETCH, arduino_files
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent))
 from pc_node import PcNode  # noqa: E402
 
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Wfloat-conversion", "-Werror")
-FLAGS = ("-std=c++14", "-fno-exceptions", "-fno-rtti", *WARNINGS)
-SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = ("-std=c++14", "-g1", "-fno-exceptions", "-fno-rtti", "-fno-sanitize-recover=all", *WARNINGS)
+SANITIZERS = "address,undefined"
 
 Build = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
-    """The conv model, whose most frequent outputs are its second and third label."""
+    """The conv model; it reports the second and the third of its labels most often."""
     return reference_bundle("conv", labels=("level", "turbulence", "climb", "descend"))
 
 
@@ -41,46 +41,43 @@ def sketch(bundle: ModelBundle, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def build(cxx: list[str], tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """build(folder of the sketch, main file, sources relative to src): a program, with sanitizers, made once a run."""
+def build(cxx: list[str], sketch: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """build(main file, sources relative to the sketch's src): a program, with sanitizers, made once a run."""
     base = tmp_path_factory.getbasetemp()
     cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "node-cache"
+    src = sketch / "src"
 
-    def make_program(sketch: Path, main: Path, sources: Sequence[str]) -> Path:
-        src = sketch / "src"
-        texts = [path.read_bytes() for path in sorted(src.rglob("*")) if path.is_file()]
+    def make_program(
+        main: str, sources: Sequence[str] | None = None, flags: Sequence[str] = ("-O1",),
+        compiler: Sequence[str] = cxx, sanitizers: str = SANITIZERS,
+    ) -> Path:  # fmt: skip
+        paths = [src / name for name in sources] if sources else node_sources(sketch)
+        command = [*compiler, *FLAGS, *flags, f"-fsanitize={sanitizers}", "-I", str(src), str(HERE / main)]
 
         def make(work: Path) -> Path:
             product = work / "product"
             product.mkdir()
-            files = [str(main), *(str(src / source) for source in sources)]
-            run_tool([*cxx, *FLAGS, *SANITIZERS, "-I", str(src), *files, "-o", str(product / "program")])
+            run_tool([*command, *map(str, paths), "-o", str(product / "program")])
             return product
 
-        return build_once("pc", (cxx, main.read_bytes(), list(sources), texts), make, cache) / "program"
+        return build_once("pc", (command[:-3], main, sources), make, cache) / "program"
 
     return make_program
 
 
-def node_sources(sketch: Path) -> list[str]:
-    src = sketch / "src"
-    return sorted(
-        path.relative_to(src).as_posix() for folder in ("node", "model") for path in (src / folder).glob("*.cpp")
-    )
+def node_sources(sketch: Path) -> list[Path]:
+    """Everything but the board: the node and its model."""
+    return sorted(path for folder in ("node", "model") for path in (sketch / "src" / folder).glob("*.cpp"))
 
 
 @pytest.fixture(scope="session")
-def program(build: Build, sketch: Path) -> Path:
+def program(build: Build) -> Path:
     """The node behind the test double of a board."""
-    return build(sketch, HERE / "pc_board.cpp", node_sources(sketch))
+    return build("pc_board.cpp")
 
 
 @pytest.fixture
 def node(program: Path) -> Iterator[PcNode]:
-    made = PcNode(program)
-    try:
-        yield made
-        made.close()
-    finally:
-        made.process.kill()
-        made.process.wait()
+    node = PcNode(program)
+    yield node
+    node.close()

@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
-from pc_node import TELEMETRY, USB, PcNode, Sender
-from pymavlink.dialects.v20 import common as mavlink
+import pytest
+from node_talk import as_bytes, imu_feed, param_set
+from pc_node import TELEMETRY, USB, PcNode
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.flight_log import F32, U64
 from px4_tinyml.logs.csv.arduino_csv import BOARD_TO_FRD, ROWS, read_arduino_csv
 from px4_tinyml.signal.slots import Feed, make_slots
 from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2
 
-GCS = Sender()
 IMU, CSV = 1, 2
 
 
 def capture(node: PcNode, mode: int) -> None:
-    value = struct.unpack("<f", struct.pack("<i", mode))[0]
-    node.receive(USB, GCS.pack(mavlink.MAVLink_param_set_message(1, 25, b"MN_CAPTURE", value, 6)))
+    node.receive(USB, param_set("MN_CAPTURE", as_bytes(mode), 6))
     node.take()
-
-
-def imu_feed(time_us: U64, imu: F32) -> Feed:
-    none = np.zeros(0)
-    return Feed(time_us, imu, none.astype(np.uint64), none.astype(np.float32), np.zeros(len(time_us), np.int64))
-
-
-def noise(seconds: float, rate_hz: float, seed: int = 1) -> tuple[U64, F32]:
-    rng = np.random.default_rng(seed)
-    count = round(seconds * rate_hz)
-    time = (np.arange(count) / rate_hz * 1e6 + rng.uniform(0, 500, count) + 3e6).astype(np.uint64)
-    imu = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (count, 6)) + np.array([0, 0, -9.8, 0, 0, 0])
-    return time, imu.astype(np.float32)
-
-
-def play(node: PcNode, time_us: U64, imu: F32) -> None:
-    for time, values in zip(time_us.tolist(), imu.tolist(), strict=True):
-        node.time_us = time
-        node.imu(time, values)
-        node.step()
 
 
 def test_a_recording_holds_the_samples_of_the_board(node: PcNode, bundle: ModelBundle) -> None:
     capture(node, IMU)
-    time, imu = noise(40.0, 238.0)
-    play(node, time, imu)
+    rng = np.random.default_rng(1)
+    time = (np.arange(0, 40, 1 / 238) * 1e6 + rng.uniform(0, 500, 9520) + 3e6).astype(np.uint64)
+    feed = imu_feed(time, rng.normal([0, 0, -9.8, 0, 0, 0], [2, 2, 3, 0.5, 0.5, 0.3], (len(time), 6)))
+    node.play(feed)
     taken = node.take()
     messages = taken.messages(USB, "HIGHRES_IMU")
     assert not taken.messages(TELEMETRY, "HIGHRES_IMU")
-    stream = make_slots(imu_feed(time, imu), bundle.spec)
+    stream = make_slots(feed, bundle.spec)
     fields = ("xacc", "yacc", "zacc", "xgyro", "ygyro", "zgyro")
     got = np.array([[getattr(m, name) for name in fields] for m in messages], np.float32)
     assert np.array_equal(got, stream.imu[: len(got)]) and len(got) == len(stream.imu)
@@ -71,8 +50,7 @@ def test_with_the_barometer_when_there_is_a_new_value(node: PcNode) -> None:
     capture(node, IMU)
     node.run(1.0)
     node.baro(node.time_us, 512.25)
-    node.run(0.5)
-    messages = node.take().messages(USB, "HIGHRES_IMU")
+    messages = node.after(0.5).messages(USB, "HIGHRES_IMU")
     with_baro = [m for m in messages if m.fields_updated != 0x3F]
     assert len(with_baro) == 1 and with_baro[0].fields_updated == 0x1A3F
     assert with_baro[0].pressure_alt == 512.25 and with_baro[0].abs_pressure == 950.0
@@ -81,33 +59,28 @@ def test_with_the_barometer_when_there_is_a_new_value(node: PcNode) -> None:
 
 def test_loss_shows_in_the_sequence_numbers(node: PcNode) -> None:
     capture(node, IMU)
-    node.run(2.0)
-    first = node.take().messages(USB)[-1].get_seq()
+    first = node.after(2.0).messages(USB)[-1].get_seq()
     node.room(USB, 0)
     node.run(1.0)
     node.room(USB)
-    node.run(0.2)
-    taken = node.take()
+    taken = node.after(0.2)
     lost = (taken.messages(USB)[0].get_seq() - first - 1) % 256
     assert lost == taken.counts[USB]["dropped"] >= 50
 
 
-def shaken(time_us: U64) -> F32:
-    """At rest, level, but shaken for a while at 2 s and at 6 s: more than 2.5 g in all."""
-    t = (time_us - time_us[0]) / 1e6
+@pytest.fixture
+def shaken() -> Feed:
+    """Ten seconds at rest, level, but shaken for a while at 2 s and at 6 s: more than 2.5 g in all."""
+    t = np.arange(0, 10, 1 / 238)
     busy = ((t > 2) & (t < 2.9)) | ((t > 6) & (t < 6.9))
-    accel = (
-        np.array([[12.0, -14.0, -9.8]]) * np.where(busy, 1.0, 0.0)[:, None] + np.array([0, 0, -9.8]) * ~busy[:, None]
-    )
+    accel = np.where(busy[:, None], [12.0, -14.0, -9.8], [0, 0, -9.8])
     gyro = np.array([[1.0, -2.0, 0.5]]) * np.sin(t * 9)[:, None]
-    return np.hstack([accel, gyro]).astype(np.float32)
+    return imu_feed((t * 1e6 + 4e6).astype(np.uint64), np.hstack([accel, gyro]))
 
 
-def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
+def test_csv_as_the_tutorial_has_it(node: PcNode, shaken: Feed) -> None:
     capture(node, CSV)
-    time = (np.arange(0, 10, 1 / 238) * 1e6 + 4e6).astype(np.uint64)
-    imu = shaken(time)
-    play(node, time, imu)
+    node.play(shaken)
     taken = node.take()
     text = taken.sent[USB].decode("ascii")
     lines = text.split("\r\n")
@@ -115,16 +88,12 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
     assert [len(block.split("\r\n")) for block in text.split("\r\n\r\n") if block.strip()] == [1 + ROWS, ROWS]
     assert lines[1].count(",") == 5 and all(len(v.split(".")[1]) == 3 for v in lines[1].split(","))
 
-    path = tmp_path / "nano_shake.csv"
-    path.write_bytes(taken.sent[USB])
-    logs = read_arduino_csv(path, taken.sent[USB], "")
+    logs = read_arduino_csv(Path("nano_shake.csv"), taken.sent[USB], "")
     assert [log.complete for log in logs] == [True, True] and {log.labels[0].label for log in logs} == {"shake"}
     # The values are the means of the board's samples over the tutorial's 119 slots a second, in its units and axes.
-    stream = make_slots(imu_feed(time, imu), PRESETS["arduino119"])
-    starts = [
-        i for i in range(1, len(stream.imu)) if np.abs(stream.imu[i, :3]).sum() >= 2.5 * STANDARD_GRAVITY_M_S2
-    ]  # fmt: skip
-    expected = stream.imu[starts[0] : starts[0] + ROWS]
+    stream = make_slots(shaken, PRESETS["arduino119"])
+    start = 1 + int(np.argmax(np.abs(stream.imu[1:, :3]).sum(axis=1) >= 2.5 * STANDARD_GRAVITY_M_S2))
+    expected = stream.imu[start : start + ROWS]
     read = np.hstack([logs[0].imu.accel_m_s2, logs[0].imu.gyro_rad_s])
     assert np.abs(read[:, :3] - expected[:, :3]).max() < 0.00051 * STANDARD_GRAVITY_M_S2
     assert np.abs(read[:, 3:] - expected[:, 3:]).max() < 0.00051 * RAD_PER_DEG
@@ -134,40 +103,26 @@ def test_csv_as_the_tutorial_has_it(node: PcNode, tmp_path: Path) -> None:
 
 def test_a_serial_monitor_switches_it(node: PcNode) -> None:
     node.run(1.0)
-    for words in (
-        b"csv",
-        b"CSV\n",
-        b"acsv\n",
-        b"csvv\r\n",
-        b"cs\nv\n",
-        b"imuimuimuimuimu\n",
-        b"\xfdcsv\n" + bytes(300),
-    ):
+    near = (b"csv", b"CSV\n", b"acsv\n", b"csvv\r\n", b"cs\nv\n", b"imuimuimuimuimu\n", b"\xfdcsv\n" + bytes(300))
+    for words in near:
         node.receive(USB, words + b"\x00")
-    node.run(1.0)
-    assert node.take().messages(USB, "HEARTBEAT")
+    assert node.after(1.0).messages(USB, "HEARTBEAT")
     node.receive(TELEMETRY, b"csv\n")
     node.receive(USB, b"\nimu\r\n")
-    node.run(1.0)
-    assert node.take().messages(USB, "HIGHRES_IMU")
+    assert node.after(1.0).messages(USB, "HIGHRES_IMU")
     node.receive(USB, b"csv\r\n")
-    node.run(1.5)
-    assert node.take().sent[USB] == b"aX,aY,aZ,gX,gY,gZ\r\n"
+    assert node.after(1.5).sent[USB] == b"aX,aY,aZ,gX,gY,gZ\r\n"
     node.receive(USB, b"off\n")
-    node.run(1.5)
-    taken = node.take()
+    taken = node.after(1.5)
     assert {m.get_type() for m in taken.messages(USB)} >= {"HEARTBEAT", "DEBUG_VECT"} and taken.writes == 0
 
 
-def test_an_interrupted_capture_is_incomplete(node: PcNode, tmp_path: Path) -> None:
+def test_an_interrupted_capture_is_incomplete(node: PcNode, shaken: Feed) -> None:
     capture(node, CSV)
-    time = (np.arange(0, 10, 1 / 238) * 1e6 + 4e6).astype(np.uint64)
-    imu = shaken(time)
+    time = shaken.imu_time_us
     keep = ((time < 6_500_000) | (time > 6_700_000)) & (time < 9_000_000)
-    play(node, time[keep], imu[keep])
-    data = node.take().sent[USB]
-    path = tmp_path / "nano_shake.csv"
-    first, *_ = read_arduino_csv(path, data, "")
+    node.play(imu_feed(time[keep], shaken.imu[keep]))
+    first, *_ = read_arduino_csv(Path("nano_shake.csv"), node.take().sent[USB], "")
     assert not first.complete and len(first.imu) < ROWS
 
 

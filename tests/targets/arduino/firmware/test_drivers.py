@@ -18,31 +18,32 @@ from px4_tinyml.logs.csv.arduino_csv import BOARD_TO_FRD
 G = 9.80665
 RAD = math.pi / 180
 MS = 1000
-HERE = Path(__file__).resolve().parent
+Counts = tuple[int, int, int]
 
 
 class Bench:
-    def __init__(self, program: Path) -> None:
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """A driver and the test double of its bus."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
         self.running, self.starts, self.errors = False, 0, 0
 
-    def send(self, line: str) -> None:
+    def send(self, *words: object) -> None:
         assert self.process.stdin
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        print(*words, file=self.process.stdin, flush=True)
 
-    def ask(self, line: str) -> list[str]:
-        self.send(line)
+    def ask(self, *words: object) -> list[str]:
+        self.send(*words)
         assert self.process.stdout
         return self.process.stdout.readline().split()
 
     def put(self, first: int, data: bytes) -> None:
         for i, value in enumerate(data):
-            self.send(f"set {first + i} {value}")
+            self.send("set", first + i, value)
 
     def poll(self, time_us: int) -> list[float] | None:
-        """The sample, its time first; None: there was none."""
-        *words, running, starts, errors = self.ask(f"poll {time_us}")
+        """The sample, its time first; None without one."""
+        *words, running, starts, errors = self.ask("poll", time_us)
         self.running, self.starts, self.errors = running == "1", int(starts), int(errors)
         return None if words == ["none"] else [float(word) for word in words[1:]]
 
@@ -53,23 +54,26 @@ class Bench:
                 return now
         raise AssertionError("it does not run")
 
+    def stays_silent(self, first_us: int, last_us: int) -> None:
+        for now in range(first_us, last_us, 20 * MS):
+            assert self.poll(now) is None and not self.running
 
-@pytest.fixture(scope="session")
-def bench_program(build: Callable[[Path, Path, list[str]], Path], sketch: Path) -> Path:
-    return build(sketch, HERE / "driver_bench.cpp", ["node/Rotation.cpp", "node/Samples.cpp"])
+    def measure(self, name: str, accel: Counts, gyro: Counts) -> list[float]:
+        """The sample of a running IMU for these counts, without its time."""
+        now = self.until_running() + 10 * MS
+        put_sample(self, name, accel, gyro)
+        self.send("set", *SENSORS[name][2])
+        sample = self.poll(now)
+        assert sample and sample[0] == now  # the time it was found ready
+        return sample[1:]
 
 
 @pytest.fixture
-def bench(bench_program: Path) -> Iterator[Bench]:
-    made = Bench(bench_program)
-    try:
-        yield made
-        assert made.process.stdin
-        made.process.stdin.close()
-        assert made.process.wait(20) == 0
-    finally:
-        made.process.kill()
-        made.process.wait()
+def bench(build: Callable[..., Path]) -> Iterator[Bench]:
+    program = build("driver_bench.cpp", ["node/Rotation.cpp", "node/Samples.cpp"])
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Bench(process)
+    assert process.returncode == 0
 
 
 # name: address, identity (register, value), data ready (register, value), period in µs, calibration registers
@@ -83,13 +87,14 @@ BAROS = {
     "LPS22HB": (0x5C, (0x0F, 0xB1), (0x27, 0x01), 13333, {}),
     "BMP280": (0x76, (0xD0, 0x58), (0xF3, 0x00), 34000, {}),
 }
+SENSORS = {**IMUS, **BAROS}
 
 BMP280_TRIM = (27504, 26435, -1000, 36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000)
 """Of the data sheet's worked example: 519888 and 415148 are 25.08 °C and 100653.27 Pa in floating point; whole numbers,
 which its other form computes with, end 0.02 Pa beside."""
 
 
-def put_sample(bench: Bench, name: str, accel: tuple[int, int, int], gyro: tuple[int, int, int]) -> None:
+def put_sample(bench: Bench, name: str, accel: Counts, gyro: Counts) -> None:
     """Counts along the sensor's own axes into its data registers."""
     if name == "LSM9DS1":
         bench.put(0x18, struct.pack("<3h", *gyro))
@@ -103,7 +108,7 @@ def put_sample(bench: Bench, name: str, accel: tuple[int, int, int], gyro: tuple
 
 
 def there(bench: Bench, name: str) -> None:
-    address, identity, _, _, more = {**IMUS, **BAROS}[name]
+    address, identity, _, _, more = SENSORS[name]
     bench.send(f"driver {name}")
     bench.send(f"device {address}")
     for register, value in (identity, *more.items()):
@@ -134,59 +139,45 @@ UNITS = {
 
 @pytest.mark.parametrize("name", IMUS)
 @pytest.mark.parametrize("accel, gyro", [((100, -2000, 30000), (-32768, 5, 32767)), ((1, 2, 3), (-4, 5, -6))])
-def test_units_and_axes(bench: Bench, name: str, accel: tuple[int, int, int], gyro: tuple[int, int, int]) -> None:
+def test_units_and_axes(bench: Bench, name: str, accel: Counts, gyro: Counts) -> None:
     there(bench, name)
-    now = bench.until_running()
-    put_sample(bench, name, accel, gyro)
-    bench.send("set {} {}".format(*IMUS[name][2]))
-    sample = bench.poll(now + 10 * MS)
-    assert sample and sample[0] == now + 10 * MS  # the time it was found ready
-    accel_unit, gyro_unit = UNITS[name]
-    assert sample[1:4] == pytest.approx(AXES[name] @ np.array(accel) * accel_unit, rel=1e-6)
-    assert sample[4:7] == pytest.approx(AXES[name] @ np.array(gyro) * gyro_unit, rel=1e-6)
+    sample = bench.measure(name, accel, gyro)
+    for values, counts, unit in zip((sample[:3], sample[3:]), (accel, gyro), UNITS[name], strict=True):
+        assert values == pytest.approx(AXES[name] @ np.array(counts) * unit, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", IMUS)
 def test_level_and_at_rest(bench: Bench, name: str) -> None:
     """Components up: every sensor's z axis reads +1 g there; forward, right, down has −9.81."""
     there(bench, name)
-    now = bench.until_running()
-    put_sample(bench, name, (0, 0, round(G / UNITS[name][0])), (0, 0, 0))
-    bench.send("set {} {}".format(*IMUS[name][2]))
-    sample = bench.poll(now + 10 * MS)
-    assert sample and sample[1:4] == pytest.approx([0, 0, -G], abs=0.01)
+    sample = bench.measure(name, (0, 0, round(G / UNITS[name][0])), (0, 0, 0))
+    assert sample[:3] == pytest.approx([0, 0, -G], abs=0.01)
 
 
-def test_both_revisions_of_the_board_have_the_csvs_axes(bench: Bench) -> None:
-    """What Arduino's two libraries print for a sample becomes the same forward, right, down as a CSV of theirs."""
-    raw_accel, raw_gyro = (300, -1200, 1900), (50, -70, 90)
-    libraries = {
-        "LSM9DS1": lambda v: (v[0], v[1], v[2]),
-        "BMI270": lambda v: (-v[1], -v[0], v[2]),  # Arduino_BMI270_BMM150 on the Nano 33 BLE
-    }
-    for name, library in libraries.items():
-        there(bench, name)
-        bench.send("driver none")
-        there(bench, name)
-        now = bench.until_running()
-        put_sample(bench, name, raw_accel, raw_gyro)
-        bench.send("set {} {}".format(*IMUS[name][2]))
-        sample = bench.poll(now + 10 * MS)
-        assert sample
-        accel_unit, gyro_unit = UNITS[name]
-        assert sample[1:4] == pytest.approx(np.array(library(raw_accel)) * accel_unit * BOARD_TO_FRD, rel=1e-6)
-        assert sample[4:7] == pytest.approx(np.array(library(raw_gyro)) * gyro_unit * BOARD_TO_FRD, rel=1e-6)
+@pytest.mark.parametrize(
+    "name, library",
+    [
+        ("LSM9DS1", lambda v: (v[0], v[1], v[2])),
+        ("BMI270", lambda v: (-v[1], -v[0], v[2])),  # Arduino_BMI270_BMM150 on the Nano 33 BLE
+    ],
+)
+def test_both_revisions_of_the_board_have_the_csvs_axes(
+    bench: Bench, name: str, library: Callable[[Counts], Counts]
+) -> None:
+    """A sample as Arduino's two libraries print it has the same forward, right, down as a CSV of theirs."""
+    accel, gyro = (300, -1200, 1900), (50, -70, 90)
+    there(bench, name)
+    sample = bench.measure(name, accel, gyro)
+    for values, counts, unit in zip((sample[:3], sample[3:]), (accel, gyro), UNITS[name], strict=True):
+        assert values == pytest.approx(np.array(library(counts)) * unit * BOARD_TO_FRD, rel=1e-6)
 
 
 @pytest.mark.parametrize("factor, part", [(0x10, 16), (0x7F, -1), (0x40, -64), (0x3F, 63)])
 def test_the_bmi270s_z_rate_is_removed_from_x(bench: Bench, factor: int, part: int) -> None:
     there(bench, "BMI270")
-    bench.send(f"set 60 {factor}")
-    now = bench.until_running()
-    put_sample(bench, "BMI270", (0, 0, 0), (1000, 0, 5120))
-    bench.send("set 3 192")
-    sample = bench.poll(now + 10 * MS)
-    assert sample and sample[5] == pytest.approx(-(1000 - part * 10) * RAD / 16.384, rel=1e-6)
+    bench.send("set", 60, factor)
+    sample = bench.measure("BMI270", (0, 0, 0), (1000, 0, 5120))
+    assert sample[4] == pytest.approx(-(1000 - part * 10) * RAD / 16.384, rel=1e-6)
 
 
 def test_lps22hb(bench: Bench) -> None:
@@ -219,9 +210,8 @@ def test_bmp280_at_its_ends(bench: Bench, raw: tuple[int, int]) -> None:
 class TestWatching:
     def test_not_there(self, bench: Bench, name: str) -> None:
         bench.send(f"driver {name}")
-        bench.send(f"device {({**IMUS, **BAROS})[name][0]}")
-        for now in range(0, 5_000_000, 50 * MS):
-            assert bench.poll(now) is None and not bench.running
+        bench.send(f"device {SENSORS[name][0]}")
+        bench.stays_silent(0, 5_000_000)
         there(bench, name)
         bench.until_running(5_000_000)
 
@@ -244,7 +234,7 @@ class TestWatching:
         if name == "BMP280":
             put_bmp280(bench, 0x80000, 0x80000)
         else:
-            bench.send(f"set {({**IMUS, **BAROS})[name][2][0]} 0")
+            bench.send(f"set {SENSORS[name][2][0]} 0")
         for _ in range(250):
             now += MS
             assert bench.poll(now) is None
@@ -252,28 +242,20 @@ class TestWatching:
         assert bench.starts == 2 and bench.errors == 0
 
     def test_a_setting_that_does_not_arrive(self, bench: Bench, name: str) -> None:
-        register = {
-            "LSM9DS1": 0x20,
-            "BMI270": 0x41,
-            "MPU-6050": 0x1C,
-            "ICM-20948": 0x14,
-            "LPS22HB": 0x10,
-            "BMP280": 0xF4,
-        }
+        register = dict(zip(SENSORS, (0x20, 0x41, 0x1C, 0x14, 0x10, 0xF4), strict=True))
         there(bench, name)
         bench.send(f"stuck {register[name]} 1")
-        for now in range(1_000_000, 4_000_000, 20 * MS):
-            assert bench.poll(now) is None and not bench.running
+        bench.stays_silent(1_000_000, 4_000_000)
         bench.send(f"stuck {register[name]} 0")
         bench.until_running(4_000_000)
 
     def test_no_more_than_the_sensors_rate(self, bench: Bench, name: str) -> None:
         there(bench, name)
         now = bench.until_running()
-        _, _, ready, period, _ = {**IMUS, **BAROS}[name]
+        _, _, ready, period, _ = SENSORS[name]
         if name in IMUS:
             put_sample(bench, name, (1, 2, 3), (4, 5, 6))
-        bench.send("set {} {}".format(*ready))  # always something new: the double's is never cleared
+        bench.send("set", *ready)  # always something new: the double's is never cleared
         count = sum(bench.poll(now + i * 100) is not None for i in range(20_000))
         assert 2_000_000 / period <= count <= 2_000_000 / (0.7 * period)
 
@@ -281,12 +263,10 @@ class TestWatching:
 def test_the_bmi270_without_its_configuration(bench: Bench) -> None:
     there(bench, "BMI270")
     bench.send("load 0")
-    for now in range(1_000_000, 3_000_000, 50 * MS):
-        assert bench.poll(now) is None and not bench.running
+    bench.stays_silent(1_000_000, 3_000_000)
     bench.send("load 1")
     bench.send("set 33 2")  # INTERNAL_STATUS: not initialised
-    for now in range(3_000_000, 5_000_000, 50 * MS):
-        assert bench.poll(now) is None and not bench.running
+    bench.stays_silent(3_000_000, 5_000_000)
 
 
 def mounting(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -300,20 +280,14 @@ def mounting(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 
 def test_mounting_follows_the_names_of_mavlink(bench: Bench) -> None:
-    names = {
-        number: entry.name
-        for number, entry in mavlink.enums["MAV_SENSOR_ORIENTATION"].items()
-        if number < 100
-    }  # fmt: skip
-    assert set(names) == set(range(41))
-    for number, name in names.items():
-        expected = mounting(name)
-        for axis in range(3):
-            vector = np.eye(3)[axis]
-            turned = [float(word) for word in bench.ask("rotate {} {} {} {}".format(number, *vector))]
-            assert turned == pytest.approx(expected @ vector, abs=2e-7), name
-            if all(int(degrees) % 90 == 0 for degrees in re.findall(r"\d+", name)):
-                assert set(np.abs(turned)) <= {0.0, 1.0}, name
+    orientations = {number: entry.name for number, entry in mavlink.enums["MAV_SENSOR_ORIENTATION"].items()}
+    for number in range(41):
+        name = orientations.pop(number)
+        turned = np.array([bench.ask("rotate", number, *vector) for vector in np.eye(3)], float).T
+        assert turned == pytest.approx(mounting(name), abs=2e-7), name
+        if all(int(degrees) % 90 == 0 for degrees in re.findall(r"\d+", name)):
+            assert set(np.abs(turned).flat) <= {0.0, 1.0}, name
+    assert min(orientations) >= 100
 
 
 def test_no_mounting_changes_nothing(bench: Bench) -> None:

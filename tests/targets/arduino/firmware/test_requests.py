@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import math
-import struct
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 import pytest
-from pc_node import TELEMETRY, USB, PcNode, Sender
+from node_talk import (
+    GCS,
+    NODE,
+    Sender,
+    as_bytes,
+    command,
+    heartbeat,
+    imu_feed,
+    param_list,
+    param_read,
+    param_set,
+    whole,
+)
+from pc_node import TELEMETRY, USB, PcNode
 from pymavlink.dialects.v20 import common as mavlink
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import Text, TurbulenceNotice
 from px4_tinyml.signal.slots import Feed
 
-NODE = 25
-GCS = Sender()
 AUTOPILOT = Sender(system=1, component=1)
-
-
-def heartbeat(armed: bool = False, autopilot: int = mavlink.MAV_AUTOPILOT_PX4) -> bytes:
-    mode = mavlink.MAV_MODE_FLAG_SAFETY_ARMED if armed else 0
-    return AUTOPILOT.pack(mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_QUADROTOR, autopilot, mode, 0, 4, 3))
-
-
-def command(number: int, *values: float, component: int = NODE, system: int = 1) -> bytes:
-    values = (*values, *([0.0] * (7 - len(values))))
-    return GCS.pack(mavlink.MAVLink_command_long_message(system, component, number, 0, *values))
-
-
-def param_set(name: str, value: float, kind: int = mavlink.MAV_PARAM_TYPE_REAL32, system: int = 1) -> bytes:
-    return GCS.pack(mavlink.MAVLink_param_set_message(system, NODE, name.encode(), value, kind))
-
-
-def as_bytes(number: int) -> float:
-    return float(struct.unpack("<f", struct.pack("<i", number))[0])
 
 
 def number_of(message: Any) -> float:
     if message.param_type == mavlink.MAV_PARAM_TYPE_INT32:
-        return float(struct.unpack("<i", struct.pack("<f", message.param_value))[0])
+        return whole(message.param_value)
     return float(message.param_value)
 
 
@@ -49,22 +41,11 @@ def noise_feed(seconds: float, seed: int = 3) -> Feed:
     rng = np.random.default_rng(seed)
     time = (np.arange(0, seconds, 1 / 240) * 1e6 + 5e6).astype(np.uint64)
     values = rng.normal(0, [2, 2, 3, 0.5, 0.5, 0.3], (len(time), 6)) + np.array([0, 0, -9.8, 0, 0, 0])
-    none = np.zeros(0)
-    return Feed(
-        time, values.astype(np.float32), none.astype(np.uint64), none.astype(np.float32), np.zeros(len(time), int)
-    )
-
-
-def play(node: PcNode, feed: Feed) -> None:
-    for time, values in zip(feed.imu_time_us.tolist(), feed.imu.tolist(), strict=True):
-        node.time_us = time
-        node.imu(time, values)
-        node.step()
+    return imu_feed(time, values)
 
 
 def test_heartbeat_once_a_second_on_both_links(node: PcNode) -> None:
-    node.run(10.0)
-    taken = node.take()
+    taken = node.after(10.0)
     for link in (TELEMETRY, USB):
         beats = taken.messages(link, "HEARTBEAT")
         assert 9 <= len(beats) <= 10
@@ -79,7 +60,7 @@ def test_heartbeat_once_a_second_on_both_links(node: PcNode) -> None:
 def test_decisions_are_those_of_python(node: PcNode, bundle: ModelBundle) -> None:
     feed = noise_feed(60.0)
     expected = bundle.classifier().run(feed).decisions
-    play(node, feed)
+    node.play(feed)
     taken = node.take()
     arrays = taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")
     assert len(arrays) == len(expected) > 80
@@ -111,8 +92,7 @@ def test_turbulence_texts_equal_those_of_the_companion(node: PcNode, bundle: Mod
     other = np.array([-1.6, -8.8, 0.3, -3.2, -3.0, -1.9]) + np.sin(np.arange(len(time)) / 16)[:, None]
     resting = np.isin((time // 4_000_000) % 14, (0, 1, 2, 3, 5, 9, 10, 13))
     values = np.where(resting[:, None], 0.0, other) + np.array([0, 0, -9.8, 0, 0, 0])
-    feed = Feed(time, values.astype(np.float32), time[:0], np.zeros(0, np.float32), np.zeros(len(time), np.int64))
-    play(node, feed)
+    node.play(imu_feed(time, values))
     taken = node.take()
     notice, expected = TurbulenceNotice(bundle.spec), []
     for message in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY"):
@@ -128,12 +108,9 @@ def test_turbulence_texts_equal_those_of_the_companion(node: PcNode, bundle: Mod
 
 
 def test_an_old_decision_is_not_repeated(node: PcNode) -> None:
-    node.run(6.0)
-    assert node.take().messages(TELEMETRY, "DEBUG_VECT")
-    node.run(3.0, imu=None)
-    node.take()
-    node.run(10.0, imu=None)
-    taken = node.take()
+    assert node.after(6.0).messages(TELEMETRY, "DEBUG_VECT")
+    node.after(3.0, imu=None)
+    taken = node.after(10.0, imu=None)
     assert not taken.messages(TELEMETRY, "DEBUG_VECT")
     assert taken.silent
     assert taken.messages(TELEMETRY, "HEARTBEAT")[-1].system_status == mavlink.MAV_STATE_CRITICAL
@@ -142,15 +119,13 @@ def test_an_old_decision_is_not_repeated(node: PcNode) -> None:
 def test_a_silent_imu_is_reported_once_each_way(node: PcNode) -> None:
     node.run(3.0)
     node.run(5.0, imu=None)
-    node.run(3.0)
-    texts = [m.text for m in node.take().messages(USB, "STATUSTEXT")]
+    texts = node.after(3.0).texts(USB)
     assert [text for text in texts if text.startswith("IMU")] == ["IMU silent", "IMU is back"]
 
 
 def test_parameters_are_listed(node: PcNode) -> None:
-    node.receive(TELEMETRY, GCS.pack(mavlink.MAVLink_param_request_list_message(1, 0)))
-    node.run(1.0)
-    taken = node.take()
+    node.receive(TELEMETRY, param_list(0))
+    taken = node.after(1.0)
     found = {m.param_id: number_of(m) for m in taken.messages(TELEMETRY, "PARAM_VALUE")}
     assert found == {
         "MN_COMPID": 25, "MN_SYSID": 0, "MN_ROT": 0, "MN_RATE": 2, "MN_MSG": 7,
@@ -164,32 +139,30 @@ def test_parameters_are_listed(node: PcNode) -> None:
 
 @pytest.mark.parametrize("system, component", [(1, 26), (2, NODE), (2, 0)])
 def test_requests_to_others_are_not_answered(node: PcNode, system: int, component: int) -> None:
-    assert not node.ask(USB, GCS.pack(mavlink.MAVLink_param_request_list_message(system, component)), "PARAM_VALUE")
-    read = mavlink.MAVLink_param_request_read_message(system, component, b"", 2)
-    assert not node.ask(USB, GCS.pack(read), "PARAM_VALUE")
+    assert not node.ask(USB, param_list(component, system), "PARAM_VALUE")
+    assert not node.ask(USB, param_read("", 2, component, system), "PARAM_VALUE")
     assert not node.ask(USB, command(512, 0, system=system, component=component or 1), "COMMAND_ACK")
 
 
-@pytest.mark.parametrize("name, index, expected", [(b"MN_RATE", -1, "MN_RATE"), (b"", 2, "MN_ROT")])
-def test_one_parameter_is_read(node: PcNode, name: bytes, index: int, expected: str) -> None:
-    frame = GCS.pack(mavlink.MAVLink_param_request_read_message(1, NODE, name, index))
-    assert [m.param_id for m in node.ask(USB, frame, "PARAM_VALUE")] == [expected]
-
-
-@pytest.mark.parametrize("name, index", [(b"MN_RATEX", -1), (b"MN_RAT", -1), (b"", -1), (b"", 9), (b"MN_RATE", 32767)])
-def test_an_unknown_parameter_is_not_answered(node: PcNode, name: bytes, index: int) -> None:
-    frame = GCS.pack(mavlink.MAVLink_param_request_read_message(1, NODE, name, index))
-    assert not node.ask(USB, frame, "PARAM_VALUE")
+@pytest.mark.parametrize(
+    "name, index, expected",
+    [
+        ("MN_RATE", -1, ["MN_RATE"]), ("", 2, ["MN_ROT"]),
+        ("MN_RATEX", -1, []), ("MN_RAT", -1, []), ("", -1, []), ("", 9, []), ("MN_RATE", 32767, []),
+    ],
+)  # fmt: skip
+def test_one_parameter_is_read_an_unknown_one_not_answered(
+    node: PcNode, name: str, index: int, expected: list[str]
+) -> None:
+    assert [m.param_id for m in node.ask(USB, param_read(name, index), "PARAM_VALUE")] == expected
 
 
 @pytest.mark.parametrize("value, kind", [(as_bytes(10), 6), (10.0, 6), (10.0, 9)])
 def test_a_whole_number_is_set_in_either_encoding(node: PcNode, value: float, kind: int) -> None:
     (answer,) = node.ask(USB, param_set("MN_RATE", value, kind), "PARAM_VALUE")
     assert number_of(answer) == 10
-    node.run(5.0)
-    node.take()
-    node.run(4.0)
-    assert 38 <= len(node.take().messages(TELEMETRY, "DEBUG_VECT")) <= 41
+    node.after(5.0)
+    assert 38 <= len(node.after(4.0).messages(TELEMETRY, "DEBUG_VECT")) <= 41
 
 
 @pytest.mark.parametrize(
@@ -201,17 +174,14 @@ def test_a_whole_number_is_set_in_either_encoding(node: PcNode, value: float, ki
     ],
 )  # fmt: skip
 def test_a_value_that_is_not_allowed_changes_nothing(node: PcNode, name: str, value: float) -> None:
-    (before,) = node.ask(
-        USB, GCS.pack(mavlink.MAVLink_param_request_read_message(1, NODE, name.encode(), -1)), "PARAM_VALUE"
-    )
+    (before,) = node.ask(USB, param_read(name), "PARAM_VALUE")
     (after,) = node.ask(USB, param_set(name, value), "PARAM_VALUE")
     assert number_of(after) == number_of(before)
-    node.run(1.0)
-    assert node.take().writes == 0
+    assert node.after(1.0).writes == 0
 
 
 def test_as_arduPilot_has_it(node: PcNode) -> None:
-    node.receive(TELEMETRY, heartbeat(autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA))
+    node.receive(TELEMETRY, heartbeat(AUTOPILOT, autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA))
     (answer,) = node.ask(USB, param_set("MN_RATE", 5.0, mavlink.MAV_PARAM_TYPE_INT32), "PARAM_VALUE")
     assert answer.param_value == 5.0
     (version,) = node.ask(USB, command(512, 148), "AUTOPILOT_VERSION")
@@ -236,8 +206,7 @@ def test_version(node: PcNode, bundle: ModelBundle) -> None:
     ],
 )  # fmt: skip
 def test_a_message_is_requested(node: PcNode, message_id: int, name: str) -> None:
-    node.run(5.0)
-    node.take()
+    node.after(5.0)
     node.receive(USB, command(mavlink.MAV_CMD_REQUEST_MESSAGE, message_id))
     found = node.take()
     assert [m.get_type() for m in found.messages(USB)] == [name, "COMMAND_ACK"]
@@ -250,17 +219,15 @@ def test_a_message_is_requested(node: PcNode, message_id: int, name: str) -> Non
 @pytest.mark.parametrize(
     "number, values, result",
     [
-        (512, (24,), mavlink.MAV_RESULT_UNSUPPORTED), (512, (math.nan,), mavlink.MAV_RESULT_DENIED),
-        (512, (-1,), mavlink.MAV_RESULT_DENIED), (512, (0.5,), mavlink.MAV_RESULT_DENIED),
-        (512, (105,), mavlink.MAV_RESULT_TEMPORARILY_REJECTED), (512, (350,), mavlink.MAV_RESULT_TEMPORARILY_REJECTED),
-        (511, (105, math.nan), mavlink.MAV_RESULT_DENIED), (511, (105, 1e12), mavlink.MAV_RESULT_DENIED),
-        (511, (30, 1000), mavlink.MAV_RESULT_UNSUPPORTED), (400, (1,), mavlink.MAV_RESULT_UNSUPPORTED),
-        (246, (0,), mavlink.MAV_RESULT_UNSUPPORTED), (246, (3,), mavlink.MAV_RESULT_UNSUPPORTED),
+        (512, (24,), "UNSUPPORTED"), (512, (math.nan,), "DENIED"), (512, (-1,), "DENIED"), (512, (0.5,), "DENIED"),
+        (512, (105,), "TEMPORARILY_REJECTED"), (512, (350,), "TEMPORARILY_REJECTED"),
+        (511, (105, math.nan), "DENIED"), (511, (105, 1e12), "DENIED"), (511, (30, 1000), "UNSUPPORTED"),
+        (400, (1,), "UNSUPPORTED"), (246, (0,), "UNSUPPORTED"), (246, (3,), "UNSUPPORTED"),
     ],
 )  # fmt: skip
-def test_a_command_is_rejected(node: PcNode, number: int, values: tuple[float, ...], result: int) -> None:
+def test_a_command_is_rejected(node: PcNode, number: int, values: tuple[float, ...], result: str) -> None:
     (answer,) = node.ask(USB, command(number, *values), "COMMAND_ACK")
-    assert (answer.command, answer.result) == (number, result)
+    assert (answer.command, answer.result) == (number, getattr(mavlink, f"MAV_RESULT_{result}"))
     assert not node.take().reboot
 
 
@@ -275,19 +242,15 @@ def test_a_broadcast_command_is_ignored_silently(node: PcNode) -> None:
     assert not node.ask(USB, command(400, 1, component=0), "COMMAND_ACK")
     assert node.ask(USB, command(512, 148, component=0), "COMMAND_ACK")
     assert not node.ask(USB, command(246, 1, component=0), "COMMAND_ACK")
-    node.run(1.0)
-    assert not node.take().reboot
+    assert not node.after(1.0).reboot
 
 
 def test_intervals(node: PcNode) -> None:
     node.run(4.0)
     for message, interval in ((250, 100_000), (350, -1), (105, 40_000)):
-        (answer,) = node.ask(TELEMETRY, command(511, message, interval), "COMMAND_ACK")
-        assert answer.result == mavlink.MAV_RESULT_ACCEPTED
-    node.run(0.1)
-    node.take()
-    node.run(10.0)
-    taken = node.take()
+        assert node.result(TELEMETRY, command(511, message, interval)) == mavlink.MAV_RESULT_ACCEPTED
+    node.after(0.1)
+    taken = node.after(10.0)
     assert 98 <= len(taken.messages(TELEMETRY, "DEBUG_VECT")) <= 101
     assert not taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")
     assert 249 <= len(taken.messages(TELEMETRY, "HIGHRES_IMU")) <= 251
@@ -296,28 +259,23 @@ def test_intervals(node: PcNode) -> None:
     assert taken.messages(USB, "DEBUG_FLOAT_ARRAY") and not taken.messages(USB, "HIGHRES_IMU")
     node.receive(TELEMETRY, command(511, 250, 0) + command(511, 105, 0))
     node.take()
-    node.run(10.0)
-    taken = node.take()
+    taken = node.after(10.0)
     assert 19 <= len(taken.messages(TELEMETRY, "DEBUG_VECT")) <= 21
     assert not taken.messages(TELEMETRY, "HIGHRES_IMU")
 
 
 def test_reboot_after_the_answer_and_not_in_flight(node: PcNode) -> None:
-    node.receive(TELEMETRY, heartbeat(armed=True))
-    (answer,) = node.ask(TELEMETRY, command(246, 1), "COMMAND_ACK")
-    assert answer.result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED
-    node.receive(TELEMETRY, heartbeat(armed=False) + param_set("MN_RATE", 7.0))
-    (answer,) = node.ask(TELEMETRY, command(246, 1), "COMMAND_ACK")
-    assert answer.result == mavlink.MAV_RESULT_ACCEPTED
+    node.receive(TELEMETRY, heartbeat(AUTOPILOT, armed=True))
+    assert node.result(TELEMETRY, command(246, 1)) == mavlink.MAV_RESULT_TEMPORARILY_REJECTED
+    node.receive(TELEMETRY, heartbeat(AUTOPILOT, armed=False) + param_set("MN_RATE", 7.0))
+    assert node.result(TELEMETRY, command(246, 1)) == mavlink.MAV_RESULT_ACCEPTED
     assert not node.take().reboot
     assert node.take().writes == 1  # what was set a moment ago is kept
-    node.run(0.3)
-    assert node.take().reboot
+    assert node.after(0.3).reboot
 
 
 def test_its_own_words_are_no_news(node: PcNode) -> None:
-    node.run(3.0)
-    node.receive(TELEMETRY, node.take().sent[TELEMETRY])
+    node.receive(TELEMETRY, node.after(3.0).sent[TELEMETRY])
     echo = Sender(system=1, component=NODE)
     node.receive(TELEMETRY, echo.pack(mavlink.MAVLink_param_request_list_message(1, 0)))
     node.receive(TELEMETRY, echo.pack(mavlink.MAVLink_param_set_message(1, NODE, b"MN_RATE", 9.0, 9)))
@@ -326,44 +284,38 @@ def test_its_own_words_are_no_news(node: PcNode) -> None:
 
 
 def test_takes_the_autopilots_system_and_a_component_id_of_its_own(node: PcNode) -> None:
-    other = Sender(system=42, component=1)
-    node.receive(TELEMETRY, other.pack(mavlink.MAVLink_heartbeat_message(2, mavlink.MAV_AUTOPILOT_PX4, 0, 0, 4, 3)))
+    node.receive(TELEMETRY, heartbeat(Sender(system=42, component=1)))
     # A second vehicle on the same link is not followed.
-    node.receive(TELEMETRY, heartbeat())
-    node.run(1.5)
-    assert {m.get_srcSystem() for m in node.take().messages(TELEMETRY, "HEARTBEAT")} == {42}
+    node.receive(TELEMETRY, heartbeat(AUTOPILOT))
+    assert {m.get_srcSystem() for m in node.after(1.5).messages(TELEMETRY, "HEARTBEAT")} == {42}
     node.receive(USB, param_set("MN_COMPID", as_bytes(30), system=42))
-    node.run(1.5)
-    assert {m.get_srcComponent() for m in node.take().messages(TELEMETRY, "HEARTBEAT")} == {NODE}
+    assert {m.get_srcComponent() for m in node.after(1.5).messages(TELEMETRY, "HEARTBEAT")} == {NODE}
     node.power_cycle()
-    node.run(1.5)
-    found = {(m.get_srcSystem(), m.get_srcComponent()) for m in node.take().messages(TELEMETRY, "HEARTBEAT")}
+    found = {(m.get_srcSystem(), m.get_srcComponent()) for m in node.after(1.5).messages(TELEMETRY, "HEARTBEAT")}
     assert found == {(1, 30)}
 
 
 def test_thresholds(node: PcNode, bundle: ModelBundle) -> None:
     # 0.1 is below every output: the class is the likeliest one from the first window on.
     node.receive(USB, param_set("MN_LEAVE", 0.05) + param_set("MN_ENTER", 0.1) + param_set("MN_HOLD", as_bytes(0)))
-    play(node, noise_feed(20.0))
+    node.play(noise_feed(20.0))
     taken = node.take()
     assert all(m.data[0] >= 0 for m in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY"))
     # MN_LEAVE above MN_ENTER is invalid: the model's thresholds are used, with a text.
     node.power_cycle()
     node.receive(USB, param_set("MN_ENTER", 0.04))
-    play(node, noise_feed(20.0))
+    node.play(noise_feed(20.0))
     taken = node.take()
-    assert "MN_LEAVE is above MN_ENTER: not used" in [m.text for m in taken.messages(USB, "STATUSTEXT")]
+    assert "MN_LEAVE is above MN_ENTER: not used" in taken.texts(USB)
     expected = bundle.classifier().run(noise_feed(20.0)).decisions
     assert [m.data[0] for m in taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY")] == expected["class_index"].tolist()
 
 
 def test_messages_can_be_left_out(node: PcNode) -> None:
     node.receive(USB, param_set("MN_MSG", as_bytes(2)))
-    node.run(6.0)
-    taken = node.take()
+    taken = node.after(6.0)
     assert taken.messages(TELEMETRY, "DEBUG_FLOAT_ARRAY") and not taken.messages(TELEMETRY, "DEBUG_VECT")
-    (answer,) = node.ask(USB, command(512, 250), "COMMAND_ACK")
-    assert answer.result == mavlink.MAV_RESULT_ACCEPTED
+    assert node.result(USB, command(512, 250)) == mavlink.MAV_RESULT_ACCEPTED
 
 
 def test_system_status_counts(node: PcNode) -> None:

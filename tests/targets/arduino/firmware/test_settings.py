@@ -7,24 +7,28 @@ import struct
 import zlib
 
 import pytest
-from pc_node import MEMORY_BYTES, USB, PcNode, Sender
-from pymavlink.dialects.v20 import common as mavlink
+from node_talk import as_bytes, param_read, param_set, whole
+from pc_node import MEMORY_BYTES, USB, PcNode
 
-NODE = 25
 BLOCK = 128
-GCS = Sender()
 
 
-def set_rate(node: PcNode, rate: int) -> None:
-    value = struct.unpack("<f", struct.pack("<i", rate))[0]
-    node.receive(USB, GCS.pack(mavlink.MAVLink_param_set_message(1, NODE, b"MN_RATE", value, 6)))
-    node.run(0.5)
+def set_rate(node: PcNode, rate: int, seconds: float = 0.5) -> None:
+    node.receive(USB, param_set("MN_RATE", as_bytes(rate), 6))
+    node.run(seconds)
 
 
 def rate(node: PcNode) -> int:
-    read = mavlink.MAVLink_param_request_read_message(1, NODE, b"MN_RATE", -1)
-    (answer,) = node.ask(USB, GCS.pack(read), "PARAM_VALUE")
-    return int(struct.unpack("<i", struct.pack("<f", answer.param_value))[0])
+    (answer,) = node.ask(USB, param_read("MN_RATE"), "PARAM_VALUE")
+    return whole(answer.param_value)
+
+
+def rate_after_restart(node: PcNode, memory: bytes | None = None) -> int:
+    """With other bytes in the memory, if any."""
+    if memory is not None:
+        node.set_memory(memory)
+    node.power_cycle()
+    return rate(node)
 
 
 def blocks(memory: bytes) -> list[bytes]:
@@ -33,17 +37,13 @@ def blocks(memory: bytes) -> list[bytes]:
 
 def test_settings_survive_a_power_cycle(node: PcNode) -> None:
     set_rate(node, 11)
-    node.power_cycle()
-    assert rate(node) == 11
+    assert rate_after_restart(node) == 11
 
 
 def test_changes_in_a_row_are_one_write(node: PcNode) -> None:
     for value in (3, 4, 5):
-        packed = struct.unpack("<f", struct.pack("<i", value))[0]
-        node.receive(USB, GCS.pack(mavlink.MAVLink_param_set_message(1, NODE, b"MN_RATE", packed, 6)))
-        node.run(0.05)
-    node.run(0.5)
-    assert node.take().writes == 1
+        set_rate(node, value, 0.05)
+    assert node.after(0.5).writes == 1
     set_rate(node, 5)  # nothing new
     assert node.take().writes == 1
 
@@ -59,19 +59,15 @@ def test_a_power_loss_keeps_the_previous_settings(node: PcNode, after: int) -> N
         assert before[at][8:12] != max(block[8:12] for block in before if block[:4] == b"MNOD"), "not the newest"
         # The power goes in the middle of it.
         before[at] = written[at][:after] + b"\xff" * (BLOCK - after)
-        node.set_memory(b"".join(before))
-        node.power_cycle()
-        assert rate(node) == value
+        assert rate_after_restart(node, b"".join(before)) == value
 
 
 def test_a_write_that_fails_is_tried_on_the_next_block(node: PcNode) -> None:
     set_rate(node, 9)
     node.cut_next_write(50)
     set_rate(node, 10)
-    taken = node.take()
-    assert taken.writes == 3
-    node.power_cycle()
-    assert rate(node) == 10
+    assert node.take().writes == 3
+    assert rate_after_restart(node) == 10
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,12 +80,8 @@ def test_damaged_memory_is_rejected(node: PcNode, seed: int) -> None:
         damaged = bytearray(memory)
         for _ in range(rng.choice((1, 1, 5, 300))):
             damaged[rng.randrange(120)] ^= 1 << rng.randrange(8)
-        node.set_memory(bytes(damaged))
-        node.power_cycle()
-        assert rate(node) == (20 if bytes(damaged) == memory else 2)
-    node.set_memory(rng.randbytes(MEMORY_BYTES))
-    node.power_cycle()
-    assert rate(node) == 2
+        assert rate_after_restart(node, bytes(damaged)) == (20 if bytes(damaged) == memory else 2)
+    assert rate_after_restart(node, rng.randbytes(MEMORY_BYTES)) == 2
 
 
 def rewritten(block: bytes, offset: int, new: bytes) -> bytes:
@@ -100,27 +92,18 @@ def rewritten(block: bytes, offset: int, new: bytes) -> bytes:
     return bytes(changed)
 
 
-def test_a_block_of_another_version_is_not_read(node: PcNode) -> None:
+@pytest.mark.parametrize(
+    "offset, new, expected",
+    [
+        (4, struct.pack("<H", 2), 2),  # another version
+        *((32, struct.pack("<f", value), 2) for value in (float("nan"), 51.0, 2.5, float("inf"))),  # MN_RATE
+        # A later firmware's block may have more values, an earlier one's fewer.
+        (6, bytes([3]), 2),
+        (6, bytes([200]), 20),
+    ],
+)
+def test_a_block_with_invalid_values_is_rejected(node: PcNode, offset: int, new: bytes, expected: int) -> None:
     set_rate(node, 20)
     first, *rest = blocks(node.take().memory)
     assert rewritten(first, 4, first[4:6]) == first
-    node.set_memory(rewritten(first, 4, struct.pack("<H", 2)) + b"".join(rest))
-    node.power_cycle()
-    assert rate(node) == 2
-
-
-def test_invalid_values_in_memory_are_rejected(node: PcNode) -> None:
-    set_rate(node, 20)
-    first, *rest = blocks(node.take().memory)
-    values = 12 + 8  # the fourth is MN_RATE
-    for value in (float("nan"), 51.0, 2.5, float("inf")):
-        node.set_memory(rewritten(first, values + 12, struct.pack("<f", value)) + b"".join(rest))
-        node.power_cycle()
-        assert rate(node) == 2
-    # A later firmware's block may have more of them, an earlier one's fewer.
-    node.set_memory(rewritten(first, 6, bytes([3])) + b"".join(rest))
-    node.power_cycle()
-    assert rate(node) == 2
-    node.set_memory(rewritten(first, 6, bytes([200])) + b"".join(rest))
-    node.power_cycle()
-    assert rate(node) == 20
+    assert rate_after_restart(node, rewritten(first, offset, new) + b"".join(rest)) == expected

@@ -5,48 +5,43 @@
 //	fuzz_receive SEED INPUTS	a seeded run: inputs made of random bytes, the node kept over many of them
 //	clang++ -DLIBFUZZER -fsanitize=fuzzer	the same inputs, found by libFuzzer
 //
-// An input is a list of what happens, a byte for the kind of each; read until it ends. After each input everything the
-// node sent must be whole frames, and no setting beyond its limits. Whatever is wrong aborts.
+// An input is a list of events, a byte for the kind of each. Everything the node sends must be whole frames, and after
+// each input every setting within its limits. Whatever is wrong aborts.
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <memory>
 
-#include <new>
-
+#include "doubles.hpp"
 #include "node/Node.hpp"
 
 namespace
 {
 
-[[noreturn]] void wrong(const char *what)
-{
-	fprintf(stderr, "wrong: %s\n", what);
-	abort();
-}
-
 /// Takes an input to pieces; zeros after its end.
 class Input
 {
 public:
-	Input(const uint8_t *data, size_t size) : _data(data), _size(size) {}
+	Input(const uint8_t *data, size_t size) : _data(data), _left(size) {}
 
-	bool ended() const { return _at >= _size; }
+	bool ended() const { return _left == 0; }
 
 	template <class T>
 	T take()
 	{
 		T value{};
-		const size_t left = _size - _at;
-		memcpy(&value, _data + _at, sizeof(T) < left ? sizeof(T) : left);
-		_at += sizeof(T) < left ? sizeof(T) : left;
+		const size_t size = sizeof(T) < _left ? sizeof(T) : _left;
+		memcpy(&value, _data, size);
+		_data += size;
+		_left -= size;
 		return value;
 	}
 
 	uint8_t byte() { return take<uint8_t>(); }
 	uint8_t below(uint8_t count) { return byte() % count; }
 
-	/// Any float, or a plausible one.
+	/// One of these most of the time, or any byte.
+	uint8_t mostly(uint8_t likely, uint8_t of) { return below(of) ? likely : byte(); }
+
+	/// Any float at all, or one that a sender may use.
 	float number()
 	{
 		static const float likely[] = {
@@ -58,29 +53,29 @@ public:
 
 private:
 	const uint8_t *_data;
-	size_t _size;
-	size_t _at{0};
+	size_t _left;
 };
 
+struct Totals {
+	uint64_t received, sent, decisions;
+} totals;
+
 /// Checks that what is sent can be read.
-class CheckedPort final : public node::Port
+class CheckedPort final : public TestPort
 {
 public:
-	size_t room() override { return left; }
+	CheckedPort() { left = 2000; }
 
 	void write(const uint8_t *data, size_t size) override
 	{
-		if (size > left) {
-			wrong("more bytes than there is room for");
-		}
-
-		left -= size;
+		TestPort::write(data, size);
+		sent.clear();
 		const bool text = size > 0 && data[0] != MAVLINK_STX; // a capture as CSV
 
 		for (size_t i = 0; i < size; ++i) {
 			if (text) {
 				if (data[i] > '~') {
-					wrong("an invalid text");
+					wrong("not a text");
 				}
 
 				continue;
@@ -91,64 +86,23 @@ public:
 			const uint8_t found = mavlink_frame_char_buffer(&_message, &_status, data[i], &message, &status);
 
 			if (found != (i + 1 == size ? MAVLINK_FRAMING_OK : MAVLINK_FRAMING_INCOMPLETE)) {
-				wrong("an invalid frame");
+				wrong("not a frame");
 			}
-
-			frames += found == MAVLINK_FRAMING_OK;
 		}
+
+		totals.sent += !text && size > 0;
 	}
-
-	bool connected() override { return there; }
-
-	size_t left{2000};
-	bool there{true};
-	uint64_t frames{0};
 
 private:
 	mavlink_message_t _message{};
 	mavlink_status_t _status{};
 };
 
-class FailingStorage final : public node::Storage
-{
-public:
-	uint32_t blocks() override { return BLOCKS; }
-
-	bool read(uint32_t block, uint8_t *data) override
-	{
-		memcpy(data, check(block), BLOCK_BYTES);
-		return true;
-	}
-
-	bool write(uint32_t block, const uint8_t *data) override
-	{
-		const size_t size = cut < BLOCK_BYTES ? cut : BLOCK_BYTES;
-		memcpy(check(block), data, size);
-		cut = BLOCK_BYTES;
-		return size == BLOCK_BYTES;
-	}
-
-	size_t cut{BLOCK_BYTES};
-
-private:
-	static constexpr uint32_t BLOCKS = 8;
-
-	uint8_t *check(uint32_t block)
-	{
-		if (block >= BLOCKS) {
-			wrong("a block that is not there");
-		}
-
-		return _memory + block * BLOCK_BYTES;
-	}
-
-	uint8_t _memory[BLOCKS * BLOCK_BYTES] {};
-};
-
 class Bench
 {
 public:
-	Bench() { power_on(); }
+	Bench() { restart(); }
+	~Bench() { count(); }
 
 	void run(Input input)
 	{
@@ -156,25 +110,31 @@ public:
 			event(input);
 		}
 
-		check();
+		for (uint32_t i = 0; i < node::PARAMETERS; ++i) {
+			const node::ParameterInfo &info = node::Settings::info(i);
+			const float value = _node->settings().value(i);
+
+			if (!(value >= info.least && value <= info.most)) {
+				wrong("a setting beyond its limits");
+			}
+		}
 	}
 
-	uint64_t sent() const { return _ports[0].frames + _ports[1].frames; }
-	uint64_t received() const { return _received + _node->link(0).counters().received + _node->link(1).counters().received; }
-	uint64_t decisions() const { return _decisions + _node->classifier().counters().decisions; }
-
 private:
-	void power_on()
+	void count() const
 	{
-		_node = new (_place) node::Node(_storage, _ports[0], _ports[1]);
-		_node->start();
+		totals.received += _node->link(0).counters().received + _node->link(1).counters().received;
+		totals.decisions += _node->classifier().counters().decisions;
 	}
 
 	void restart()
 	{
-		_received = received();
-		_decisions = decisions();
-		power_on();
+		if (_node) {
+			count();
+		}
+
+		_node.reset(new node::Node(_storage, _ports[0], _ports[1]));
+		_node->start();
 	}
 
 	void event(Input &input)
@@ -185,7 +145,7 @@ private:
 				const uint8_t link = input.below(node::LINKS);
 
 				for (uint8_t n = input.byte(); n > 0; --n) {
-					receive(link, input.byte());
+					_node->receive(link, input.byte(), _now_us);
 				}
 
 				break;
@@ -204,11 +164,9 @@ private:
 			sample(input);
 			break;
 
-		case 6: {
-				const node::BaroSample sample{_now_us, input.number(), input.number(), input.number()};
-				_node->baro(sample);
-				break;
-			}
+		case 6:
+			_node->baro({_now_us, input.number(), input.number(), input.number()});
+			break;
 
 		case 7: {
 				CheckedPort &port = _ports[input.below(node::LINKS)];
@@ -234,15 +192,13 @@ private:
 		}
 	}
 
-	void receive(uint8_t link, uint8_t byte) { _node->receive(link, byte, _now_us); }
-
 	void pass(uint64_t time_us)
 	{
 		_now_us += time_us;
 		_node->step(_now_us);
 
 		for (CheckedPort &port : _ports) {
-			port.left = port.left < 2000 ? port.left + time_us / 100 : port.left;
+			port.left += port.left < 2000 ? time_us / 100 : 0;
 		}
 
 		if (_node->reboot_due(_now_us)) {
@@ -268,15 +224,11 @@ private:
 	void frame(Input &input)
 	{
 		const uint8_t link = input.below(node::LINKS);
-		const uint8_t system = input.below(4) ? 1 : input.byte();
-		const uint8_t component = input.below(4) ? 1 : input.byte();
-		const uint8_t target = input.below(8) ? 1 : input.byte();
-		const uint8_t target_component = input.below(8) ? 25 : input.byte();
 		mavlink_message_t message;
-		pack(input, message, system, component, target, target_component);
+		pack(input, message);
 
 		if (input.below(16) == 0) {
-			message.incompat_flags |= MAVLINK_IFLAG_SIGNED; // with a signature of zeros
+			message.incompat_flags |= MAVLINK_IFLAG_SIGNED;
 			memset(message.signature, input.byte(), sizeof(message.signature));
 		}
 
@@ -292,16 +244,20 @@ private:
 		}
 
 		for (size_t i = 0; i < size; ++i) {
-			receive(link, bytes[i]);
+			_node->receive(link, bytes[i], _now_us);
 		}
 	}
 
-	void pack(Input &input, mavlink_message_t &message, uint8_t system, uint8_t component, uint8_t target,
-		  uint8_t target_component)
+	void pack(Input &input, mavlink_message_t &message)
 	{
 		static const uint16_t commands[] = {
 			MAV_CMD_REQUEST_MESSAGE, MAV_CMD_REQUEST_MESSAGE, MAV_CMD_SET_MESSAGE_INTERVAL, MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN
 		};
+		const uint8_t system = input.mostly(1, 4), component = input.mostly(1, 4);
+		const uint8_t target = input.mostly(1, 8), target_component = input.mostly(25, 8);
+		const node::ParameterInfo &parameter = node::Settings::info(input.below(node::PARAMETERS));
+		char name[16] {};
+		strcpy(name, parameter.name);
 
 		switch (input.below(10)) {
 		case 0:
@@ -324,8 +280,6 @@ private:
 			break;
 
 		case 4: {
-				char name[16] {};
-				strcpy(name, node::Settings::info(input.below(node::PARAMETERS)).name);
 				const int16_t index = input.below(2) ? int16_t{-1} : input.take<int16_t>();
 				mavlink_msg_param_request_read_pack(system, component, &message, target, target_component, name, index);
 				break;
@@ -333,12 +287,9 @@ private:
 
 		case 5:
 		case 6: {
-				const uint8_t index = input.below(node::PARAMETERS);
-				char name[16] {};
-				strcpy(name, node::Settings::info(index).name);
 				float value = input.number();
 
-				if (node::Settings::info(index).whole && input.below(2)) {
+				if (parameter.whole && input.below(2)) {
 					const int32_t whole = static_cast<int8_t>(input.byte());
 					memcpy(&value, &whole, sizeof(value));
 				}
@@ -349,8 +300,7 @@ private:
 			}
 
 		case 7: {
-				uint8_t key[32] {};
-				key[0] = input.below(4);
+				const uint8_t key[32] = {input.below(4)};
 				mavlink_msg_setup_signing_pack(system, component, &message, target, target_component, key,
 							       input.take<uint64_t>());
 				break;
@@ -365,25 +315,10 @@ private:
 		}
 	}
 
-	void check()
-	{
-		for (uint32_t i = 0; i < node::PARAMETERS; ++i) {
-			const node::ParameterInfo &info = node::Settings::info(i);
-			const float value = _node->settings().value(i);
-
-			if (!(value >= info.least && value <= info.most)) {
-				wrong("a setting beyond its limits");
-			}
-		}
-	}
-
 	CheckedPort _ports[node::LINKS];
-	FailingStorage _storage;
-	alignas(node::Node) uint8_t _place[sizeof(node::Node)];
-	node::Node *_node;
+	TestStorage _storage;
+	std::unique_ptr<node::Node> _node;
 	uint64_t _now_us{0};
-	uint64_t _received{0};  ///< before the last restart
-	uint64_t _decisions{0};
 };
 
 } // namespace
@@ -392,10 +327,7 @@ private:
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static Bench *bench = new Bench;
-	bench->~Bench();
-	new (bench) Bench;
-	bench->run(Input(data, size));
+	Bench().run(Input(data, size));
 	return 0;
 }
 
@@ -410,8 +342,7 @@ int main(int argc, char **argv)
 	static constexpr unsigned long KEPT = 1000; // inputs, then all is new
 	uint64_t state = strtoull(argv[1], nullptr, 10) * 2 + 1;
 	const unsigned long inputs = strtoul(argv[2], nullptr, 10);
-	static Bench *bench = new Bench;
-	uint64_t sent = 0, received = 0, decisions = 0;
+	std::unique_ptr<Bench> bench;
 
 	for (unsigned long n = 0; n < inputs; ++n) {
 		uint64_t data[16];
@@ -423,21 +354,17 @@ int main(int argc, char **argv)
 			word = state * 0x2545f4914f6cdd1dull;
 		}
 
-		bench->run(Input(reinterpret_cast<const uint8_t *>(data), 16 + data[0] % (sizeof(data) - 16)));
-
-		if ((n + 1) % KEPT == 0 || n + 1 == inputs) {
-			sent += bench->sent();
-			received += bench->received();
-			decisions += bench->decisions();
-			bench->~Bench();
-			new (bench) Bench;
+		if (n % KEPT == 0) {
+			bench.reset(new Bench);
 		}
+
+		bench->run(Input(reinterpret_cast<const uint8_t *>(data), 16 + data[0] % (sizeof(data) - 16)));
 	}
 
+	bench.reset();
 	printf("%lu inputs, %llu frames received, %llu sent, %llu decisions\n", inputs,
-	       static_cast<unsigned long long>(received), static_cast<unsigned long long>(sent),
-	       static_cast<unsigned long long>(decisions));
-	delete bench;
+	       static_cast<unsigned long long>(totals.received), static_cast<unsigned long long>(totals.sent),
+	       static_cast<unsigned long long>(totals.decisions));
 	return 0;
 }
 
