@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from collect_samples import dataflash_format, dataflash_message, small_dataflash
+from collect_samples import Dataflash, small_dataflash
 
 from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import FlightLog
@@ -48,28 +48,22 @@ def test_without_landing_events_height_decides_with_a_warning() -> None:
 
 
 def test_modern_names_times_and_instances() -> None:
-    formats = {
-        "IMU": (130, "QBffffff", "TimeUS,I,GyrX,GyrY,GyrZ,AccX,AccY,AccZ", "QB6f"),
-        "XKF1": (131, "QBff", "TimeUS,C,VN,VD", "QBff"),
-        "CTUN": (132, "Qffh", "TimeUS,ThO,DAlt,CRt", "Qffh"),
-        "ARM": (133, "QB", "TimeUS,ArmState", "QB"),
-    }
-    import struct
-
-    parts = [dataflash_format("FMT", 128, "BBnNZ", "Type,Length,Name,Format,Columns", "86s")]
-    parts += [dataflash_format(name, *spec) for name, spec in formats.items()]
+    made = Dataflash({
+        "IMU": (130, "QBffffff", "TimeUS,I,GyrX,GyrY,GyrZ,AccX,AccY,AccZ"),
+        "XKF1": (131, "QBff", "TimeUS,C,VN,VD"),
+        "CTUN": (132, "Qffh", "TimeUS,ThO,DAlt,CRt"),
+        "ARM": (133, "QB", "TimeUS,ArmState"),
+    })  # fmt: skip
     for i in range(200):
+        now = 7_000_000 + i * 5000
         for instance in (0, 1):
-            body = struct.pack("<QB6f", 7_000_000 + i * 5000, instance, 0, 0, 0, 0, 0, -9.8 - instance)
-            parts.append(dataflash_message(130, body))
+            made.add("IMU", now, instance, 0, 0, 0, 0, 0, -9.8 - instance)
             if i % 10 == 0:
-                parts.append(
-                    dataflash_message(131, struct.pack("<QBff", 7_000_000 + i * 5000, instance, 0, 0.5 + instance))
-                )
+                made.add("XKF1", now, instance, 0, 0.5 + instance)
         if i % 10 == 0:
-            parts.append(dataflash_message(132, struct.pack("<Qffh", 7_000_000 + i * 5000, 0.4, 0, -999)))
-            parts.append(dataflash_message(133, struct.pack("<QB", 7_000_000 + i * 5000, 1)))
-    log = read(b"".join(parts))
+            made.add("CTUN", now, 0.4, 0, -999)
+            made.add("ARM", now, 1)
+    log = read(bytes(made.data))
     assert len(log.imu) == 200 and log.imu.accel_m_s2[:, 2] == pytest.approx(-9.8)
     assert log.imu.timestamp_us[1] == 7_005_000
     assert log.info["velocity_source"] == "XKF1.VD"

@@ -34,9 +34,8 @@ def test_a_generated_log_reads_back(version: int) -> None:
     assert log.reference is not None
     t_s = (log.reference.timestamp_us.astype(float) - START_US) / 1e6
     assert (log.reference.velocity_down_m_s[(t_s > 3.1) & (t_s < 7.9)] == -1.5).all()
-    assert (log.reference.airborne[(t_s > 3.1)] == 1).all() and (
-        log.reference.airborne[(t_s > 0.1) & (t_s < 2.9)] == 0
-    ).all()
+    airborne = log.reference.airborne
+    assert (airborne[t_s > 3.1] == 1).all() and (airborne[(t_s > 0.1) & (t_s < 2.9)] == 0).all()
     assert (log.reference.armed[t_s > 2.1] == 1).all()
 
 
@@ -104,9 +103,8 @@ def test_signed_frames_are_read() -> None:
     link.signing.sign_outgoing = True
     link.signing.timestamp = 1
     for i in range(50):
-        message = log.mavlink.MAVLink_highres_imu_message(i * 20000, 0, 0, -9.8, *[0.0] * 10, 0x3F)
-        log.send(RECEIVED_US + i * 20000, message)
-    data = log.bytes()
+        log.send(RECEIVED_US + i * 20000, "highres_imu", i * 20000, 0, 0, -9.8, *[0.0] * 10, 0x3F)
+    data = bytes(log.data)
     assert data[8 + 2] == 1  # MAVLINK_IFLAG_SIGNED
     (read_back,) = read(data)
     assert len(read_back.imu) == 50 and read_back.warnings == ()
@@ -114,9 +112,8 @@ def test_signed_frames_are_read() -> None:
 
 def test_trimmed_payloads_end_in_zeros() -> None:
     log = Tlog()
-    message = log.mavlink.MAVLink_scaled_imu_message(1000, 5, 0, 0, 0, 0, 0, 0, 0, 0)
-    log.send(RECEIVED_US, message)
-    found = TlogFile.read(log.bytes())
+    log.send(RECEIVED_US, "scaled_imu", 1000, 5, 0, 0, 0, 0, 0, 0, 0, 0)
+    found = TlogFile.read(bytes(log.data))
     assert found.frames.length[0] == 5  # the time and the low byte of xacc
     row = found.rows(found.frames, "SCALED_IMU")[0]
     assert (row["time_boot_ms"], row["xacc"], row["zacc"], row["zmag"]) == (1000, 5, 0, 0)
@@ -124,19 +121,15 @@ def test_trimmed_payloads_end_in_zeros() -> None:
 
 def scaled(name: str, autopilot: int) -> bytes:
     log = Tlog()
-    m = log.mavlink
     for i in range(100):
         now = 20 * i
+        received = RECEIVED_US + now * 1000
         if i % 50 == 0:
-            log.send(RECEIVED_US + now * 1000, m.MAVLink_heartbeat_message(2, autopilot, 128, 0, 4, 3))
-        if name == "raw_imu":
-            message = m.MAVLink_raw_imu_message(now * 1000, 0, 0, -1000, 100, 0, 0, 0, 0, 0)
-        else:
-            message = getattr(m, f"MAVLink_{name}_message")(now, 0, 0, -1000, 100, 0, 0, 0, 0, 0)
-        log.send(RECEIVED_US + now * 1000, message)
-        log.send(RECEIVED_US + now * 1000, m.MAVLink_scaled_pressure_message(now, 1013.25, 0, 2000))
-        log.send(RECEIVED_US + now * 1000 + 7000, m.MAVLink_vfr_hud_message(0, 0, 0, 0, 5.0, 1.25))
-    return log.bytes()
+            log.send(received, "heartbeat", 2, autopilot, 128, 0, 4, 3)
+        log.send(received, name, now * 1000 if name == "raw_imu" else now, 0, 0, -1000, 100, 0, 0, 0, 0, 0)
+        log.send(received, "scaled_pressure", now, 1013.25, 0, 2000)
+        log.send(received + 7000, "vfr_hud", 0, 0, 0, 0, 5.0, 1.25)
+    return bytes(log.data)
 
 
 @pytest.mark.parametrize(("name", "autopilot"), [("scaled_imu", 12), ("scaled_imu2", 3), ("raw_imu", 3)])
@@ -159,9 +152,8 @@ def test_only_updated_highres_imu_fields_are_used() -> None:
     log = Tlog()
     for i in range(100):
         fields = 0x3F if i % 2 else 0x200
-        message = log.mavlink.MAVLink_highres_imu_message(i * 10000, 0, 0, -9.8, *[0.0] * 10, fields)
-        log.send(RECEIVED_US + i * 10000, message)
-    (made,) = read(log.bytes())
+        log.send(RECEIVED_US + i * 10000, "highres_imu", i * 10000, 0, 0, -9.8, *[0.0] * 10, fields)
+    (made,) = read(bytes(log.data))
     assert len(made.imu) == 50
 
 
@@ -172,23 +164,18 @@ def test_a_file_without_a_frame_is_not_a_tlog() -> None:
 
 def test_a_tlog_without_imu_lists_its_messages() -> None:
     log = Tlog()
-    log.send(RECEIVED_US, log.mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 0, 3), 255, 190)
+    log.send(RECEIVED_US, "heartbeat", 6, 8, 0, 0, 0, 3, system=255, component=190)
     with pytest.raises(UnusableLogError, match=r"no IMU messages.*it holds HEARTBEAT"):
-        read(log.bytes())
+        read(bytes(log.data))
 
 
 def test_messages_equal_pymavlink(shared: Path) -> None:
     from pymavlink import mavutil
 
-    names = [
-        "RAW_IMU",
-        "SCALED_IMU2",
-        "SCALED_PRESSURE",
-        "GLOBAL_POSITION_INT",
-        "VFR_HUD",
-        "HEARTBEAT",
+    names = (
+        "RAW_IMU", "SCALED_IMU2", "SCALED_PRESSURE", "GLOBAL_POSITION_INT", "VFR_HUD", "HEARTBEAT",
         "LOCAL_POSITION_NED",
-    ]
+    )  # fmt: skip
     for path in sorted((shared / "data" / "tlog").glob("*.tlog")):
         theirs: dict[str, list[dict[str, float]]] = {}
         total = 0

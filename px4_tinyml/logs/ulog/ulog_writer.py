@@ -134,7 +134,11 @@ class ULogWriter:
 
     def save(self, path: Path) -> None:
         """Write the file: definitions, subscriptions, then all data in order of time."""
-        path.write_bytes(b"".join([*self.definitions(), self._data()]))
+        path.write_bytes(self.content())
+
+    def content(self) -> bytes:
+        """The whole file, as `save` writes it."""
+        return b"".join([*self.definitions(), self._data()])
 
     def definitions(self) -> list[bytes]:
         """Everything before the data, message by message: header, formats, subscriptions (ids in the order added)."""
