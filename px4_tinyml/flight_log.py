@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,45 +29,39 @@ Bool = NDArray[np.bool_]
 LabelSource = Literal["truth", "autolabel", "person", "file"]
 
 
-def set_array(obj: object, name: str, dtype: Any, shape: tuple[int | None, ...]) -> None:
-    """Convert an array field of a frozen dataclass to its dtype, check its shape (None: any), make it read-only.
+@dataclass(frozen=True)
+class Columns:
+    """Arrays of one length N, converted to their dtypes, checked on construction and read-only.
 
-    Raises LogError for another shape.
+    SHAPES: dtype and shape of one row (None: any length), by field. Raises LogError for another shape.
     """
-    array = np.ascontiguousarray(getattr(obj, name), dtype=dtype)
-    fits = array.ndim == len(shape) and all(
-        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
-    if not fits:
-        raise LogError(f"{type(obj).__name__}.{name}: shape {array.shape} found, {shape} expected")
-    array = array.view()
-    array.flags.writeable = False
-    object.__setattr__(obj, name, array)
+
+    SHAPES: ClassVar[dict[str, tuple[Any, ...]]]
+
+    def __post_init__(self) -> None:
+        rows = len(self)
+        for name, (dtype, *row) in self.SHAPES.items():
+            array, shape = np.ascontiguousarray(getattr(self, name), dtype=dtype), (rows, *row)
+            if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
+                raise LogError(f"{type(self).__name__}.{name}: shape {array.shape} found, {shape} expected")
+            array = array.view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(getattr(self, next(iter(self.SHAPES))))
 
 
 @dataclass(frozen=True)
-class ImuSeries:
-    """Accelerometer and gyroscope samples: specific force in m/s² and rate in rad/s, body FRD."""
+class Series(Columns):
+    """Samples in arrival order. timestamp_us[N]: time of each sample."""
 
     timestamp_us: U64
-    accel_m_s2: F32
-    gyro_rad_s: F32
-
-    def __post_init__(self) -> None:
-        n = len(self.timestamp_us)
-        set_array(self, "timestamp_us", np.uint64, (n,))
-        set_array(self, "accel_m_s2", np.float32, (n, 3))
-        set_array(self, "gyro_rad_s", np.float32, (n, 3))
-
-    def __len__(self) -> int:
-        return len(self.timestamp_us)
 
     @property
     def span_s(self) -> float:
         """Time between the earliest and the latest sample, seconds (0 when there are fewer than two)."""
-        if len(self) < 2:
-            return 0.0
-        return float(int(self.timestamp_us.max()) - int(self.timestamp_us.min())) / US_PER_S
+        return int(np.ptp(self.timestamp_us)) / US_PER_S if len(self) else 0.0
 
     @property
     def rate_hz(self) -> float:
@@ -78,23 +72,26 @@ class ImuSeries:
 
 
 @dataclass(frozen=True)
-class BaroSeries:
-    """Barometric altitude in metres, up positive; only its changes matter."""
+class ImuSeries(Series):
+    """Accelerometer and gyroscope samples: specific force in m/s² and rate in rad/s, body FRD."""
 
-    timestamp_us: U64
-    altitude_m: F32
+    accel_m_s2: F32
+    gyro_rad_s: F32
 
-    def __post_init__(self) -> None:
-        n = len(self.timestamp_us)
-        set_array(self, "timestamp_us", np.uint64, (n,))
-        set_array(self, "altitude_m", np.float32, (n,))
-
-    def __len__(self) -> int:
-        return len(self.timestamp_us)
+    SHAPES: ClassVar = {"timestamp_us": (np.uint64,), "accel_m_s2": (np.float32, 3), "gyro_rad_s": (np.float32, 3)}
 
 
 @dataclass(frozen=True)
-class ReferenceSeries:
+class BaroSeries(Series):
+    """Barometric altitude in metres, up positive; only its changes matter."""
+
+    altitude_m: F32
+
+    SHAPES: ClassVar = {"timestamp_us": (np.uint64,), "altitude_m": (np.float32,)}
+
+
+@dataclass(frozen=True)
+class ReferenceSeries(Series):
     """The vehicle's motion and state by references other than the IMU, on one time base.
 
     velocity_down_m_s is NED z velocity (climbing is negative), NaN where invalid. airborne and armed are
@@ -102,23 +99,16 @@ class ReferenceSeries:
     wind_speed_m_s the mean wind, NaN where unknown (both are known in simulation).
     """
 
-    timestamp_us: U64
     velocity_down_m_s: F32
     airborne: I8
     armed: I8
     edr_m23_s: F32
     wind_speed_m_s: F32
 
-    def __post_init__(self) -> None:
-        n = len(self.timestamp_us)
-        set_array(self, "timestamp_us", np.uint64, (n,))
-        for name in ("velocity_down_m_s", "edr_m23_s", "wind_speed_m_s"):
-            set_array(self, name, np.float32, (n,))
-        for name in ("airborne", "armed"):
-            set_array(self, name, np.int8, (n,))
-
-    def __len__(self) -> int:
-        return len(self.timestamp_us)
+    SHAPES: ClassVar = {
+        "timestamp_us": (np.uint64,), "velocity_down_m_s": (np.float32,), "airborne": (np.int8,), "armed": (np.int8,),
+        "edr_m23_s": (np.float32,), "wind_speed_m_s": (np.float32,),
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

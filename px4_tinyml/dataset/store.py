@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
@@ -20,7 +20,7 @@ from px4_tinyml.bundle.manifest import Count, Finite, SplitBy, TrainedFlight, Wi
 from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
 from px4_tinyml.files import JsonObject, checked, parse_json, read_file
-from px4_tinyml.flight_log import F32, I32, U64, Bool, set_array
+from px4_tinyml.flight_log import F32, I32, U64, Bool, Columns
 from px4_tinyml.signal.spec import PipelineSpec
 
 DATASET_VERSION = 1
@@ -80,7 +80,7 @@ class FlightWindows:
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(Columns):
     """Labelled windows of several flights in physical units (not scaled): x[W,T,C] float32, channels as in the spec.
 
     y[W]: index into spec.labels; log_id[W]: index of the flight; start_us[W]: time of the first slot;
@@ -93,16 +93,10 @@ class Windows:
     start_us: U64
     baro_ok: Bool
 
-    def __post_init__(self) -> None:
-        n = len(self.x)
-        set_array(self, "x", np.float32, (n, None, None))
-        set_array(self, "y", np.int32, (n,))
-        set_array(self, "log_id", np.int32, (n,))
-        set_array(self, "start_us", np.uint64, (n,))
-        set_array(self, "baro_ok", np.bool_, (n,))
-
-    def __len__(self) -> int:
-        return len(self.x)
+    SHAPES: ClassVar = {
+        "x": (np.float32, None, None), "y": (np.int32,), "log_id": (np.int32,), "start_us": (np.uint64,),
+        "baro_ok": (np.bool_,),
+    }  # fmt: skip
 
 
 def _parquet() -> Any:
@@ -220,19 +214,10 @@ class Dataset:
     def windows(self, parts: Iterable[str], between: bool = False) -> Windows:
         """All labelled windows of some parts; `between` gives the ones left out for their EDR instead."""
         wanted = set(parts)
-        chosen = [i for i, f in enumerate(self.flights) if f.part in wanted]
-        loaded = [(i, self.flight(i)) for i in chosen]
-        masks = [(f.y == BETWEEN) if between else (f.y >= 0) for _, f in loaded]
-        shape = (0, self.spec.window, len(self.spec.channels))
-
-        def join(arrays: list[Any], empty: Any) -> Any:
-            return np.concatenate(arrays) if arrays else empty
-
-        pairs = list(zip(loaded, masks, strict=True))
-        return Windows(
-            x=join([f.x[m] for (_, f), m in pairs], np.zeros(shape, np.float32)),
-            y=join([f.y[m] for (_, f), m in pairs], np.zeros(0, np.int32)),
-            log_id=join([np.full(int(m.sum()), i, np.int32) for (i, _), m in pairs], np.zeros(0, np.int32)),
-            start_us=join([f.start_us[m] for (_, f), m in pairs], np.zeros(0, np.uint64)),
-            baro_ok=join([f.baro_ok[m] for (_, f), m in pairs], np.zeros(0, np.bool_)),
-        )
+        empty = (np.zeros(0, kind) for kind in (np.int32, np.int32, np.uint64, np.bool_))
+        columns = [(np.zeros((0, self.spec.window, len(self.spec.channels)), np.float32), *empty)]
+        for i in (i for i, entry in enumerate(self.flights) if entry.part in wanted):
+            f = self.flight(i)
+            kept = (f.y == BETWEEN) if between else (f.y >= 0)
+            columns.append((f.x[kept], f.y[kept], np.full(kept.sum(), i, np.int32), f.start_us[kept], f.baro_ok[kept]))
+        return Windows(*(np.concatenate(column) for column in zip(*columns, strict=True)))

@@ -43,16 +43,12 @@ def one_letter_off(name: str, others: Iterable[str]) -> str | None:
     return next(near, None)
 
 
-def time_outliers(time_us: I64) -> Bool:
-    """Damaged times: over a second away from both neighbours, which agree with each other."""
-    bad: Bool = (time_us < 0) | (time_us > MAX_TIME_US)
-    if len(time_us) >= 3:
-        before, here, after = time_us[:-2], time_us[1:-1], time_us[2:]
-        second = US_PER_S
-        bad[1:-1] |= (
-            (np.abs(here - before) > second) & (np.abs(after - here) > second) & (np.abs(after - before) < second)
-        )
-    return bad
+def outliers(values: NDArray[Any], limit: float) -> Bool:
+    """Values further than this from both neighbours, which agree with each other."""
+    far = np.zeros(len(values), np.bool_)
+    step, over_two = np.abs(np.diff(values)), np.abs(values[2:] - values[:-2])
+    far[1:-1] = (step[:-1] > limit) & (step[1:] > limit) & (over_two < limit)
+    return far
 
 
 def backward_steps(time_us: NDArray[Any]) -> I64:
@@ -78,7 +74,7 @@ def _warn_backwards(time_us: I64, what: str, warnings: list[str]) -> None:
 def checked_times(time_us: NDArray[Any], what: str, warnings: list[str]) -> tuple[I64, Bool]:
     """Times as int64, and the samples to keep. Warns about damaged times."""
     times = np.minimum(time_us, np.uint64(2**63 - 1)).astype(np.int64)
-    bad = time_outliers(times)
+    bad = (times < 0) | (times > MAX_TIME_US) | outliers(times, US_PER_S)
     _warn_dropped(bad, times, f"{what} time far from both neighbours", warnings)
     return times, ~bad
 
@@ -174,11 +170,7 @@ def baro_series(time_us: NDArray[Any], altitude_m: NDArray[Any], warnings: list[
     _warn_dropped(keep & ~in_range, times, "barometric altitude not finite or out of range", warnings)
     keep &= in_range
     times, altitude = times[keep], altitude[keep]
-    spike = np.zeros(len(altitude), dtype=np.bool_)
-    if len(altitude) >= 3:
-        before, here, after = altitude[:-2], altitude[1:-1], altitude[2:]
-        near = np.abs(after - before) < ALTITUDE_JUMP_M
-        spike[1:-1] = (np.abs(here - before) > ALTITUDE_JUMP_M) & (np.abs(here - after) > ALTITUDE_JUMP_M) & near
+    spike = outliers(altitude, ALTITUDE_JUMP_M)
     _warn_dropped(spike, times, f"barometer jumps by over {ALTITUDE_JUMP_M:.0f} m and back", warnings)
     if spike.all():
         return None

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.errors import LogError, UnusableLogError
-from px4_tinyml.flight_log import FlightLog, ImuSeries, ReferenceSeries
+from px4_tinyml.flight_log import FlightLog, ReferenceSeries
 from px4_tinyml.logs import read_log, sniff
 from px4_tinyml.logs.checks import count, mean_rate_hz, rate_warnings, recorded_s
 from px4_tinyml.logs.formats import FORMATS
+from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import make_windows
 from px4_tinyml.units import US_PER_S
 
 VERTICAL_SPEED_M_S = 0.5
@@ -69,7 +71,7 @@ def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[st
     """One recording as plain JSON data. presets: as of describe_file."""
     preset = CAPTURE_PRESET if log.complete else STREAM_PRESET
     spec = presets[preset]
-    windows = count_windows(log.imu, spec, log.complete)
+    windows = int((~make_windows(make_slots(feed(log, spec), spec), spec).sparse).sum())
     usable, why = _usable(log, windows, preset, spec)
     baro = log.baro
     return {
@@ -83,7 +85,7 @@ def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[st
             "rate_hz": round(mean_rate_hz(log.imu), 2), "span_s": round(log.imu.span_s, 3),
         },
         "baro": None if baro is None else {
-            "source": log.info.get("baro_source"), "samples": len(baro), "rate_hz": _rate(baro.timestamp_us),
+            "source": log.info.get("baro_source"), "samples": len(baro), "rate_hz": round(baro.rate_hz, 2),
         },
         "reference": None if log.reference is None else _reference(log, log.reference),
         "labels": sorted({span.label for span in log.labels}),
@@ -93,12 +95,6 @@ def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[st
         "usable": usable,
         "why": why,
     }  # fmt: skip
-
-
-def _rate(time_us: Any) -> float:
-    step = np.diff(time_us.astype(np.int64))
-    step = step[step > 0]
-    return round(US_PER_S / float(np.median(step)), 2) if len(step) else 0.0
 
 
 def _reference(log: FlightLog, reference: ReferenceSeries) -> dict[str, Any]:
@@ -121,27 +117,6 @@ def _reference(log: FlightLog, reference: ReferenceSeries) -> dict[str, Any]:
         "airborne_s": round(float(hold[up].sum()), 1),
         **{f"{name}_s": round(float(hold[up & mask].sum()), 1) for name, mask in parts.items()},
     }
-
-
-def count_windows(imu: ImuSeries, spec: PipelineSpec, complete: bool = False) -> int:
-    """Number of windows that the signal path will classify (docs/signal_path.md), ±1 at the ends."""
-    times = imu.timestamp_us.astype(np.int64)
-    slots = times // US_PER_S * spec.rate_hz + times % US_PER_S * spec.rate_hz // US_PER_S
-    total = 0
-    breaks = np.flatnonzero((np.diff(slots) < 0) | (np.diff(slots) > spec.max_gap_slots + 1)) + 1
-    for run in np.split(slots, breaks):
-        if not len(run):
-            continue
-        first, last = int(run[0]) + (not complete), int(run[-1]) - (not complete)
-        if last - first + 1 < spec.window:
-            continue
-        filled = np.zeros(last - first + 1, dtype=np.int64)
-        filled[np.unique(run[(run >= first) & (run <= last)]) - first] = 1
-        have = np.cumsum(np.concatenate([[0], filled]))
-        ends = np.arange(first + spec.window - 1, last + 1)
-        ends = ends[(ends + 1) % spec.hop == 0] - first + 1
-        total += int((have[ends] - have[ends - spec.window] >= spec.window - spec.max_repeated_slots).sum())
-    return total
 
 
 def _usable(log: FlightLog, windows: int, preset: str, spec: PipelineSpec) -> tuple[bool, str]:

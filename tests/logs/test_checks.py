@@ -1,21 +1,14 @@
-"""Dropped samples, warnings about suspicious ones, and the window counts of `inspect`."""
+"""Dropped samples, and warnings about suspicious ones."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from collect_samples import small_ulog
 
-from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries
+from px4_tinyml.flight_log import BaroSeries, Gap, ImuSeries
 from px4_tinyml.logs.checks import baro_series, hold, imu_series, rate_warnings
-from px4_tinyml.logs.describe import count_windows
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.ulog.read_ulog import read_ulog
-from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PRESETS
-from px4_tinyml.signal.windows import make_windows
 
 
 def samples(n: int = 1000, step_us: int = 5000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -23,12 +16,16 @@ def samples(n: int = 1000, step_us: int = 5000) -> tuple[np.ndarray, np.ndarray,
     return np.arange(n, dtype=np.uint64) * np.uint64(step_us) + np.uint64(10**7), accel, np.zeros((n, 3))
 
 
+def check(*columns: np.ndarray) -> tuple[ImuSeries, tuple[Gap, ...], list[str]]:
+    warnings: list[str] = []
+    return *imu_series(*columns, warnings), warnings
+
+
 @pytest.mark.parametrize(("axis", "value"), [(0, np.nan), (1, np.inf), (2, -401.0), (3, 70.5), (5, -np.inf)])
 def test_impossible_samples_are_dropped_and_counted(axis: int, value: float) -> None:
     time_us, accel, gyro = samples()
     (accel if axis < 3 else gyro)[7, axis % 3] = value
-    warnings: list[str] = []
-    imu, _ = imu_series(time_us, accel, gyro, warnings)
+    imu, _, warnings = check(time_us, accel, gyro)
     assert len(imu) == 999 and time_us[7] not in imu.timestamp_us
     assert len(warnings) == 1 and "1 sample dropped" in warnings[0]
 
@@ -37,8 +34,7 @@ def test_a_time_far_from_both_neighbours_is_dropped() -> None:
     time_us, accel, gyro = samples()
     time_us[500] = np.uint64(1 << 63)
     time_us[600] += np.uint64(1 << 30)
-    warnings: list[str] = []
-    imu, gaps = imu_series(time_us, accel, gyro, warnings)
+    imu, gaps, warnings = check(time_us, accel, gyro)
     assert len(imu) == 998 and gaps == ()
     assert "2 samples dropped" in warnings[0]
 
@@ -46,8 +42,7 @@ def test_a_time_far_from_both_neighbours_is_dropped() -> None:
 def test_a_clock_that_jumps_stays_visible() -> None:
     time_us, accel, gyro = samples()
     time_us[500:] -= np.uint64(1_000_000)
-    warnings: list[str] = []
-    imu, _ = imu_series(time_us, accel, gyro, warnings)
+    imu, _, warnings = check(time_us, accel, gyro)
     assert len(imu) == 1000 and (imu.timestamp_us == time_us).all()
     assert warnings == ["clock of the IMU runs backwards 1 time, by up to 0.99 s"]
 
@@ -55,8 +50,7 @@ def test_a_clock_that_jumps_stays_visible() -> None:
 def test_gaps_a_low_rate_and_wrong_units_give_warnings() -> None:
     time_us, accel, gyro = samples(step_us=50_000)
     time_us[500:] += np.uint64(2_000_000)
-    warnings: list[str] = []
-    imu, gaps = imu_series(time_us, accel / 9.8, gyro, warnings)
+    imu, gaps, warnings = check(time_us, accel / 9.8, gyro)
     assert [(g.end_us - g.start_us) for g in gaps] == [2_050_000]
     text = " | ".join([*warnings, *rate_warnings(imu, PRESETS["default"])])
     assert "1 gap in the IMU, 2.05 s" in text and "IMU at 20.0 Hz" in text and "median is 1.00 m/s²" in text
@@ -65,8 +59,7 @@ def test_gaps_a_low_rate_and_wrong_units_give_warnings() -> None:
 def test_hitl_accelerations_stay_with_a_warning() -> None:
     time_us, accel, gyro = samples()
     accel[3, 0] = 150.0
-    warnings: list[str] = []
-    imu, _ = imu_series(time_us, accel, gyro, warnings)
+    imu, _, warnings = check(time_us, accel, gyro)
     assert len(imu) == 1000 and "1 sample above 100 m/s² (up to 150)" in warnings[0]
 
 
@@ -103,17 +96,3 @@ def test_a_speed_that_the_barometer_contradicts_is_not_trusted() -> None:
     assert "the barometer disagrees" in warnings[0]
     found, warnings = reference_of(down, -np.cumsum(down) * 0.1)  # a real fall
     assert np.isfinite(found).all() and warnings == []
-
-
-@pytest.mark.parametrize("hole", [None, (400, 440), (400, 700), (100, 102)])
-def test_counted_windows_are_those_of_the_signal_path(hole: tuple[int, int] | None) -> None:
-    log = read_ulog(Path("made.ulg"), small_ulog(30.0), "0")[0]
-    keep = np.ones(len(log.imu), dtype=bool)
-    if hole:
-        keep[hole[0] : hole[1]] = False
-    imu = ImuSeries(log.imu.timestamp_us[keep], log.imu.accel_m_s2[keep], log.imu.gyro_rad_s[keep])
-    spec = PRESETS["imu6"]
-    cut = FlightLog("x", "0", "ulog", "v", imu)
-    expected = len(make_windows(make_slots(feed(cut, spec), spec), spec))
-    assert expected > 20
-    assert abs(count_windows(imu, spec) - expected) <= 1
