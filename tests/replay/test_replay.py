@@ -200,7 +200,9 @@ def test_classify_command(bundles, logs, tmp_path, capsys) -> None:
         ",".join(line.split(",")[1:4]) for line in lines[1:]
     ]
     assert main([*command, "--out", str(tmp_path / "out.csv")]) == 1
-    assert (tmp_path / "out.csv").read_text().splitlines() == lines and capsys.readouterr().out == ""
+    assert (tmp_path / "out.csv").read_text().splitlines() == lines
+    ranking = [row.split()[:2] for row in capsys.readouterr().out.splitlines()]
+    assert ranking == [["log", "windows"], ["one", str(one["windows"])], ["short", "0"]]
     assert main([*command, "--out", str(tmp_path / "none" / "out.csv")]) == 2
 
 
