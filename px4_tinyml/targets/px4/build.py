@@ -50,7 +50,7 @@ def build_module(harness: Harness, form: str, options: Sequence[str], link_optio
         write_tree(work, harness.files)
         product = work / "product"
         product.mkdir()
-        objects = compile_objects([*program, *flags], harness.sources(form), work).values()
+        objects = compile_objects([*program, *flags], harness.sources, work).values()
         run_tool([*program, *link_options, *objects, *LINK_OPTIONS, "-o", f"product/{COMMAND}"], cwd=work)
         return product
 

@@ -17,7 +17,7 @@ from px4_tinyml.targets.px4.stand_in.shim import DECISIONS, Harness
 _SCRIPT_MAGIC, _RECORD_MAGIC = b"PX4HOSTS", b"PX4HOSTR"
 _ACTION = struct.Struct("<QHHI")
 _RECORD = struct.Struct("<QIHHII")
-_RESULT = struct.Struct("<iiq")
+_RESULT = struct.Struct("<qq")
 _END = struct.Struct("<QQ")
 _MODULE = "motion_classifier"
 
@@ -185,8 +185,7 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         elif kind == _Kind.TEXT:
             texts.append(PrintedLine(clock_us, event, payload[0], payload[1:].decode(errors="replace")))
         elif kind == _Kind.RESULT:
-            code, _, blocks = _RESULT.unpack(payload)
-            results.append(CommandResult(event, code, blocks))
+            results.append(CommandResult(event, *_RESULT.unpack(payload)))
         elif kind == _Kind.END:
             end = _END.unpack(payload)
     if end is None or place != len(data):

@@ -65,7 +65,7 @@ def test_compiles_without_a_warning(
 ) -> None:
     need(compiler)
     write_tree(tmp_path, harness.files)
-    sources = [name for name in harness.sources(form) if not name.startswith("module/model/")]
+    sources = [name for name in harness.sources if not name.startswith("module/model/")]
     flags = [*PX4_OPTIONS, *module_options(tree), *harness.options(form), *WARNINGS, *OF_COMPILER[compiler]]
     assert "module/MotionClassifier.cpp" in sources
     done = subprocess.run([compiler, *flags, *sources], cwd=tmp_path, capture_output=True, text=True, timeout=300)

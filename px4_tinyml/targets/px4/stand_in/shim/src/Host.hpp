@@ -56,7 +56,7 @@ enum class Kind : uint16_t {
 	Publication = 0, ///< a topic's message; of motion_classification: after a Window
 	Window = 1,      ///< int8 input, then int8 output, of the model's last run
 	Text = 2,        ///< a printed line: its level (1 byte), then the text
-	Result = 3,      ///< of a command: its exit code (int32), blocks allocated and not freed (int64)
+	Result = 3,      ///< of a command: its exit code, blocks allocated and not freed (int64 each)
 	End = 4,         ///< how often work items ran, allocations in them (uint64 each)
 };
 

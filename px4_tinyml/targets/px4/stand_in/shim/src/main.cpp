@@ -14,7 +14,7 @@
 
 #include <vector>
 
-#include <px4_platform_common/log.h>
+#include <px4_platform_common/module_params.h>
 #include <uORB/topics/parameter_update.h>
 #include <uORB/uORB.h>
 
@@ -56,35 +56,22 @@ void publish(const orb_metadata *meta, const void *message)
 	orb_publish(meta, orb_advertise(meta, nullptr), message);
 }
 
-int command(const char *text)
+void run_command(char *text)
 {
-	char line[256];
-	snprintf(line, sizeof(line), "%s", text);
-	std::vector<char *> words;
+	char *words[16] {};
+	int count = 0;
 
-	for (char *word = strtok(line, " "); word; word = strtok(nullptr, " ")) {
-		words.push_back(word);
+	for (char *word = strtok(text, " "); word && count < 15; word = strtok(nullptr, " ")) {
+		words[count++] = word;
 	}
 
-	words.push_back(nullptr);
-	return motion_classifier_main(static_cast<int>(words.size()) - 1, words.data());
-}
-
-void run_command(const char *text)
-{
-	struct {
-		int32_t code;
-		int32_t zero;
-		int64_t blocks;
-	} result{};
-
-	result.code = command(text);
-	result.blocks = px4_host::allocated_blocks();
-	px4_host::record(px4_host::Kind::Result, 0, &result, sizeof(result));
+	const int64_t code = motion_classifier_main(count, words);
+	const int64_t result[] = {code, px4_host::allocated_blocks()};
+	px4_host::record(px4_host::Kind::Result, 0, result, sizeof(result));
 }
 
 /// False when the record makes no sense.
-bool act(const Head &head, const std::vector<char> &payload)
+bool act(const Head &head, std::vector<char> &payload)
 {
 	const bool of_topic = head.topic < px4_host::topic_count;
 
@@ -102,11 +89,10 @@ bool act(const Head &head, const std::vector<char> &payload)
 		return true;
 
 	case Action::Parameter: {
-			if (head.topic >= px4_host::parameter_count || head.size != sizeof(px4_host::Value)) {
+			if (head.size != sizeof(px4_host::Value) || param_set(head.topic, payload.data()) != 0) {
 				return false;
 			}
 
-			memcpy(&px4_host::parameters[head.topic].value, payload.data(), sizeof(px4_host::Value));
 			parameter_update_s update{};
 			update.timestamp = px4_host::now_us();
 			publish(ORB_ID(parameter_update), &update);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The rest of the platform: printing, performance counters, parameters, options, texts to the ground.
+// The rest of the platform: printing, performance counters, parameters, texts to the ground.
 
 #include "Host.hpp"
 
@@ -14,10 +14,8 @@
 
 #include <drivers/drv_hrt.h>
 #include <lib/perf/perf_counter.h>
-#include <px4_platform_common/getopt.h>
 #include <px4_platform_common/log.h>
 #include <px4_platform_common/module_params.h>
-#include <px4_platform_common/module_usage.h>
 #include <systemlib/mavlink_log.h>
 #include <uORB/topics/mavlink_log.h>
 
@@ -47,32 +45,6 @@ void px4_log_raw(int level, const char *format, ...)
 	va_end(arguments);
 }
 
-void PRINT_MODULE_DESCRIPTION(const char *description) { px4_log_raw(_PX4_LOG_LEVEL_INFO, "%s\n", description); }
-
-void PRINT_MODULE_USAGE_NAME(const char *name, const char *category)
-{
-	px4_log_raw(_PX4_LOG_LEVEL_INFO, "%s (%s) <command> [arguments...]\n", name, category);
-}
-
-void PRINT_MODULE_USAGE_SUBCATEGORY(const char *) {}
-
-void PRINT_MODULE_USAGE_COMMAND_DESCR(const char *name, const char *description)
-{
-	px4_log_raw(_PX4_LOG_LEVEL_INFO, "  %-12s %s\n", name, description ? description : "");
-}
-
-void PRINT_MODULE_USAGE_PARAM_COMMENT(const char *comment) { px4_log_raw(_PX4_LOG_LEVEL_INFO, "  %s\n", comment); }
-
-void PRINT_MODULE_USAGE_PARAM_FLAG(char option, const char *description, bool)
-{
-	px4_log_raw(_PX4_LOG_LEVEL_INFO, "    -%c %s\n", option, description);
-}
-
-void PRINT_MODULE_USAGE_ARG(const char *values, const char *description, bool)
-{
-	px4_log_raw(_PX4_LOG_LEVEL_INFO, "    %s %s\n", values, description);
-}
-
 // ---- performance counters
 
 struct perf_ctr_header {
@@ -80,33 +52,30 @@ struct perf_ctr_header {
 	perf_counter_type type;
 	uint64_t events;
 	uint64_t total_us;
-	uint64_t begun_us; ///< of an elapsed time: 0 when none is being taken
-	uint64_t last_us;  ///< of an interval
+	uint64_t begun_us; ///< of an elapsed time: 0 when none is being taken; of an interval: the last event
 };
 
 perf_counter_t perf_alloc(enum perf_counter_type type, const char *name)
 {
 	// Counted as the module's: PX4 allocates it too, and the module must free it.
-	return new perf_ctr_header{name, type, 0, 0, 0, 0};
+	return new perf_ctr_header{name, type, 0, 0, 0};
 }
 
 void perf_free(perf_counter_t handle) { delete handle; }
 
-void perf_count_interval(perf_counter_t handle, uint64_t time_us)
+void perf_count(perf_counter_t handle)
 {
 	if (!handle) {
 		return;
 	}
 
-	if (handle->type == PC_INTERVAL && handle->last_us != 0) {
-		handle->total_us += time_us - handle->last_us;
+	if (handle->type == PC_INTERVAL) {
+		handle->total_us += handle->begun_us != 0 ? hrt_absolute_time() - handle->begun_us : 0;
+		handle->begun_us = hrt_absolute_time();
 	}
 
-	handle->last_us = time_us;
 	++handle->events;
 }
-
-void perf_count(perf_counter_t handle) { perf_count_interval(handle, hrt_absolute_time()); }
 
 void perf_begin(perf_counter_t handle)
 {
@@ -115,25 +84,11 @@ void perf_begin(perf_counter_t handle)
 	}
 }
 
-void perf_set_elapsed(perf_counter_t handle, int64_t elapsed_us)
-{
-	if (handle && elapsed_us >= 0) {
-		handle->total_us += static_cast<uint64_t>(elapsed_us);
-		++handle->events;
-	}
-}
-
 void perf_end(perf_counter_t handle)
 {
 	if (handle && handle->begun_us != 0) {
-		perf_set_elapsed(handle, static_cast<int64_t>(hrt_absolute_time() - handle->begun_us));
-		handle->begun_us = 0;
-	}
-}
-
-void perf_cancel(perf_counter_t handle)
-{
-	if (handle) {
+		handle->total_us += hrt_absolute_time() - handle->begun_us;
+		++handle->events;
 		handle->begun_us = 0;
 	}
 }
@@ -143,20 +98,6 @@ void perf_set_count(perf_counter_t handle, uint64_t count)
 	if (handle) {
 		handle->events = count;
 	}
-}
-
-void perf_reset(perf_counter_t handle)
-{
-	if (handle) {
-		*handle = perf_ctr_header{handle->name, handle->type, 0, 0, 0, 0};
-	}
-}
-
-uint64_t perf_event_count(perf_counter_t handle) { return handle ? handle->events : 0; }
-
-float perf_mean(perf_counter_t handle)
-{
-	return handle && handle->events ? static_cast<float>(handle->total_us) / static_cast<float>(handle->events) : 0.0f;
 }
 
 void perf_print_counter(perf_counter_t handle)
@@ -171,10 +112,6 @@ void perf_print_counter(perf_counter_t handle)
 
 int param_get(param_t handle, void *value)
 {
-	if (handle >= px4_host::parameter_count) {
-		return -1;
-	}
-
 	memcpy(value, &px4_host::parameters[handle].value, sizeof(px4_host::Value));
 	return 0;
 }
@@ -187,32 +124,6 @@ int param_set(param_t handle, const void *value)
 
 	memcpy(&px4_host::parameters[handle].value, value, sizeof(px4_host::Value));
 	return 0;
-}
-
-// ---- options
-
-int px4_getopt(int argc, char *argv[], const char *options, int *index, const char **argument)
-{
-	if (*index >= argc || argv[*index][0] != '-') {
-		return -1;
-	}
-
-	const char option = argv[(*index)++][1];
-	const char *const known = option == ':' || option == '\0' ? nullptr : strchr(options, option);
-
-	if (!known) {
-		return '?';
-	}
-
-	if (known[1] == ':') {
-		if (*index >= argc) {
-			return '?';
-		}
-
-		*argument = argv[(*index)++];
-	}
-
-	return option;
 }
 
 // ---- texts to the ground

@@ -22,7 +22,7 @@ struct Node {
 	bool advertised{false};
 	unsigned generation{0};
 	std::vector<uint8_t> messages{};
-	std::vector<SubscriptionCallback *> callbacks{};
+	std::vector<SubscriptionCallbackWorkItem *> callbacks{};
 };
 
 static Node &node_of(orb_id_t meta)
@@ -77,14 +77,14 @@ bool copy_message(const Node &node, void *message, unsigned &generation)
 	return true;
 }
 
-void add_callback(Node &node, SubscriptionCallback *callback)
+void add_callback(Node &node, SubscriptionCallbackWorkItem *callback)
 {
 	px4_host::Pause own;
 	remove_callback(node, callback);
 	node.callbacks.push_back(callback);
 }
 
-void remove_callback(Node &node, SubscriptionCallback *callback)
+void remove_callback(Node &node, SubscriptionCallbackWorkItem *callback)
 {
 	px4_host::Pause own;
 	node.callbacks.erase(std::remove(node.callbacks.begin(), node.callbacks.end(), callback), node.callbacks.end());
@@ -131,7 +131,7 @@ int orb_publish(orb_id_t meta, orb_advert_t handle, const void *data)
 	++node->generation;
 	px4_host::published(meta, data);
 
-	for (uORB::SubscriptionCallback *callback : node->callbacks) {
+	for (uORB::SubscriptionCallbackWorkItem *callback : node->callbacks) {
 		callback->call();
 	}
 

@@ -39,10 +39,7 @@ public:
 	Param() { update(); }
 
 	T get() const { return _value; }
-	void set(T value) { _value = value; }
-	bool update() { return param_get(handle(), &_value) == 0; }
-	bool commit() const { return param_set(handle(), &_value) == 0; }
-	param_t handle() const { return static_cast<param_t>(P); }
+	bool update() { return param_get(static_cast<param_t>(P), &_value) == 0; }
 
 private:
 	T _value{};
@@ -67,7 +64,7 @@ template <px4::params P> using ParamInt = px4_host::Int<P>;
 template <px4::params P> using ParamFloat = px4_host::Float<P>;
 template <px4::params P> using ParamBool = px4_host::Bool<P>;
 
-// DEFINE_PARAMETERS((ParamInt<px4::params::A>) _a, …): up to twelve. MEMBER and NAME are followed by what a
+// DEFINE_PARAMETERS((ParamInt<px4::params::A>) _a, …): up to eight. MEMBER and NAME are followed by what a
 // caller wrote, `(type) name`: one keeps the type, the other drops it.
 #define PX4_HOST_MEMBER(...) __VA_ARGS__
 #define PX4_HOST_NAME(...)
@@ -81,12 +78,8 @@ template <px4::params P> using ParamBool = px4_host::Bool<P>;
 #define PX4_HOST_6(f, a, ...) f(a) PX4_HOST_5(f, __VA_ARGS__)
 #define PX4_HOST_7(f, a, ...) f(a) PX4_HOST_6(f, __VA_ARGS__)
 #define PX4_HOST_8(f, a, ...) f(a) PX4_HOST_7(f, __VA_ARGS__)
-#define PX4_HOST_9(f, a, ...) f(a) PX4_HOST_8(f, __VA_ARGS__)
-#define PX4_HOST_10(f, a, ...) f(a) PX4_HOST_9(f, __VA_ARGS__)
-#define PX4_HOST_11(f, a, ...) f(a) PX4_HOST_10(f, __VA_ARGS__)
-#define PX4_HOST_12(f, a, ...) f(a) PX4_HOST_11(f, __VA_ARGS__)
-#define PX4_HOST_PICK(a, b, c, d, e, f, g, h, i, j, k, l, n, ...) PX4_HOST_##n
-#define PX4_HOST_PICKED(...) PX4_HOST_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define PX4_HOST_PICK(a, b, c, d, e, f, g, h, n, ...) PX4_HOST_##n
+#define PX4_HOST_PICKED(...) PX4_HOST_PICK(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define PX4_HOST_EACH(f, ...) PX4_HOST_PICKED(__VA_ARGS__)(f, __VA_ARGS__)
 
 #define DEFINE_PARAMETERS(...) \

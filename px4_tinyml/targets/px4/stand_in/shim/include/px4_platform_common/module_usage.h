@@ -4,17 +4,12 @@
 
 #pragma once
 
-extern "C" {
-void PRINT_MODULE_DESCRIPTION(const char *description);
-void PRINT_MODULE_USAGE_NAME(const char *name, const char *category);
-void PRINT_MODULE_USAGE_SUBCATEGORY(const char *subcategory);
-void PRINT_MODULE_USAGE_COMMAND_DESCR(const char *name, const char *description);
-void PRINT_MODULE_USAGE_PARAM_COMMENT(const char *comment);
-void PRINT_MODULE_USAGE_PARAM_FLAG(char option, const char *description, bool is_optional);
-void PRINT_MODULE_USAGE_ARG(const char *values, const char *description, bool is_optional);
-}
+#include <px4_platform_common/log.h>
 
-#define PRINT_MODULE_USAGE_COMMAND(name) PRINT_MODULE_USAGE_COMMAND_DESCR(name, nullptr);
+#define PRINT_MODULE_DESCRIPTION(description) PX4_INFO_RAW("%s\n", description)
+#define PRINT_MODULE_USAGE_NAME(name, category) PX4_INFO_RAW("%s (%s) <command> [arguments...]\n", name, category)
+#define PRINT_MODULE_USAGE_COMMAND_DESCR(name, description) PX4_INFO_RAW("  %-12s %s\n", name, description)
+#define PRINT_MODULE_USAGE_COMMAND(name) PRINT_MODULE_USAGE_COMMAND_DESCR(name, "");
 
 #define PRINT_MODULE_USAGE_DEFAULT_COMMANDS() \
 	PRINT_MODULE_USAGE_COMMAND("stop"); \

@@ -26,19 +26,16 @@ public:
 		}
 	}
 
-	orb_id_t get_topic() const { return _meta; }
-	bool advertised() const { return _handle != nullptr; }
-
 	bool advertise()
 	{
 		if (!_handle) {
 			_handle = orb_advertise(_meta, nullptr);
 		}
 
-		return advertised();
+		return _handle != nullptr;
 	}
 
-	// As in PX4 the handle stays: a publication after this is not seen by anybody.
+	// As in PX4 the handle stays: a publication after this has no effect.
 	bool unadvertise() { return orb_unadvertise(_handle) == PX4_OK; }
 
 	bool publish(const T &message)

@@ -13,24 +13,18 @@ namespace uORB
 class Subscription
 {
 public:
-	Subscription(orb_id_t meta, uint8_t instance = 0) : _meta(meta), _instance(instance) { subscribe(); }
+	Subscription(orb_id_t meta) : _meta(meta) { subscribe(); }
 	Subscription(const Subscription &) = delete;
 	Subscription &operator=(const Subscription &) = delete;
 
 	/// True when the topic exists. What was published just before can still be read.
 	bool subscribe()
 	{
-		if (!_node && _instance == 0 && (_node = find_node(_meta))) {
+		if (!_node && (_node = find_node(_meta))) {
 			_last_generation = initial_generation(*_node);
 		}
 
 		return _node != nullptr;
-	}
-
-	void unsubscribe()
-	{
-		_node = nullptr;
-		_last_generation = 0;
 	}
 
 	bool valid() const { return _node != nullptr; }
@@ -43,17 +37,14 @@ public:
 	/// The next message, or the last one once more.
 	bool copy(void *message) { return advertised() && copy_message(*_node, message, _last_generation); }
 
-	uint8_t get_instance() const { return _instance; }
 	unsigned get_last_generation() const { return _last_generation; }
-	orb_id_t get_topic() const { return _meta; }
 
 protected:
-	friend class SubscriptionCallback;
+	friend class SubscriptionCallbackWorkItem;
 
 	orb_id_t _meta;
 	Node *_node{nullptr};
 	unsigned _last_generation{0};
-	uint8_t _instance;
 };
 
 } // namespace uORB

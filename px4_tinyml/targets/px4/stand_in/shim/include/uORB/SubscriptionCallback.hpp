@@ -10,25 +10,19 @@
 namespace uORB
 {
 
-class SubscriptionCallback : public SubscriptionInterval
+class SubscriptionCallbackWorkItem : public SubscriptionInterval
 {
 public:
-	SubscriptionCallback(orb_id_t meta, uint32_t interval_us = 0, uint8_t instance = 0)
-		: SubscriptionInterval(meta, interval_us, instance) {}
+	SubscriptionCallbackWorkItem(px4::WorkItem *work_item, orb_id_t meta)
+		: SubscriptionInterval(meta), _work_item(work_item) {}
 
-	virtual ~SubscriptionCallback() { unregisterCallback(); }
+	~SubscriptionCallbackWorkItem() { unregisterCallback(); }
 
 	/// Creates the topic where it does not exist.
 	bool registerCallback()
 	{
-		create_node(_subscription._meta);
-		_registered = _subscription.subscribe();
-
-		if (_registered) {
-			add_callback(*_subscription._node, this);
-		}
-
-		return _registered;
+		add_callback(*create_node(_subscription._meta), this);
+		return _subscription.subscribe();
 	}
 
 	void unregisterCallback()
@@ -36,25 +30,9 @@ public:
 		if (_subscription.valid()) {
 			remove_callback(*_subscription._node, this);
 		}
-
-		_registered = false;
 	}
 
-	bool registered() const { return _registered; }
-
-	virtual void call() = 0;
-
-private:
-	bool _registered{false};
-};
-
-class SubscriptionCallbackWorkItem : public SubscriptionCallback
-{
-public:
-	SubscriptionCallbackWorkItem(px4::WorkItem *work_item, orb_id_t meta, uint8_t instance = 0)
-		: SubscriptionCallback(meta, 0, instance), _work_item(work_item) {}
-
-	void call() override
+	void call()
 	{
 		if (updated()) {
 			_work_item->ScheduleNow();

@@ -13,10 +13,8 @@ namespace uORB
 class SubscriptionInterval
 {
 public:
-	SubscriptionInterval(orb_id_t meta, uint32_t interval_us = 0, uint8_t instance = 0)
-		: _subscription(meta, instance), _interval_us(interval_us) {}
+	SubscriptionInterval(orb_id_t meta, uint32_t interval_us = 0) : _subscription(meta), _interval_us(interval_us) {}
 
-	bool subscribe() { return _subscription.subscribe(); }
 	bool valid() const { return _subscription.valid(); }
 	bool advertised() { return _subscription.advertised(); }
 
@@ -41,10 +39,7 @@ public:
 		return true;
 	}
 
-	void set_interval_us(uint32_t interval_us) { _interval_us = interval_us; }
-	uint32_t get_interval_us() const { return _interval_us; }
 	unsigned get_last_generation() const { return _subscription.get_last_generation(); }
-	orb_id_t get_topic() const { return _subscription.get_topic(); }
 
 protected:
 	Subscription _subscription;

@@ -30,7 +30,7 @@ int orb_publish(orb_id_t meta, orb_advert_t handle, const void *data);
 namespace uORB
 {
 
-class SubscriptionCallback;
+class SubscriptionCallbackWorkItem;
 
 /// Where the last messages of a topic are. `generation` counts the messages ever published.
 struct Node;
@@ -43,7 +43,7 @@ bool is_advertised(const Node &node);
 unsigned updates_available(const Node &node, unsigned generation);
 /// The message after `generation`, the oldest kept one where that is gone, the last one again where none is new.
 bool copy_message(const Node &node, void *message, unsigned &generation);
-void add_callback(Node &node, SubscriptionCallback *callback);
-void remove_callback(Node &node, SubscriptionCallback *callback);
+void add_callback(Node &node, SubscriptionCallbackWorkItem *callback);
+void remove_callback(Node &node, SubscriptionCallbackWorkItem *callback);
 
 } // namespace uORB

@@ -19,14 +19,8 @@ extern "C" {
 perf_counter_t perf_alloc(enum perf_counter_type type, const char *name);
 void perf_free(perf_counter_t handle);
 void perf_count(perf_counter_t handle);
-void perf_count_interval(perf_counter_t handle, uint64_t time_us);
 void perf_begin(perf_counter_t handle);
 void perf_end(perf_counter_t handle);
-void perf_cancel(perf_counter_t handle);
-void perf_set_elapsed(perf_counter_t handle, int64_t elapsed_us);
 void perf_set_count(perf_counter_t handle, uint64_t count);
-void perf_reset(perf_counter_t handle);
 void perf_print_counter(perf_counter_t handle);
-uint64_t perf_event_count(perf_counter_t handle);
-float perf_mean(perf_counter_t handle);
 }

@@ -32,21 +32,16 @@ public:
 	/// Queue this item; once is enough.
 	void ScheduleNow();
 
-	const char *ItemName() const { return _name; }
-
 	/// Run what is queued until nothing is.
 	static void run_queued();
 
 protected:
-	WorkItem(const char *name, const wq_config_t &config) : _name(name) { (void)config; }
+	WorkItem(const char *, const wq_config_t &) {}
 	virtual ~WorkItem();
 
 	void ScheduleClear();
 
 	virtual void Run() = 0;
-
-private:
-	const char *_name;
 };
 
 } // namespace px4
