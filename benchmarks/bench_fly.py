@@ -18,14 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.flight_log import F64, ImuSeries
+from px4_tinyml.flight_log import F64
 from px4_tinyml.progress import progress
 from px4_tinyml_sitl.airframes import airframes
-from px4_tinyml_sitl.flight import Simulator, plan_flight
-from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, median_bands
-from px4_tinyml_sitl.sensors import imu_times, measure_imu
+from px4_tinyml_sitl.flight import measured_imu
+from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, fly_hover, hovering_s, median_bands
 from px4_tinyml_sitl.simulate import fly
-from px4_tinyml_sitl.world import RATE_HZ
 
 EDRS = (0.0, 0.3)
 
@@ -44,15 +42,8 @@ def throughput() -> dict[str, float]:
 
 def hover_bands(name: str, seed: int, edr: float) -> F64:
     """Band medians [quantity, band] of one vehicle holding position."""
-    plan = plan_flight(seed, 0, "hover", name, None, edr, None, 45.0)
-    flown = Simulator(plan).fly()
-    rng = np.random.default_rng(seed)
-    stamps = imu_times(plan.sensors, len(flown.fast) / RATE_HZ, rng)
-    hover = plan.vehicle.rotor.hover_rad_s
-    samples = measure_imu(plan.sensors, stamps, flown.fast, flown.rotor_rad_s, hover, RATE_HZ, rng)
-    s = flown.slow
-    level = s["time_s"][(np.abs(s["sp_vz"]) < 0.02) & (s["landed"] == 0.0)]
-    return median_bands(ImuSeries(stamps, samples[:, :3], samples[:, 3:]), (level[0] + 3.0, level[-1] - 3.0))
+    plan, flown = fly_hover(name, seed, edr, 45.0)
+    return median_bands(measured_imu(plan, flown, np.random.default_rng(seed)), hovering_s(flown))
 
 
 def main() -> int:

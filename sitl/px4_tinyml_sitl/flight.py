@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from px4_tinyml.flight_log import F64
+from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.air import Air, Conditions
 from px4_tinyml_sitl.airframes import Rotor, VehicleModel, airframe, draw_vehicle
@@ -16,7 +16,7 @@ from px4_tinyml_sitl.attitude import body_to_ned
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml_sitl.missions import Segment, plan_mission
 from px4_tinyml_sitl.rotors import Rotors
-from px4_tinyml_sitl.sensors import SensorSuite, draw_sensors, lowpass_noise
+from px4_tinyml_sitl.sensors import SensorSuite, draw_sensors, imu_times, lowpass_noise, measure_imu
 from px4_tinyml_sitl.weather import Condition, Weather, make_weather
 from px4_tinyml_sitl.world import RATE_HZ, World
 
@@ -120,6 +120,14 @@ def plan_flight(
         estimator_m_s=float(draw.uniform(0.006, 0.04)),
         rng=simulate,
     )
+
+
+def measured_imu(plan: FlightPlan, flown: Flown, rng: np.random.Generator) -> ImuSeries:
+    """What the IMU measured on a flight; times from its start."""
+    time_us = imu_times(plan.sensors, len(flown.fast) / RATE_HZ, rng)
+    hover = plan.vehicle.rotor.hover_rad_s
+    samples = measure_imu(plan.sensors, time_us, flown.fast, flown.rotor_rad_s, hover, RATE_HZ, rng)
+    return ImuSeries(time_us, samples[:, :3], samples[:, 3:])
 
 
 class _Noise:

@@ -11,6 +11,7 @@ import numpy as np
 from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.signal.bands import band_rms
 from px4_tinyml.units import RAD_PER_DEG, US_PER_S
+from px4_tinyml_sitl.flight import FlightPlan, Flown, Simulator, plan_flight
 
 RATE_HZ = 50
 WINDOW = 128
@@ -47,12 +48,21 @@ def window_bands(imu: ImuSeries) -> tuple[F64, F64]:
     windows = mean[first[:, None] + np.arange(WINDOW)]
     whole = np.isfinite(windows).all(axis=(1, 2))
     power = band_rms(windows[whole], RATE_HZ).astype(np.float64) ** 2
-    squares = [
-        power[:, :, 0] + power[:, :, 1],
-        power[:, :, 2],
-        (power[:, :, 3] + power[:, :, 4]) / RAD_PER_DEG**2,
-    ]
-    return time[first[whole]], np.sqrt(np.stack(squares, axis=1))
+    xy, z, turn = power[..., :2].sum(axis=-1), power[..., 2], power[..., 3:5].sum(axis=-1) / RAD_PER_DEG**2
+    return time[first[whole]], np.sqrt(np.stack([xy, z, turn], axis=1))
+
+
+def fly_hover(name: str, seed: int, edr: float, seconds: float) -> tuple[FlightPlan, Flown]:
+    """A hover mission of an airframe in turbulence of constant EDR."""
+    plan = plan_flight(seed, 0, "hover", name, None, edr, None, seconds)
+    return plan, Simulator(plan).fly()
+
+
+def hovering_s(flown: Flown) -> tuple[float, float]:
+    """From 3 s after the first level setpoint to 3 s before the last one."""
+    s = flown.slow
+    level = s["time_s"][(np.abs(s["sp_vz"]) < 0.02) & (s["landed"] == 0.0)]
+    return float(level[0]) + 3.0, float(level[-1]) - 3.0
 
 
 def median_bands(imu: ImuSeries, between_s: tuple[float, float] | None = None) -> F64:

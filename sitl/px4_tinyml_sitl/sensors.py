@@ -8,6 +8,7 @@ speeds, and broadband noise with a rising spectrum like that of the real logs in
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +26,7 @@ def lowpass_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: f
     def spectrum(k: F64) -> F64:
         return 1.0 / (1.0 + (k / (2.0 * np.pi * corner_hz)) ** 2)
 
-    noise = random_series(rng, n, 1.0 / rate_hz, spectrum)
-    result: F64 = noise / noise.std()
-    return result
+    return _unit_noise(rng, n, rate_hz, spectrum)
 
 
 def rising_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: float) -> F64:
@@ -37,6 +36,10 @@ def rising_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: fl
         x2 = (k / (2.0 * np.pi * corner_hz)) ** 2
         return x2 / (1.0 + x2)
 
+    return _unit_noise(rng, n, rate_hz, spectrum)
+
+
+def _unit_noise(rng: np.random.Generator, n: int, rate_hz: float, spectrum: Callable[[F64], F64]) -> F64:
     noise = random_series(rng, n, 1.0 / rate_hz, spectrum)
     result: F64 = noise / noise.std()
     return result
@@ -113,6 +116,10 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
     )
 
 
+def _broad_corner_hz(suite: SensorSuite, axis: int) -> float:
+    return suite.broad_corner_hz * (1.0 if axis < 3 else 0.4)
+
+
 class ImuErrors:
     """Vibration, mounting, bias and noise of an IMU, added sample by sample. Noise repeats after `samples` samples."""
 
@@ -126,7 +133,7 @@ class ImuErrors:
         # The suite's noise is that of its own interval: the same density at this one.
         density = math.sqrt(suite.imu_interval_us * 1e-6 / interval_s)
         self._broad = np.concatenate([suite.broad_m_s2, suite.broad_rad_s]) * density
-        corners = [suite.broad_corner_hz * (1.0 if axis < 3 else 0.4) for axis in range(6)]
+        corners = [_broad_corner_hz(suite, axis) for axis in range(6)]
         self._noise = np.stack([rising_noise(rng, samples, 1.0 / interval_s, corner) for corner in corners], axis=1)
         self._white = np.repeat([suite.accel_noise_m_s2, suite.gyro_noise_rad_s], 3) * density
         self.bias = np.concatenate([suite.accel_bias_m_s2, suite.gyro_bias_rad_s])
@@ -182,28 +189,20 @@ def measure_imu(
     n = len(end)
     speed = _averages(rotor_rad_s, rate_hz, start, end)
     phase = np.cumsum(rotor_rad_s, axis=0) / rate_hz
-    middle = 0.5 * (start + end)
     grid = (np.arange(len(phase)) + 1.0) / rate_hz
+    line = np.concatenate([suite.line_m_s2, suite.line_rad_s], axis=2)
+    # Drawn axis by axis: accelerometer, then gyro.
+    shift = rng.uniform(0.0, 2.0 * np.pi, (4, 2, 3, 2)).swapaxes(2, 3).reshape(4, 2, 6)
     for rotor in range(4):
         strength = (speed[:, rotor] / hover_rad_s) ** 2
-        angle = np.interp(middle, grid, phase[:, rotor])
-        for harmonic in (1, 2):
+        angle = np.interp(0.5 * (start + end), grid, phase[:, rotor])
+        for i, harmonic in enumerate((1, 2)):
             averaged = strength * np.sinc(harmonic * speed[:, rotor] * dt / (2.0 * np.pi))
-            for axis in range(3):
-                shift = rng.uniform(0.0, 2.0 * np.pi, 2)
-                out[:, axis] += (
-                    suite.line_m_s2[rotor, harmonic - 1, axis] * averaged * np.sin(harmonic * angle + shift[0])
-                )
-                out[:, 3 + axis] += (
-                    suite.line_rad_s[rotor, harmonic - 1, axis] * averaged * np.sin(harmonic * angle + shift[1])
-                )
+            out += line[rotor, i] * averaged[:, None] * np.sin(harmonic * angle[:, None] + shift[rotor, i])
     size = 1 << (n - 1).bit_length()
     strength = np.mean(speed**2, axis=1) / hover_rad_s**2
-    broad = (*suite.broad_m_s2, *suite.broad_rad_s)
-    for axis in range(6):
-        corner_hz = suite.broad_corner_hz * (1.0 if axis < 3 else 0.4)
-        noise = rising_noise(rng, size, 1.0 / dt, corner_hz)[:n]
-        out[:, axis] += broad[axis] * strength * noise
+    for axis, broad in enumerate((*suite.broad_m_s2, *suite.broad_rad_s)):
+        out[:, axis] += broad * strength * rising_noise(rng, size, 1.0 / dt, _broad_corner_hz(suite, axis))[:n]
     out[:, :3] = out[:, :3] @ suite.mounting.T + suite.accel_bias_m_s2
     out[:, 3:] = out[:, 3:] @ suite.mounting.T + suite.gyro_bias_rad_s
     out[:, :3] += suite.accel_noise_m_s2 * rng.standard_normal((n, 3))
@@ -217,7 +216,6 @@ def measure_baro(
 ) -> tuple[F64, F64]:  # fmt: skip
     """(sample times in s, altitude over the take-off point in m). Inputs are on one 50 Hz grid time_s."""
     dt = float(time_s[1] - time_s[0])
-    lag = max(suite.baro_lag_s, 1e-3)
     n = len(time_s)
     size = 1 << (n - 1).bit_length()
     error = suite.baro_drift_m * lowpass_noise(rng, size, 1.0 / dt, 0.01)[:n]
@@ -226,7 +224,7 @@ def measure_baro(
     near = np.exp(-height_m / span_m) * np.clip(thrust_ratio, 0.0, 1.5)
     error -= suite.baro_ground_m * near * (1.0 + 0.5 * lowpass_noise(rng, size, 1.0 / dt, 1.0)[:n])
     lagged = np.empty(n)
-    state, gain = float(height_m[0]), 1.0 - math.exp(-dt / lag)
+    state, gain = float(height_m[0]), 1.0 - math.exp(-dt / max(suite.baro_lag_s, 1e-3))
     for index, value in enumerate((height_m + error).tolist()):
         state += gain * (value - state)
         lagged[index] = state
@@ -236,5 +234,5 @@ def measure_baro(
     if suite.baro_silence_s is not None:
         begin, end = suite.baro_silence_s
         keep = (when < airborne_s + begin) | (when >= airborne_s + end)
-        when, altitude = when[keep], altitude[keep]
+        return when[keep], altitude[keep]
     return when, altitude

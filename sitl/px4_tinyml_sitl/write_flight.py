@@ -6,17 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.flight_log import F64, U64
+from px4_tinyml.flight_log import F64, I64, U64
 from px4_tinyml.logs.ulog import topics
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter
 from px4_tinyml_sitl import logged_topics
 from px4_tinyml_sitl.attitude import quaternion
 from px4_tinyml_sitl.autopilot import OUTER_HZ
-from px4_tinyml_sitl.flight import FlightPlan, Flown
-from px4_tinyml_sitl.sensors import imu_times, lowpass_noise, measure_baro, measure_imu
+from px4_tinyml_sitl.flight import FlightPlan, Flown, measured_imu
+from px4_tinyml_sitl.sensors import lowpass_noise, measure_baro
 from px4_tinyml_sitl.world import RATE_HZ
-
-_STEADY_STATE_HZ = 1.0
 
 
 class _Recorder:
@@ -31,7 +29,10 @@ class _Recorder:
 
     def rows(self, rate_hz: float) -> tuple[U64, dict[str, F64]]:
         """(timestamps, columns) of the 50 Hz truth decimated to a rate."""
-        index = np.arange(0, len(self.slow["time_s"]), max(1, round(OUTER_HZ / rate_hz)))
+        return self.picked(np.arange(0, len(self.slow["time_s"]), max(1, round(OUTER_HZ / rate_hz))))
+
+    def picked(self, index: I64) -> tuple[U64, dict[str, F64]]:
+        """(timestamps, columns) of some of its rows."""
         return self.stamp(self.slow["time_s"][index]), {name: c[index] for name, c in self.slow.items()}
 
     def stamp(self, seconds: F64) -> U64:
@@ -80,15 +81,10 @@ def _head(r: _Recorder) -> None:
 
 
 def _imu(r: _Recorder) -> None:
-    suite = r.plan.sensors
-    flown = r.flown
-    time = imu_times(suite, len(flown.fast) / RATE_HZ, r.rng)
-    samples = measure_imu(
-        suite, time, flown.fast, flown.rotor_rad_s, r.plan.vehicle.rotor.hover_rad_s, float(RATE_HZ), r.rng
-    )
+    imu, interval = measured_imu(r.plan, r.flown, r.rng), r.plan.sensors.imu_interval_us
     r.add(
-        "sensor_combined", time + np.uint64(r.start_us), accelerometer_m_s2=samples[:, :3], gyro_rad=samples[:, 3:],
-        gyro_integral_dt=suite.imu_interval_us, accelerometer_integral_dt=suite.imu_interval_us,
+        "sensor_combined", imu.timestamp_us + np.uint64(r.start_us), accelerometer_m_s2=imu.accel_m_s2,
+        gyro_rad=imu.gyro_rad_s, gyro_integral_dt=interval, accelerometer_integral_dt=interval,
     )  # fmt: skip
 
 
@@ -106,10 +102,7 @@ def _baro(r: _Recorder) -> None:
 def _position(r: _Recorder) -> None:
     time, s = r.rows(10.0)
     every = OUTER_HZ // 10
-    for topic, prefix in (
-        ("vehicle_local_position", "est_"),
-        ("vehicle_local_position_groundtruth", ""),
-    ):
+    for topic, prefix in (("vehicle_local_position", "est_"), ("vehicle_local_position_groundtruth", "")):
         accel = np.gradient(np.stack([r.slow[prefix + a] for a in ("vx", "vy", "vz")]), axis=1) * OUTER_HZ
         ax, ay, az = accel[:, ::every]
         heading = np.remainder(s["yaw"] + np.pi, 2.0 * np.pi) - np.pi
@@ -120,13 +113,11 @@ def _position(r: _Recorder) -> None:
     r.add("vehicle_attitude", time, q=[quaternion(*rpy) for rpy in angles])
 
 
-def _on_change(r: _Recorder, *names: str) -> tuple[U64, dict[str, F64]]:
-    """Rows once a second and wherever one of the columns changes."""
-    state = np.stack([r.slow[name] for name in names])
-    changed = np.concatenate([[True], np.any(np.diff(state, axis=1) != 0.0, axis=0)])
-    changed[:: int(OUTER_HZ / _STEADY_STATE_HZ)] = True
-    index = np.flatnonzero(changed)
-    return r.stamp(r.slow["time_s"][index]), {name: column[index] for name, column in r.slow.items()}
+def _on_change(r: _Recorder, name: str) -> tuple[U64, dict[str, F64]]:
+    """Rows once a second and wherever a column changes."""
+    changed = np.diff(r.slow[name], prepend=np.nan) != 0.0
+    changed[::OUTER_HZ] = True
+    return r.picked(np.flatnonzero(changed))
 
 
 def _state(r: _Recorder) -> None:
@@ -139,10 +130,8 @@ def _state(r: _Recorder) -> None:
     fields = logged_topics.vehicle_status(armed, topics.NAVIGATION_STATE_AUTO_MISSION, 1)
     r.add("vehicle_status", time, armed_time=armed_time, **fields)
     time, s = r.rows(10.0)
-    share = np.zeros((len(time), 12))
-    share[:, 4:] = np.nan
-    every = RATE_HZ // 10
-    speed = r.flown.rotor_rad_s[::every][: len(time)]
+    share = np.full((len(time), 12), np.nan)
+    speed = r.flown.rotor_rad_s[:: RATE_HZ // 10][: len(time)]
     top = r.plan.vehicle.rotor.hover_rad_s * r.plan.vehicle.thrust_ratio**0.5
     share[:, :4] = np.clip(speed / top, 0.0, 1.0)
     r.add("actuator_motors", time, control=share)

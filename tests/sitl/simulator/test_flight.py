@@ -6,13 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sitl_flights import Hover, hovering_s, imu_of
 
+from px4_tinyml.flight_log import ImuSeries
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
 from px4_tinyml_sitl.catalog import MISSIONS
-from px4_tinyml_sitl.flight import Simulator, plan_flight
+from px4_tinyml_sitl.flight import Simulator, measured_imu, plan_flight
+from px4_tinyml_sitl.realism import fly_hover, hovering_s, median_bands
 from px4_tinyml_sitl.sensors import draw_sensors, measure_imu
 from px4_tinyml_sitl.world import RATE_HZ, World
 
@@ -45,8 +46,7 @@ def test_the_world_obeys_newtons_laws() -> None:
 
 @pytest.mark.parametrize("name", ["cine3", "450", "680h"])
 def test_hover_holds_its_height_in_severe_turbulence(name: str) -> None:
-    plan = plan_flight(4, 0, "hover", name, None, None, 45.0 * M_S_PER_KT, 40.0)
-    flown = Simulator(plan).fly()
+    flown = Simulator(plan_flight(4, 0, "hover", name, None, None, 45.0 * M_S_PER_KT, 40.0)).fly()
     s = flown.slow
     begin, end = hovering_s(flown)
     holding = (s["time_s"] > begin) & (s["time_s"] < end)
@@ -57,8 +57,7 @@ def test_hover_holds_its_height_in_severe_turbulence(name: str) -> None:
 
 @pytest.mark.parametrize("mission", list(MISSIONS))
 def test_missions_do_what_their_names_mean(mission: str) -> None:
-    plan = plan_flight(2, 0, mission, "500", "calm", None, None, 90.0)
-    s = Simulator(plan).fly().slow
+    s = Simulator(plan_flight(2, 0, mission, "500", "calm", None, None, 90.0)).fly().slow
     air = s["landed"] == 0.0
     up, down = s["vz"] < -0.5, s["vz"] > 0.5
     speed = np.hypot(s["vx"], s["vy"])
@@ -83,8 +82,7 @@ def test_missions_do_what_their_names_mean(mission: str) -> None:
 @pytest.mark.parametrize("index", range(4))
 def test_landed_is_true_on_the_ground_and_only_there(index: int) -> None:
     name, edr = list(airframes())[2 * index], (0.0, 0.4)[index % 2]
-    plan = plan_flight(7, index, "mixed", name, None, edr, None, 40.0)
-    s = Simulator(plan).fly().slow
+    s = Simulator(plan_flight(7, index, "mixed", name, None, edr, None, 40.0)).fly().slow
     landed = s["landed"] == 1.0
     changes = np.flatnonzero(np.diff(landed))
     assert len(changes) == 2
@@ -98,26 +96,26 @@ def test_landed_is_true_on_the_ground_and_only_there(index: int) -> None:
     assert s["armed"][-1] == 0.0
 
 
-def test_the_same_seed_gives_the_same_flight(hover: Hover) -> None:
-    first, again, other = (hover("330", seed, 0.2)[1] for seed in (5, 5, 6))
+def test_the_same_seed_gives_the_same_flight() -> None:
+    first, again, other = (fly_hover("330", seed, 0.2, 40.0)[1] for seed in (5, 5, 6))
     assert np.array_equal(first.fast, again.fast)
     assert all(np.array_equal(first.slow[name], again.slow[name]) for name in first.slow)
     assert not np.array_equal(first.fast[:4000], other.fast[:4000])
 
 
-def test_strong_vibration_is_not_in_the_low_bands(hover: Hover) -> None:
+def test_strong_vibration_is_not_in_the_low_bands() -> None:
     """Vibration lines of several m/s² in raw samples are absent from the slots' low bands."""
-    from px4_tinyml_sitl.realism import median_bands
+    plan, flown = fly_hover("450", 1, 0.0, 40.0)
 
-    plan, flown = hover("450", 1, 0.0)
-    smooth = dataclasses.replace(plan, sensors=dataclasses.replace(plan.sensors, line_m_s2=np.zeros((4, 2, 3))))
-    shaken = dataclasses.replace(plan, sensors=dataclasses.replace(plan.sensors, line_m_s2=np.full((4, 2, 3), 3.0)))
+    def imu_with_lines(m_s2: float) -> ImuSeries:
+        sensors = dataclasses.replace(plan.sensors, line_m_s2=np.full((4, 2, 3), m_s2))
+        return measured_imu(dataclasses.replace(plan, sensors=sensors), flown, np.random.default_rng(0))
+
     span = hovering_s(flown)
-    imu = imu_of(shaken, flown)
-    inside = (imu.timestamp_us > span[0] * 1e6) & (imu.timestamp_us < span[1] * 1e6)
-    assert imu.accel_m_s2[inside, 2].std() > 3.0
-    rough, quiet = median_bands(imu, span), median_bands(imu_of(smooth, flown), span)
-    assert (rough[:2, :2] < quiet[:2, :2] + 0.05).all()
+    smooth, shaken = imu_with_lines(0.0), imu_with_lines(3.0)
+    inside = (shaken.timestamp_us > span[0] * 1e6) & (shaken.timestamp_us < span[1] * 1e6)
+    assert shaken.accel_m_s2[inside, 2].std() > 3.0
+    assert (median_bands(shaken, span)[:2, :2] < median_bands(smooth, span)[:2, :2] + 0.05).all()
 
 
 def test_vibration_lines_are_at_the_rotors_frequencies() -> None:

@@ -29,6 +29,12 @@ SINCE_V1_17 = {"failure_detector_status", "nav_state_display", "traffic_avoidanc
 """Fields of vehicle_status that differ between v1.17.0 and the log (of PX4's main branch)."""
 
 
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Nine short flights, written by two processes."""
+    return fly(tmp_path_factory.mktemp("logs"), 9, seconds=40.0, seed=11, jobs=2)
+
+
 def read(path: Path) -> tuple[ULog, dict[str, Any]]:
     log = ULog(str(path))
     return log, {d.name: d.data for d in log.data_list}
