@@ -20,7 +20,7 @@ import numpy as np
 
 from px4_tinyml.flight_log import F64
 from px4_tinyml.progress import progress
-from px4_tinyml_sitl.airframes import airframes
+from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.flight import measured_imu
 from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, fly_hover, hovering_s, median_bands
 from px4_tinyml_sitl.simulate import fly
@@ -53,12 +53,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     result: dict[str, Any] = {"throughput": throughput(), "bands": {}}
-    cases = [(name, edr, seed) for name in airframes() for edr in EDRS for seed in range(args.vehicles)]
+    cases = [(name, edr, seed) for name in AIRFRAMES for edr in EDRS for seed in range(args.vehicles)]
     rows = {case: hover_bands(case[0], case[2], case[1]) for case in progress(cases, "hover", unit="flight")}
     for edr in EDRS:
         every = np.array([row for case, row in rows.items() if case[1] == edr])
         table = {"p5, p50, p95": np.percentile(every, [5, 50, 95], axis=0).round(3).tolist()}
-        for name in airframes():
+        for name in AIRFRAMES:
             own = np.array([row for case, row in rows.items() if case[:2] == (name, edr)])
             table[name] = np.median(own, axis=0).round(3).tolist()
         result["bands"][str(edr)] = table

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from px4_tinyml.cli import options
-from px4_tinyml_sitl.catalog import DEFAULT_MISSION, MISSIONS, airframe_rows
+from px4_tinyml_sitl.catalog import AIRFRAMES, DEFAULT_MISSION, MISSIONS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str) -> None:
     """What flies, where, in which air: options of `fly` and of `serve`."""
     missions = "\n".join(f"  {name:8} {text}" for name, text in MISSIONS.items())
-    parser.epilog = f"missions:\n{missions}\n\nairframes: {', '.join(airframe_rows())}"
+    parser.epilog = f"missions:\n{missions}\n\nairframes: {', '.join(AIRFRAMES)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--mission", metavar="NAME", help=mission)
     parser.add_argument("--airframe", metavar="NAME", help=f"see below (default: {airframe})")

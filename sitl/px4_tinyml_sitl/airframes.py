@@ -6,7 +6,6 @@ ch. 2 and 3: uniform inflow, constant lift slope): C_T = (a0·s/2)(θ/3 − λ/2
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -14,45 +13,18 @@ import numpy as np
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.catalog import airframe_rows
+from px4_tinyml_sitl.catalog import AIRFRAMES, Airframe
 
 LIFT_SLOPE = 5.7
 """a0 of a thin blade section at low Reynolds number, per radian."""
 
 
-@dataclass(frozen=True)
-class Airframe:
-    """An airframe of airframes.toml."""
-
-    name: str
-    mass_kg: float
-    arm_m: float
-    rotor_radius_m: float
-    solidity: float
-    blade_loading: float
-    gyration: float
-    rotor_height_m: float
-    thrust_ratio: float
-    motor_tau_s: float
-    drag_area_m2: tuple[float, float, float]
-    max_speed_m_s: float
-
-
-@functools.cache
-def airframes() -> dict[str, Airframe]:
-    """All airframes by name, in the order of the file."""
-    return {
-        name: Airframe(name=name, **{**row, "drag_area_m2": tuple(row["drag_area_m2"])})
-        for name, row in airframe_rows().items()
-    }
-
-
 def airframe(name: str) -> Airframe:
     """An airframe by name. Raises SpecError for an unknown one."""
     try:
-        return airframes()[name]
+        return AIRFRAMES[name]
     except KeyError:
-        raise SpecError(f"airframe {name!r} is not known; expected one of {', '.join(airframes())}") from None
+        raise SpecError(f"airframe {name!r} is not known; expected one of {', '.join(AIRFRAMES)}") from None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,20 +29,8 @@ DEFAULT_SECONDS = 120.0
 MIN_SECONDS, MAX_SECONDS = 20.0, 3600.0
 
 
-@dataclass(frozen=True)
-class _Request:
-    """One flight, as a worker process receives it."""
-
-    path: Path
-    seed: int
-    index: int
-    mission: str
-    airframe: str
-    condition: weather.Condition | None
-    edr: float | None
-    w20_m_s: float | None
-    seconds: float
-    px4: Path | None
+_Request = tuple[tuple[Any, ...], Path, Path | None]
+"""Arguments of plan_flight, the log, and the PX4 build that flies it (or None), as a worker process receives them."""
 
 
 def fly(
@@ -73,7 +61,7 @@ def fly(
     with _mapper(jobs) as mapped:
         for _ in progress(mapped(requests), "fly", total=len(requests), unit="flight"):
             pass
-    return sorted(request.path for request in requests)
+    return sorted(path for _, path, _ in requests)
 
 
 def _requests(
@@ -93,7 +81,7 @@ def _requests(
     ):  # fmt: skip
         if not valid:
             raise SpecError(f"{name} = {value}: expected {expected}")
-    names = [airframes.airframe(airframe).name] if airframe else list(airframes.airframes())
+    names = [airframes.airframe(airframe).name] if airframe else list(catalog.AIRFRAMES)
     order = np.random.default_rng(seed).permutation(len(names))
     w20_m_s = None if w20_kt is None else w20_kt * M_S_PER_KT
     requests = []
@@ -104,27 +92,22 @@ def _requests(
             # Shifted by one each round of the airframes, so that every airframe flies in every condition.
             turn = (index + index // len(names)) % len(weather.DRAWN_CONDITIONS)
             condition = word = weather.DRAWN_CONDITIONS[turn]
-        path = out / f"flight_{index:04d}_{name}_{word}.ulg"
-        requests.append(
-            _Request(path, seed, index, mission, name, condition, edr, w20_m_s, float(seconds), px4)
-        )  # fmt: skip
+        flight = (seed, index, mission, name, condition, edr, w20_m_s, float(seconds))
+        requests.append((flight, out / f"flight_{index:04d}_{name}_{word}.ulg", px4))
     return requests
 
 
-def _fly_one(request: _Request) -> Path:
-    plan = plan_flight(
-        request.seed, request.index, request.mission, request.airframe, request.condition, request.edr,
-        request.w20_m_s, request.seconds,
-    )  # fmt: skip
-    if request.px4 is None:
-        write_flight(plan, Simulator(plan).fly(), request.path)
+def _fly_one(request: _Request) -> None:
+    flight, path, px4 = request
+    plan = plan_flight(*flight)
+    if px4 is None:
+        write_flight(plan, Simulator(plan).fly(), path)
     else:
-        fly_px4(plan, Px4Build.open(request.px4), request.path)
-    return request.path
+        fly_px4(plan, Px4Build.open(px4), path)
 
 
 @contextmanager
-def _mapper(jobs: int) -> Iterator[Callable[[list[_Request]], Iterator[Path]]]:
+def _mapper(jobs: int) -> Iterator[Callable[[list[_Request]], Iterator[None]]]:
     """`map` over requests, in this process or in a pool."""
     if jobs == 1:
         yield functools.partial(map, _fly_one)

@@ -9,7 +9,7 @@ import pytest
 from pyulog import ULog
 
 from px4_tinyml.flight_log import F64, ImuSeries
-from px4_tinyml_sitl.airframes import airframes
+from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.flight import measured_imu
 from px4_tinyml_sitl.realism import (
     QUANTITIES,
@@ -77,11 +77,11 @@ def test_calm_hover_is_in_the_real_range_and_turbulence_above_it() -> None:
         plan, flown = fly_hover(name, seed, edr, 40.0)
         return median_bands(measured_imu(plan, flown, np.random.default_rng(0)), hovering_s(flown))
 
-    bands = {(n, e): np.array([bands_of(n, seed, e) for seed in range(3)]) for n in airframes() for e in (0.0, 0.3)}
-    middle = np.median(np.concatenate([bands[name, 0.0] for name in airframes()]), axis=0)
+    bands = {(n, e): np.array([bands_of(n, seed, e) for seed in range(3)]) for n in AIRFRAMES for e in (0.0, 0.3)}
+    middle = np.median(np.concatenate([bands[name, 0.0] for name in AIRFRAMES]), axis=0)
     assert (middle >= LOWEST).all(), middle
     assert (middle <= HIGHEST).all(), middle
-    for name in airframes():
+    for name in AIRFRAMES:
         calm = np.median(bands[name, 0.0], axis=0)
         # Three vehicles scatter around their airframe as much as the three real ones.
         assert (calm >= 0.7 * LOWEST).all(), (name, calm)

@@ -10,8 +10,8 @@ import pytest
 from px4_tinyml.flight_log import ImuSeries
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
-from px4_tinyml_sitl.catalog import MISSIONS
+from px4_tinyml_sitl.airframes import airframe, draw_vehicle
+from px4_tinyml_sitl.catalog import AIRFRAMES, MISSIONS
 from px4_tinyml_sitl.flight import Simulator, measured_imu, plan_flight
 from px4_tinyml_sitl.realism import fly_hover, hovering_s, median_bands
 from px4_tinyml_sitl.sensors import draw_sensors, measure_imu
@@ -81,7 +81,7 @@ def test_missions_do_what_their_names_mean(mission: str) -> None:
 
 @pytest.mark.parametrize("index", range(4))
 def test_landed_is_true_on_the_ground_and_only_there(index: int) -> None:
-    name, edr = list(airframes())[2 * index], (0.0, 0.4)[index % 2]
+    name, edr = list(AIRFRAMES)[2 * index], (0.0, 0.4)[index % 2]
     s = Simulator(plan_flight(7, index, "mixed", name, None, edr, None, 40.0)).fly().slow
     landed = s["landed"] == 1.0
     changes = np.flatnonzero(np.diff(landed))

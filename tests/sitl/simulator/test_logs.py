@@ -14,7 +14,7 @@ from px4_tinyml.cli.main import build_parser
 from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.logs.ulog.topics import FORMATS
 from px4_tinyml.logs.ulog.ulog_writer import message_dtype
-from px4_tinyml_sitl.airframes import airframes
+from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.simulate import fly
 from px4_tinyml_sitl.turbulence import edr_from_w20, intensities, lengths
 
@@ -44,7 +44,7 @@ def test_names_are_sorted_and_cycle_through_airframes_and_weather(logs: list[Pat
     assert logs == sorted(logs)
     number, airframe, weather = zip(*(path.stem.removeprefix("flight_").split("_") for path in logs), strict=True)
     assert list(number) == [f"{i:04d}" for i in range(9)]
-    assert set(airframe) == set(airframes())
+    assert set(airframe) == set(AIRFRAMES)
     assert weather == ("calm", "turbulent", "changing") * 3
 
 
@@ -193,7 +193,7 @@ def test_command_prints_the_paths_and_its_help_lists_everything(
     with pytest.raises(SystemExit):
         parser.parse_args(["fly", "--help"])
     text = capsys.readouterr().out
-    assert all(word in text for word in (*airframes(), "mixed", "hover", "ladder", "cruise", "survey", "--w20-kt"))
+    assert all(word in text for word in (*AIRFRAMES, "mixed", "hover", "ladder", "cruise", "survey", "--w20-kt"))
     args = parser.parse_args([
         "fly", "--out", str(tmp_path), "--flights", "1", "--seconds", "20", "--airframe", "450", "--edr", "0", "--jobs",
         "1",

@@ -10,10 +10,11 @@ import pytest
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import LIFT_SLOPE, VehicleModel, airframe, airframes, draw_vehicle
+from px4_tinyml_sitl.airframes import LIFT_SLOPE, VehicleModel, airframe, draw_vehicle
+from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.rotors import Rotors
 
-ALL = list(airframes())
+ALL = list(AIRFRAMES)
 
 
 def vehicle(name: str, seed: int = 0) -> VehicleModel:
@@ -34,7 +35,7 @@ def wrench(craft: VehicleModel, **motion: float) -> tuple[float, ...]:
 
 
 def test_airframes_cover_a_range_of_masses() -> None:
-    masses = [a.mass_kg for a in airframes().values()]
+    masses = [a.mass_kg for a in AIRFRAMES.values()]
     assert len(masses) >= 8
     assert min(masses) < 0.7
     assert max(masses) > 6.0

@@ -17,8 +17,9 @@ from px4_tinyml.errors import LinkError, LogError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
 from px4_tinyml.signal.spec import PRESETS
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.airframes import airframe, airframes, draw_vehicle
+from px4_tinyml_sitl.airframes import airframe, draw_vehicle
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion
+from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.flight import Simulator, SlowRow, plan_flight
 from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
 from px4_tinyml_sitl.px4.player import STEP_US, Stream, StreamSource, playable
@@ -150,7 +151,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", list(airframes()))
+@pytest.mark.parametrize("name", list(AIRFRAMES))
 def test_parameters_hold_each_airframe_up(name: str) -> None:
     """Thrust of all rotors at MPC_THR_HOVER, with the thrust curve of the parameters, is the weight."""
     vehicle = draw_vehicle(airframe(name), np.random.default_rng(3))
