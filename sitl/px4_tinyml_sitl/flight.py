@@ -127,7 +127,7 @@ def measured_imu(plan: FlightPlan, flown: Flown, rng: np.random.Generator) -> Im
     time_us = imu_times(plan.sensors, len(flown.fast) / RATE_HZ, rng)
     hover = plan.vehicle.rotor.hover_rad_s
     samples = measure_imu(plan.sensors, time_us, flown.fast, flown.rotor_rad_s, hover, RATE_HZ, rng)
-    return ImuSeries(time_us, samples[:, :3], samples[:, 3:])
+    return ImuSeries(time_us, *np.split(samples.astype(np.float32), 2, axis=1))
 
 
 class _Noise:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml_sitl.airframes import Airframe
-from px4_tinyml_sitl.catalog import MISSIONS
+from px4_tinyml_sitl.catalog import MISSIONS, Airframe
 
 MIN_HEIGHT_M = 2.0
 LAND_SPEED_M_S = 0.7
