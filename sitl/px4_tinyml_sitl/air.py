@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 
 from px4_tinyml_sitl.turbulence import GustField, gust_field, intensities, lengths, roll_gust_ratio
+from px4_tinyml_sitl.weather import CommandedWeather, Weather
 
 _EVOLUTION_M_S = 0.5
 """Lowest speed through the gust field: at rest in still air gusts change, too."""
 _GRID_HEIGHTS_M = (5.0, 40.0)
 """Heights for which the grid of the gust field is long and fine enough."""
-
-
-class Conditions(Protocol):
-    """Wind and turbulence over time: see weather.Weather."""
-
-    @property
-    def direction_rad(self) -> float: ...
-
-    def w20_at(self, seconds: float, height_m: float) -> float: ...
-
-    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float: ...
 
 
 class Air:
@@ -32,7 +21,9 @@ class Air:
     After slow(): w20 and mean, both m/s. After advance(): gust (NED, m/s) and rates (the air's rotation, rad/s).
     """
 
-    def __init__(self, weather: Conditions, span_m: float, distance_m: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, weather: Weather | CommandedWeather, span_m: float, distance_m: float, rng: np.random.Generator
+    ) -> None:
         self._weather = weather
         self._span = span_m
         self._field: GustField = gust_field(rng, distance_m, span_m, _GRID_HEIGHTS_M)

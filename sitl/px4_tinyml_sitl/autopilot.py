@@ -15,7 +15,8 @@ from px4_tinyml_sitl.missions import Segment
 OUTER_HZ = 50
 
 
-def _clip(value: float, limit: float) -> float:
+def clip(value: float, limit: float) -> float:
+    """The value within ±limit."""
     return -limit if value < -limit else limit if value > limit else value
 
 
@@ -49,7 +50,7 @@ class Guidance:
         )
         limit = now.accel_m_s2 * dt
         for axis in range(3):
-            change = _clip(wanted[axis] - self.velocity[axis], limit if axis < 2 else min(limit, 2.5 * dt))
+            change = clip(wanted[axis] - self.velocity[axis], limit if axis < 2 else min(limit, 2.5 * dt))
             self.velocity[axis] += change
             self.position[axis] += self.velocity[axis] * dt
 
@@ -102,11 +103,11 @@ class Autopilot:
             v_gain = self._velocity_p if axis < 2 else self._climb_p
             error = (
                 guidance.velocity[axis]
-                + _clip(p_gain * (guidance.position[axis] - position[axis]), 3.0)
+                + clip(p_gain * (guidance.position[axis] - position[axis]), 3.0)
                 - velocity[axis]
             )
             wanted[axis] = v_gain * error + self._velocity_sum[axis]
-            self._velocity_sum[axis] = _clip(
+            self._velocity_sum[axis] = clip(
                 self._velocity_sum[axis] + 0.15 * v_gain * v_gain * error / OUTER_HZ, 8.0 if axis < 2 else 4.0
             )
         north, east = wanted[0], wanted[1]
@@ -137,7 +138,7 @@ class Autopilot:
         by = r01 * dx + r11 * dy + r21 * dz
         gain = self._attitude_p
         turn = math.remainder(self._yaw_wanted - yaw, 2.0 * math.pi)
-        wanted = (-gain * (by + tilt_error[0]), gain * (bx - tilt_error[1]), _clip(1.8 * turn, 2.5))
+        wanted = (-gain * (by + tilt_error[0]), gain * (bx - tilt_error[1]), clip(1.8 * turn, 2.5))
         accel = [0.0, 0.0, 0.0]
         for axis in range(3):
             before = self._rate[axis]
@@ -147,7 +148,7 @@ class Autopilot:
             p_gain = self._rate_p if axis < 2 else 0.35 * self._rate_p
             d_gain = self._rate_d if axis < 2 else 0.0
             accel[axis] = p_gain * error + self._rate_sum[axis] - d_gain * (rate - before) / self._dt
-            self._rate_sum[axis] = _clip(self._rate_sum[axis] + self._rate_i * error * self._dt, 20.0)
+            self._rate_sum[axis] = clip(self._rate_sum[axis] + self._rate_i * error * self._dt, 20.0)
         return self._mix(accel)
 
     def _mix(self, accel: list[float]) -> list[float]:
@@ -155,9 +156,9 @@ class Autopilot:
         ixx, iyy, izz = vehicle.inertia_kg_m2
         x, y = vehicle.rotor_x_m[0], vehicle.rotor_y_m[0]
         quarter = self.thrust / 4.0
-        roll = _clip(accel[0] * ixx / (4.0 * y), 0.6 * quarter + 0.1 * self._thrust_max)
-        pitch = _clip(accel[1] * iyy / (4.0 * x), 0.6 * quarter + 0.1 * self._thrust_max)
-        yaw = _clip(accel[2] * izz / (4.0 * vehicle.yaw_ratio_m), 0.25 * quarter)
+        roll = clip(accel[0] * ixx / (4.0 * y), 0.6 * quarter + 0.1 * self._thrust_max)
+        pitch = clip(accel[1] * iyy / (4.0 * x), 0.6 * quarter + 0.1 * self._thrust_max)
+        yaw = clip(accel[2] * izz / (4.0 * vehicle.yaw_ratio_m), 0.25 * quarter)
         k, low, high = self._k_thrust, self._thrust_min, self._thrust_max
         wanted = (
             quarter - roll + pitch + yaw,

@@ -10,14 +10,14 @@ import numpy as np
 
 from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
-from px4_tinyml_sitl.air import Air, Conditions
+from px4_tinyml_sitl.air import Air
 from px4_tinyml_sitl.airframes import Rotor, VehicleModel, airframe, draw_vehicle
 from px4_tinyml_sitl.attitude import body_to_ned
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
 from px4_tinyml_sitl.missions import Segment, plan_mission
 from px4_tinyml_sitl.rotors import Rotors
 from px4_tinyml_sitl.sensors import SensorSuite, draw_sensors, imu_times, lowpass_noise, measure_imu
-from px4_tinyml_sitl.weather import Condition, Weather, make_weather
+from px4_tinyml_sitl.weather import CommandedWeather, Condition, Weather, make_weather
 from px4_tinyml_sitl.world import RATE_HZ, World
 
 _EVERY = RATE_HZ // OUTER_HZ
@@ -150,22 +150,22 @@ class _Noise:
 
 
 class Simulator:
-    """Flies one plan, step by step."""
+    """Flies one plan, step by step. guidance: the active source of setpoints."""
 
-    def __init__(self, plan: FlightPlan, conditions: Conditions | None = None) -> None:
-        """conditions: the air's, instead of the plan's weather."""
+    def __init__(self, plan: FlightPlan, weather: CommandedWeather | None = None) -> None:
+        """weather: instead of the plan's."""
         self.plan = plan
         vehicle = plan.vehicle
         self._dt = 1.0 / RATE_HZ
         self._limit_s = plan.seconds + _MAX_EXTRA_S
         self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ), vehicle.rotor)
-        self._air = Air(conditions or plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
+        self._air = Air(weather or plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
         self._world = World(vehicle, plan.heading_rad, plan.elevation_m)
         self._rotors = Rotors(vehicle, self._dt)
         self._pilot = Autopilot(vehicle, plan.heading_rad, self._dt)
-        self._guidance = Guidance(plan.segments, plan.heading_rad)
+        self.guidance: Guidance = Guidance(plan.segments, plan.heading_rad)
         self._position = [0.0, 0.0, 0.0]
-        self._landed, self._armed = True, False
+        self.landed, self.armed = True, False
         self._touch_s = self._stopped_s = 0.0
         self._tilt_error = (0.0, 0.0)
         self._unsteady, self._ground_factor = 0.0, 1.0
@@ -213,7 +213,7 @@ class Simulator:
         lift = [factor * (1.0 + unsteady * series[i]) for series in noise.lift]
         gp, gq, gr = air.rates
         fx, fy, fz, mx, my, mz = self._rotors.wrench(u, v, w, angles[0] - gp, angles[1] - gq, angles[2] - gr, lift)
-        side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self._armed else 0.0
+        side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self.armed else 0.0
         self._world.step(fx + side * noise.side[0][i], fy + side * noise.side[1][i], fz, mx, my, mz)
 
     def _weather_s(self, seconds: float) -> float:
@@ -238,19 +238,19 @@ class Simulator:
         self._wake(height, velocity)
         command = self._state_machine(seconds, -est_position[2], est_velocity[2], math.hypot(angles[3], angles[4]))
         if command[0] < 0.0:
-            self._guidance.step((noise.stick[0][i], noise.stick[1][i], noise.stick[2][i]))
+            self.guidance.step((noise.stick[0][i], noise.stick[1][i], noise.stick[2][i]))
             if self._touch_s > 0.1:
                 pilot.settle()
             else:
-                pilot.outer(self._guidance, est_position, est_velocity)
-            if self._landed:
+                pilot.outer(self.guidance, est_position, est_velocity)
+            if self.landed:
                 pilot.reset()
         wn, we, wd = self._air.wind()
         airspeed = math.hypot(velocity[0] - wn, velocity[1] - we, velocity[2] - wd)
         row = SlowRow._make((
             seconds, *position, *velocity, angles[3] + self._tilt_error[0], angles[4] + self._tilt_error[1], angles[5],
-            *est_position, *est_velocity, pilot.thrust / (plan.vehicle.mass_kg * G), airspeed, float(self._landed),
-            float(self._armed), height, self._air.w20, self._air.mean, *self._air.gust, self._guidance.velocity[2],
+            *est_position, *est_velocity, pilot.thrust / (plan.vehicle.mass_kg * G), airspeed, float(self.landed),
+            float(self.armed), height, self._air.w20, self._air.mean, *self._air.gust, self.guidance.velocity[2],
         ))  # fmt: skip
         return command, row
 
@@ -274,16 +274,16 @@ class Simulator:
             return [0.0] * 4
         if seconds < _GROUND_S:
             return [0.0] * 4
-        self._armed = True
+        self.armed = True
         if tilt_rad > TIPPED_RAD:
             # PX4's failure detector: the flight ends when the vehicle lies on its side.
-            self._landed, self._armed, self._stopped_s = True, False, period
+            self.landed, self.armed, self._stopped_s = True, False, period
             return [0.0] * 4
         if seconds < _GROUND_S + _SPIN_UP_S:
             return [idle] * 4
         self._feel_ground(height_m, down_m_s)
-        if self._guidance.landing and self._touch_s > 1.4:
-            self._armed = False
+        if self.guidance.landing and self._touch_s > 1.4:
+            self.armed = False
             self._stopped_s = period
             return [0.0] * 4
         return [-1.0] * 4
@@ -291,19 +291,19 @@ class Simulator:
     def _feel_ground(self, height_m: float, down_m_s: float) -> None:
         """Detect landing from thrust and movement, as PX4's land detector; `_touch_s`: time of ground contact."""
         period = 1.0 / OUTER_HZ
-        if not self._guidance.landing:
+        if not self.guidance.landing:
             if down_m_s < -0.25 and self._pilot.thrust > 0.8 * self.plan.vehicle.mass_kg * G:
-                self._landed = False
+                self.landed = False
             # No mission flies this low: a descent that overshot rests on the ground until it climbs again.
             resting = height_m < 0.5 and abs(down_m_s) < 0.15
-            self._touch_s = self._touch_s + period if resting and not self._landed else 0.0
+            self._touch_s = self._touch_s + period if resting and not self.landed else 0.0
             if self._touch_s > 1.0:
-                self._landed = True
+                self.landed = True
             return
         low_thrust = self._pilot.thrust < 0.8 * self.plan.vehicle.mass_kg * G
         # A gust or a height error can keep the thrust up: no descent on command is ground contact, too.
-        blocked = self._guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
+        blocked = self.guidance.velocity[2] > 0.3 and abs(down_m_s) < 0.15
         down = (low_thrust or blocked) and abs(down_m_s) < 0.3 and height_m < 2.5
         self._touch_s = self._touch_s + period if down else 0.0
         if self._touch_s > 0.4:
-            self._landed = True
+            self.landed = True

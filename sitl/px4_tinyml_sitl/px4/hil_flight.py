@@ -85,7 +85,7 @@ class Px4Flight(Simulator):
     def advance(self, controls: Controls | None) -> None:
         """One step of the world under PX4's motor outputs. Output u turns a rotor at u times its top speed."""
         if controls is not None:
-            self._armed = controls.armed
+            self.armed = controls.armed
             self._command = [max(u, 0.0) * self._top_rad_s for u in np.nan_to_num(controls.motors).tolist()]
         self._fast_step(self.steps, self._state, self._angles, self._command)
         self.steps += 1

@@ -38,8 +38,6 @@ class HilLoop(threading.Thread):
         self.error: Exception | None = None
         self.controls: Controls | None = None
         self.time_us = source.time_us
-        self.real_time_factor = 0.0
-        """Simulated over real time, over the last second or so."""
 
     def __enter__(self) -> HilLoop:
         self.start()
@@ -71,7 +69,6 @@ class HilLoop(threading.Thread):
             if flown_s / self._speed > elapsed_s + _AHEAD_S:
                 self._ending.wait(flown_s / self._speed - elapsed_s)
             if elapsed_s >= 1.0:
-                self.real_time_factor = flown_s / elapsed_s
                 wall_s, simulated_us = time.monotonic(), self.time_us
 
     def stop(self) -> None:

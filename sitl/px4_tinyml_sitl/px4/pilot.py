@@ -81,7 +81,7 @@ class Pilot:
         self._try("set the take-off height", self._action.set_takeoff_altitude, _TAKE_OFF_M)
         self._arm()
         self._try("take off", self._action.takeoff)
-        self._expect(lambda: self._height_m() > 0.8 * _TAKE_OFF_M, _TAKE_OFF_S, "take off")
+        self._expect(lambda: self._position().down_m < -0.8 * _TAKE_OFF_M, _TAKE_OFF_S, "take off")
         self.airborne = True
         self._segments(plan)
         self._try("land", self._action.land)
@@ -102,15 +102,15 @@ class Pilot:
         if not self._loop.wait(armed, _READY_S, 0.3):
             raise refused[-1]
 
-    def _height_m(self) -> float:
-        return -float(self._telemetry.position_velocity_ned().position.down_m)
+    def _position(self) -> Any:
+        return self._telemetry.position_velocity_ned().position
 
     def _segments(self, plan: FlightPlan) -> None:
         """Follow the plan's guidance up to its landing."""
         from mavsdk.plugins.offboard import PositionNedYaw, VelocityNedYaw
 
         guidance = Guidance(plan.segments, plan.heading_rad)
-        place = self._telemetry.position_velocity_ned().position
+        place = self._position()
         guidance.position = [place.north_m, place.east_m, place.down_m]
 
         def demand() -> None:

@@ -44,7 +44,7 @@ class MavlinkChannel:
             "PARAM_REQUEST_READ": self._parameters.request_read, "PARAM_SET": self._parameters.set,
             "TIMESYNC": self._timesync, "PING": self._ping, "LOGGING_ACK": self._logging_ack,
             "MISSION_REQUEST_LIST": self._mission_list, "MISSION_COUNT": self._mission_upload,
-            "MISSION_CLEAR_ALL": self._mission_clear,
+            "MISSION_CLEAR_ALL": lambda m, frame: self._mission_ack(m, frame, mavlink.MAV_MISSION_ACCEPTED),
             **dict.fromkeys(_LOG_REQUESTS, lambda m, frame: self._logs.handle(m)),
         }  # fmt: skip
 
@@ -138,11 +138,8 @@ class MavlinkChannel:
         self.send(mavlink.MAVLink_mission_count_message(frame.system, frame.component, 0, m.mission_type))
 
     def _mission_upload(self, m: Any, frame: Frame) -> None:
-        self._vehicle.say(Severity.CRITICAL, "Mission upload refused: --mission names what is flown")
+        self._vehicle.say(Severity.CRITICAL, "Mission upload refused: --mission selects the mission")
         self._mission_ack(m, frame, mavlink.MAV_MISSION_UNSUPPORTED)
-
-    def _mission_clear(self, m: Any, frame: Frame) -> None:
-        self._mission_ack(m, frame, mavlink.MAV_MISSION_ACCEPTED)
 
     def _mission_ack(self, m: Any, frame: Frame, result: int) -> None:
         self.send(mavlink.MAVLink_mission_ack_message(frame.system, frame.component, result, m.mission_type))

@@ -131,7 +131,7 @@ class CommandServer:
     def _set_air(self, c: MavCommand) -> None:
         """MAV_CMD_USER_1: param1 EDR (m^⅔/s), param2 mean wind (m/s at 20 ft); NaN leaves a value unchanged."""
         for name, value in (("SIM_TURB_EDR", c.param1), ("SIM_WIND_SPD", c.param2)):
-            error = self._vehicle.state.parameters.set_real(name, value) if math.isfinite(value) else ""
+            error = self._vehicle.state.parameters.set(name, value) if math.isfinite(value) else ""
             if error:
                 raise Refusal(MavResult.DENIED, error)
         self._vehicle.set_air()

@@ -248,7 +248,7 @@ class Commander:
             self.switch(Mode.HOLD)
         elif state.mode is Mode.RETURN and arrived:
             self._next_return_phase()
-        idle = not flight.wants_flight or (flight.landed and flight.landing)
+        idle = not flight.wants_flight or (flight.landed and flight.guidance.landing)
         self._idle_s = self._idle_s + 1.0 / OUTER_HZ if idle else 0.0
         limit = parameters["COM_DISARM_LAND" if flight.wants_flight else "COM_DISARM_PRFLT"]
         if idle and 0.0 < limit < self._idle_s:

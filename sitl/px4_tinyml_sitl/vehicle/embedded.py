@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -145,11 +144,9 @@ class EmbeddedVehicle:
             self.say(Severity.WARNING, "Log streaming stopped: no acknowledgement")
         booting = state.now_us < BOOT_US
         for channel in self._channels:
-            received = channel.wire.receive()
-            if booting:
-                continue
-            for frame, peer in received:
-                channel.handle(frame, peer)
+            for frame, peer in channel.wire.receive():
+                if not booting:
+                    channel.handle(frame, peer)
         if state.now_us < BOOT_US:
             return
         for channel in self._channels:
@@ -208,7 +205,7 @@ class EmbeddedVehicle:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     # For the channels

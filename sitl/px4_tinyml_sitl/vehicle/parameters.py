@@ -44,12 +44,6 @@ def int_as_float(value: int) -> float:
     return number
 
 
-def float_as_int(value: float) -> int:
-    """The signed 32-bit integer with the bytes of a float."""
-    number: int = struct.unpack("<i", struct.pack("<f", value))[0]
-    return number
-
-
 class Parameters:
     """All parameters of one vehicle, in the order of their names."""
 
@@ -95,23 +89,19 @@ class Parameters:
         """By place in the list."""
         return list(self._table.values())[index] if 0 <= index < len(self._table) else None
 
-    def set(self, name: str, on_wire: float, wire_type: int) -> str:
+    def set(self, name: str, on_wire: float, wire_type: int = _REAL32) -> str:
         """Set a value from PARAM_SET. Returns why it is rejected, or ""."""
         parameter = self._table.get(name)
         if parameter is None:
             return f"Unknown parameter {name}"
         if wire_type != parameter.type:
             return f"{name}: parameter types mismatch"
-        value = float_as_int(on_wire) if wire_type == _INT32 else on_wire
+        value = struct.unpack("<i", struct.pack("<f", on_wire))[0] if wire_type == _INT32 else on_wire
         if not (math.isfinite(value) and parameter.low <= value <= parameter.high):
             allowed = f"{parameter.low:g} to {parameter.high:g}" if parameter.low < parameter.high else "fixed"
             return f"{name} = {value:g} refused: {allowed}"
         parameter.value = value
         return ""
-
-    def set_real(self, name: str, value: float) -> str:
-        """Set a real-valued parameter. Returns why it is rejected, or ""."""
-        return self.set(name, value, _REAL32)
 
     def hash(self) -> int:
         """CRC-32 of names and values: a ground station can compare it with its cached copy."""

@@ -7,61 +7,16 @@ import math
 
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
 from px4_tinyml_sitl.flight import TIPPED_RAD, FlightPlan, Simulator, SlowRow
-from px4_tinyml_sitl.turbulence import edr_from_w20, mean_wind_factor, w20_from_edr
+from px4_tinyml_sitl.turbulence import edr_from_w20
 from px4_tinyml_sitl.vehicle.guidance import CommandedGuidance
 from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, LiveImu
+from px4_tinyml_sitl.weather import CommandedWeather
 from px4_tinyml_sitl.world import RATE_HZ
 
 STEP_US = 1_000_000 // RATE_HZ
 _EVERY = RATE_HZ // OUTER_HZ
 _SPIN_UP_S = 1.2
-_WIND_M_S2 = 1.0
-"""Rate at which the mean wind follows its target."""
-_WIND_HEIGHT_M = 10.0
 _UPRIGHT_RAD = 0.6
-
-
-class CommandedWeather:
-    """Turbulence (EDR, m^⅔/s) and mean wind (m/s at 20 ft) as commanded.
-
-    EDR ramps linearly to a new value within ramp_s. The mean wind is at least the W20 of the turbulence, as in
-    MIL-F-8785C, but follows slowly and stays below the airframe's limit.
-    """
-
-    def __init__(self, direction_rad: float, limit_m_s: float, edr: float, wind_m_s: float) -> None:
-        self.direction_rad = direction_rad
-        self.edr = edr
-        self.wind_m_s = wind_m_s
-        self.ramp_s = 1.0
-        self._limit_m_s = limit_m_s
-        self._edr_now, self._slope = edr, 0.0
-        self._wind_now = self._wind_target()
-
-    def _wind_target(self) -> float:
-        return max(self.wind_m_s, w20_from_edr(self.edr, _WIND_HEIGHT_M))
-
-    def command(self, edr: float, wind_m_s: float, ramp_s: float) -> None:
-        """Set new targets."""
-        if edr != self.edr:
-            self._slope = abs(edr - self._edr_now) / max(ramp_s, 1.0 / OUTER_HZ)
-        self.edr, self.wind_m_s = edr, wind_m_s
-
-    def follow(self) -> None:
-        """One period of OUTER_HZ."""
-        self._edr_now += _clip(self.edr - self._edr_now, self._slope / OUTER_HZ)
-        self._wind_now += _clip(self._wind_target() - self._wind_now, _WIND_M_S2 / OUTER_HZ)
-
-    def w20_at(self, seconds: float, height_m: float) -> float:
-        """W20 in m/s at a height, now."""
-        return w20_from_edr(self._edr_now, height_m)
-
-    def mean_wind_at(self, w20_m_s: float, height_m: float) -> float:
-        """Mean wind in m/s at a height, now."""
-        return min(self._wind_now * mean_wind_factor(height_m), self._limit_m_s)
-
-
-def _clip(value: float, limit: float) -> float:
-    return min(max(value, -limit), limit)
 
 
 class LiveFlight(Simulator):
@@ -77,7 +32,7 @@ class LiveFlight(Simulator):
         self.steps = 0
         self.wants_flight = False
         self.commanded = CommandedGuidance(plan.heading_rad)
-        self._guidance: Guidance = self.commanded
+        self.guidance = self.commanded
         rng = plan.rng.spawn(1)[0]
         # On board the barometer is read faster than it is logged, and fails on command only.
         period = min(plan.sensors.baro_interval_us, 50_000)
@@ -103,27 +58,9 @@ class LiveFlight(Simulator):
         self.steps += 1
 
     @property
-    def armed(self) -> bool:
-        return self._armed
-
-    @property
-    def landed(self) -> bool:
-        return self._landed
-
-    @property
     def time_us(self) -> int:
         """Since the start of the simulation."""
         return self.steps * STEP_US
-
-    @property
-    def guidance(self) -> Guidance:
-        """The active source of setpoints."""
-        return self._guidance
-
-    @property
-    def landing(self) -> bool:
-        """Whether the active guidance is landing."""
-        return self._guidance.landing
 
     @property
     def edr(self) -> float:
@@ -154,36 +91,36 @@ class LiveFlight(Simulator):
 
     def arm(self) -> None:
         """Start the motors, at idle until wants_flight."""
-        self._armed, self._armed_s = True, 0.0
+        self.armed, self._armed_s = True, 0.0
         self.wants_flight = False
         self.take_command()
 
     def disarm(self) -> None:
         """Stop the motors, in flight too."""
-        self._armed = self.wants_flight = False
+        self.armed = self.wants_flight = False
 
     def guide(self, guidance: Guidance) -> None:
         """Follow other setpoints, starting at the current ones."""
-        guidance.position, guidance.velocity = list(self._guidance.position), list(self._guidance.velocity)
-        self._guidance = guidance
+        guidance.position, guidance.velocity = list(self.guidance.position), list(self.guidance.velocity)
+        self.guidance = guidance
 
     def take_command(self) -> CommandedGuidance:
         """Make `commanded` active, starting at the vehicle (on the ground) or at its setpoint (in flight)."""
-        row, before = self.row, self._guidance
+        row, before = self.row, self.guidance
         if not self.wants_flight:
             self.commanded.start([row.est_x, row.est_y, row.est_z], [0.0, 0.0, 0.0], row.yaw)
         elif before is not self.commanded:
             self.commanded.start(before.position, before.velocity, before.yaw)
-        self._guidance = self.commanded
+        self.guidance = self.commanded
         return self.commanded
 
     def _state_machine(self, seconds: float, height_m: float, down_m_s: float, tilt_rad: float) -> list[float]:
         """Motor commands: stopped, idle, or −1 for the control loops. Arming and take-off are the commander's."""
-        if self._armed and tilt_rad > TIPPED_RAD:
+        if self.armed and tilt_rad > TIPPED_RAD:
             self.disarm()  # PX4's failure detector
-        if not self._armed:
+        if not self.armed:
             if height_m < 0.5 and abs(down_m_s) < 0.15:
-                self._landed = True
+                self.landed = True
             return [0.0] * 4
         self._armed_s += 1.0 / OUTER_HZ
         if not self.wants_flight or self._armed_s < _SPIN_UP_S:

@@ -42,7 +42,9 @@ class StreamScheduler:
 
     def default_hz(self, number: int) -> float:
         """Default rate of a stream on this link."""
-        return STREAMS[number].default_hz(self._mode) if number in STREAMS else ECHO_HZ[self._mode]
+        if number not in STREAMS:
+            return ECHO_HZ[self._mode]
+        return STREAMS[number].onboard_hz if self._mode == "onboard" else STREAMS[number].gcs_hz
 
     def set_rate(self, number: int, rate_hz: float) -> None:
         """Set a stream's rate: 0 stops it, UNLIMITED sends every new message."""

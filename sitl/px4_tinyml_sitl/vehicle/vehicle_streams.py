@@ -53,10 +53,6 @@ class MessageStream(NamedTuple):
         fields = self.fields(state, memory)
         return None if fields is None else mavlink.mavlink_map[self.id](*fields)
 
-    def default_hz(self, mode: LinkMode) -> float:
-        """Default rate on a link of a mode."""
-        return self.onboard_hz if mode == "onboard" else self.gcs_hz
-
 
 STREAMS: dict[int, MessageStream] = {}
 """By message id, in the order PX4 sends them: the most urgent first."""
@@ -186,7 +182,7 @@ def extended_sys_state(v: VehicleState, memory: Memory) -> Fields:
         landed = mavlink.MAV_LANDED_STATE_ON_GROUND
     elif v.mode is Mode.TAKEOFF:
         landed = mavlink.MAV_LANDED_STATE_TAKEOFF
-    elif v.flight.landing:
+    elif v.flight.guidance.landing:
         landed = mavlink.MAV_LANDED_STATE_LANDING
     return mavlink.MAV_VTOL_STATE_UNDEFINED, landed
 

@@ -36,13 +36,10 @@ class Wire:
         try:
             self._port = open_port(self.address)
         except OSError as error:
-            if not self._may_appear(error):
+            if self.address.kind != "tcp" or not isinstance(error, ConnectionError):  # its server may start later
                 in_use = error.errno in (errno.EADDRINUSE, errno.EBUSY)
                 hint = ". It is in use by another program: end that, or serve elsewhere" if in_use else ""
                 raise LinkError(f"{self.address}: {error.strerror or error}{hint}") from error
-
-    def _may_appear(self, error: OSError) -> bool:
-        return self.address.kind == "tcp" and isinstance(error, ConnectionError)
 
     @property
     def baud(self) -> int | None:
@@ -105,9 +102,7 @@ class Wire:
         return self._port
 
     def _lose(self) -> None:
-        if self._port is not None:
-            self._port.close()
-        self._port = None
+        self.close()
         self._framers.clear()
         self._retry_s = time.monotonic() + RETRY_S
 

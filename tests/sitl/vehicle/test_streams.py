@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from vehicle_field import Client, Field, wait_until
+
+from px4_tinyml_sitl.vehicle.parameters import int_as_float
 
 PX4_ONBOARD_HZ = {
     "HEARTBEAT": 1, "TIMESYNC": 10, "HIGHRES_IMU": 50, "LOCAL_POSITION_NED": 30, "ATTITUDE": 100, "ALTITUDE": 10,
@@ -70,8 +73,7 @@ def test_heartbeat_is_px4s(field: Field) -> None:
 
 def test_highres_imu_is_the_newest_sample_on_the_boot_clock(field: Field) -> None:
     client, vehicle = field.pair(speed=3)
-    got = [m for m in client.collect(5.0) if m.get_type() in ("HIGHRES_IMU", "ATTITUDE")]
-    imu = [m for m in got if m.get_type() == "HIGHRES_IMU"]
+    imu = [m for m in client.collect(5.0) if m.get_type() == "HIGHRES_IMU"]
     times = [m.time_usec for m in imu]
     assert all(later > before for before, later in itertools.pairwise(times))
     boot_us = client.link.messages["ATTITUDE"].time_boot_ms * 1000
@@ -113,8 +115,9 @@ def test_refusals_have_a_reason(
 
 
 @pytest.fixture(scope="module")
-def refusing(shared_field: Field) -> Client:
-    return shared_field.pair()[0]
+def refusing() -> Iterator[Client]:
+    with Field() as field:
+        yield field.pair()[0]
 
 
 def test_disarming_in_flight_is_refused_unless_forced(field: Field) -> None:
@@ -214,8 +217,7 @@ def test_reboot_restarts_the_boot_clock(field: Field) -> None:
 
 def test_a_failed_sensor_is_not_sent_and_unhealthy(field: Field) -> None:
     client, _ = field.pair(speed=5)
-    enable = struct.unpack("<f", struct.pack("<i", 1))[0]
-    client.set_parameter("SYS_FAILURE_EN", enable, 6)
+    client.set_parameter("SYS_FAILURE_EN", int_as_float(1), 6)
     assert client.command(420, 3.0, 1.0)[0] == 0
     client.collect(1.0)
     assert all(not m.fields_updated & 1 << 11 for m in client.collect(4.0) if m.get_type() == "HIGHRES_IMU")

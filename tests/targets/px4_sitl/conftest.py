@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from px4_tinyml_sitl.px4.px4_process import Px4Build
-
-sys.path.insert(0, str(Path(__file__).parent))  # px4_double
 
 VARIABLE = "PX4_TINYML_PX4_BUILD"
 

@@ -52,29 +52,21 @@ class Command:
     """A running px4-tinyml command."""
 
     def __init__(self, *arguments: object) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "px4_tinyml.cli.main", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.out: list[str] = []
-        self.err: list[str] = []
-        self._readers = [
-            threading.Thread(target=lines.extend, args=(stream,), daemon=True)
-            for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
-        ]
-        for reader in self._readers:
-            reader.start()
+        command = [sys.executable, "-m", "px4_tinyml.cli.main", *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        self.out, self.err = self.process.communicate()
 
     def end(self, interrupt: bool = True) -> str:
         """Standard output, after exit code 0."""
         if interrupt:
             self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(120.0)
-        for reader in self._readers:
-            reader.join(5.0)
-        assert code == 0, self.err
-        assert not any("Traceback" in line for line in self.err)
-        return "".join(self.out)
+        self._reader.join(120.0)
+        assert self.process.returncode == 0 and "Traceback" not in self.err, self.err
+        return self.out
 
     def kill(self) -> None:
         if self.process.poll() is None:
@@ -101,23 +93,17 @@ class Flown:
 
 def onset_us(flight: Px4Flight) -> int:
     """Onset of turbulence on PX4's clock."""
-    rough = [
-        row.time_s for row in flight.rows if row.height > 1.0 and edr_from_w20(row.w20, row.height) > TURBULENT_EDR
-    ]
-    return round(rough[0] * 1e6)
+    flown = (row for row in flight.rows if row.height > 1.0)
+    return round(next(row.time_s for row in flown if edr_from_w20(row.w20, row.height) > TURBULENT_EDR) * 1e6)
 
 
 def take_off(px4: Px4, loop: HilLoop, flight: Px4Flight) -> None:
     """Take off as soon as PX4's checks pass."""
-
-    def airborne() -> bool:
-        return flight.rows[-1].height > 2.0
-
     for _ in range(60):
         px4.command("commander", "takeoff")
         if loop.wait(lambda: loop.controls is not None and loop.controls.armed, 2.0):
             break
-    assert loop.wait(airborne, 30.0), px4.tail()
+    assert loop.wait(lambda: flight.rows[-1].height > 2.0, 30.0), px4.tail()
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +128,8 @@ def flown(px4_build: Px4Build, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
         assert loop.wait(lambda: loop.controls is not None, 60.0)
         px4.wait_booted()
-        onboard, ground = (
-            f"udpin:127.0.0.1:{instance.onboard_port}",
-            f"udpout:127.0.0.1:{GCS_LISTENS + instance.number}",
-        )
+        onboard = f"udpin:127.0.0.1:{instance.onboard_port}"
+        ground = f"udpout:127.0.0.1:{GCS_LISTENS + instance.number}"
         live = start("live", pretrained_bundle(), onboard, "--report", "--json", "--record", folder / "onboard")
         record = start("record", ground, "--out", folder / "ground", "--ulog", "--json")
         take_off(px4, loop, flight)
@@ -195,9 +179,8 @@ def test_decisions_are_those_of_the_recording(flown: Flown) -> None:
     decisions = flown.lines("decision")
     assert len(decisions) == len(expected) > 60
     for line, row in zip(decisions, expected.decisions, strict=True):
-        assert (line["start_us"], line["end_us"], line["flags"]) == tuple(
-            int(row[name]) for name in ("start_us", "end_us", "flags")
-        )
+        names = ("start_us", "end_us", "flags")
+        assert [line[name] for name in names] == [int(row[name]) for name in names]
         assert line["confidence"] == round(int(row["confidence_q16"]) / 65536, 6)
 
 

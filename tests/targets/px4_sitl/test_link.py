@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from px4_double import Px4Double, wait_until
+from px4_double import Px4Double
+from vehicle_field import wait_until
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec
@@ -28,21 +30,18 @@ ACCEL_SAMPLE, GYRO_SAMPLE = (0.1, -0.2, -9.8), (0.01, 0.02, -0.03)
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """(link, double) on a free port; the arguments are Px4Double's, and lag."""
-    made: list[tuple[HilLink, Px4Double, socket.socket]] = []
+    with contextlib.ExitStack() as stack:
 
-    def connect(lag: int = 0, **behaviour: int) -> tuple[HilLink, Px4Double]:
-        listener = socket.create_server(("127.0.0.1", 0))
-        link = HilLink(listener, lag)
-        double = Px4Double(listener.getsockname()[1], **behaviour)
-        link.accept(lambda: None)
-        made.append((link, double, listener))
-        return link, double
+        def connect(lag: int = 0, **behaviour: int) -> tuple[HilLink, Px4Double]:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            link = HilLink(listener, lag)
+            double = Px4Double(listener.getsockname()[1], **behaviour)
+            link.accept(lambda: None)
+            stack.callback(double.close)
+            stack.callback(link.close)
+            return link, double
 
-    yield connect
-    for link, double, listener in made:
-        link.close()
-        double.close()
-        listener.close()
+        yield connect
 
 
 def step(link: HilLink, number: int) -> Controls | None:

@@ -7,11 +7,12 @@ import socket
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from px4_double import wait_until
+from vehicle_field import wait_until
 
 from px4_tinyml.errors import LinkError, LogError, ToolchainError
 from px4_tinyml.logs.ulog.ulog_file import UlogFile
@@ -31,13 +32,9 @@ from px4_tinyml_sitl.write_flight import write_flight
 
 
 def test_instances_do_not_collide() -> None:
-    first, second = claim_instance(), claim_instance()
-    try:
+    with closing(claim_instance()) as first, closing(claim_instance()) as second:
         assert first.number != second.number
         assert second.listener.getsockname()[1] == SIMULATOR_PORT + second.number
-    finally:
-        first.close()
-        second.close()
 
 
 def test_instance_whose_mavlink_port_is_in_use_is_skipped() -> None:
@@ -47,8 +44,7 @@ def test_instance_whose_mavlink_port_is_in_use_is_skipped() -> None:
         other.bind(("127.0.0.1", 18570 + free.number))
         with pytest.raises(LinkError, match="no PX4 instance is free"):
             claim_instance([free.number])
-    again = claim_instance([free.number])
-    again.close()
+    claim_instance([free.number]).close()
 
 
 def test_instance_whose_lock_is_held_is_skipped() -> None:
@@ -90,34 +86,26 @@ def test_build_without_the_module(tmp_path: Path) -> None:
 
 def test_px4_that_ends_is_quoted(tmp_path: Path) -> None:
     build = fake_build(tmp_path / "build", "echo 'ERROR [param] something is broken'\nexit 3\n")
-    instance = claim_instance()
-    try:
-        with (
-            Px4(build, instance, tmp_path / "run", {}) as px4,
-            pytest.raises(ToolchainError, match=r"(?s)ended with 3.*something is broken"),
-        ):
-            px4.wait_booted(10.0)
-    finally:
-        instance.close()
+    with (
+        closing(claim_instance()) as instance,
+        Px4(build, instance, tmp_path / "run", {}) as px4,
+        pytest.raises(ToolchainError, match=r"(?s)ended with 3.*something is broken"),
+    ):
+        px4.wait_booted(10.0)
 
 
 def test_px4_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     build = fake_build(tmp_path / "build", "trap '' TERM\nsleep 600 &\necho $! > child\nwhile :; do sleep 1; done\n")
-    instance = claim_instance()
-    try:
-        with Px4(build, instance, tmp_path / "run", {"SOME_PARAM": 0.1}, ["a_topic 0 0"]) as px4:
-            child = tmp_path / "run" / "child"
-            while not child.exists() or not child.read_text(encoding="utf-8").strip():
-                px4.check()
-            pids = [px4.pid, int(child.read_text(encoding="utf-8"))]
-            assert (px4.folder / "etc/logging/logger_topics.txt").read_text(encoding="utf-8") == "a_topic 0 0\n"
-            assert not px4.stop(patience_s=0.3)
-    finally:
-        instance.close()
-    wait_until_gone(pids)
-
-
-def wait_until_gone(pids: list[int]) -> None:
+    with (
+        closing(claim_instance()) as instance,
+        Px4(build, instance, tmp_path / "run", {"SOME_PARAM": 0.1}, ["a_topic 0 0"]) as px4,
+    ):
+        child = tmp_path / "run" / "child"
+        while not child.exists() or not child.read_text(encoding="utf-8").strip():
+            px4.check()
+        pids = [px4.pid, int(child.read_text(encoding="utf-8"))]
+        assert (px4.folder / "etc/logging/logger_topics.txt").read_text(encoding="utf-8") == "a_topic 0 0\n"
+        assert not px4.stop(patience_s=0.3)
     wait_until(lambda: not any(map(alive, pids)))
 
 
@@ -140,7 +128,7 @@ with Px4(Px4Build.open(folder / "build"), claim_instance(), folder / "run", {{}}
     python.kill()
     python.communicate()
     assert len(pids) == 2
-    wait_until_gone(pids)
+    wait_until(lambda: not any(map(alive, pids)))
 
 
 def alive(pid: int) -> bool:
@@ -177,8 +165,8 @@ def test_imu_has_the_noise_of_the_simulated_logs() -> None:
     seconds = 20.0
     imu = HilImu(suite, 500.0, 400.0, np.random.default_rng(1))
     truth = (0.0, 0.0, -G, 0.0, 0.0, 0.0)
-    hil = np.array([np.concatenate(imu.measure(truth, speed.tolist())) for _ in range(int(400 * seconds))])
     steps = int(400 * seconds)
+    hil = np.array([np.concatenate(imu.measure(truth, speed.tolist())) for _ in range(steps)])
     time = imu_times(suite, seconds, np.random.default_rng(2))
     logged = measure_imu(
         suite, time, np.tile(truth, (steps, 1)), np.tile(speed, (steps, 1)), 500.0, 400.0, np.random.default_rng(3)

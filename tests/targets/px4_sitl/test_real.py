@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from px4_double import wait_until
 from pymavlink.dialects.v20 import common
+from vehicle_field import wait_until
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.build import prepare
@@ -47,6 +47,12 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fly(tmp_path_factory.mktemp("simulated"), 1, seconds=30.0, seed=2, edr=0.4, jobs=1)[0]
 
 
+def udp_socket(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", port))
+    return sock
+
+
 class Listener(threading.Thread):
     """Receives what PX4 sends to a UDP port: as a ground station (with heartbeats), or between PX4 and MAVSDK."""
 
@@ -54,16 +60,10 @@ class Listener(threading.Thread):
         super().__init__(daemon=True)
         self.received: defaultdict[str, list[Any]] = defaultdict(list)
         self._ending = threading.Event()
-        self._px4 = self._bound(port)
-        self._other = None if forward_to is None else self._bound(0)
+        self._px4 = udp_socket(port)
+        self._other = None if forward_to is None else udp_socket(0)
         self._forward_to = forward_to
         self.start()
-
-    @staticmethod
-    def _bound(port: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("127.0.0.1", port))
-        return sock
 
     def run(self) -> None:
         codec, station = common.MAVLink(None), common.MAVLink(None, srcSystem=255, srcComponent=190)
@@ -100,10 +100,8 @@ class Listener(threading.Thread):
 
 
 def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with udp_socket(0) as probe:
+        return int(probe.getsockname()[1])
 
 
 def px4_processes(build: Px4Build) -> set[int]:
@@ -248,13 +246,8 @@ def start_flying(build: Px4Build, out: Path) -> subprocess.Popen[bytes]:
 def test_interrupted_command_leaves_no_process(px4_build: Px4Build, tmp_path: Path) -> None:
     before = px4_processes(px4_build)
     process = start_flying(px4_build, tmp_path)
-    output = tmp_path.glob
-    wait_until(
-        lambda: any(
-            "Startup script returned successfully" in path.read_text("utf-8", "replace")
-            for path in output(".*/px4.out")
-        )
-    )
+    booted = "Startup script returned successfully"
+    wait_until(lambda: any(booted in path.read_text("utf-8", "replace") for path in tmp_path.glob(".*/px4.out")))
     process.send_signal(signal.SIGINT)
     assert process.wait(60.0) == 130
     assert px4_processes(px4_build) <= before

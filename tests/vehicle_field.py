@@ -52,15 +52,13 @@ class Client:
     def collect(self, seconds: float) -> list[Any]:
         """All messages over so many seconds of the vehicle's boot clock."""
         messages: list[Any] = []
-        first_ms = None
+        clock: list[int] = []
 
         def over(message: Any) -> bool:
-            nonlocal first_ms
             messages.append(message)
-            if message.get_type() != "ATTITUDE":
-                return False
-            first_ms = message.time_boot_ms if first_ms is None else first_ms
-            return message.time_boot_ms - first_ms >= 1000 * seconds
+            if message.get_type() == "ATTITUDE":
+                clock.append(message.time_boot_ms)
+            return bool(clock) and clock[-1] - clock[0] >= 1000 * seconds
 
         self.wait(None, over)
         return messages
@@ -71,10 +69,7 @@ class Client:
 
     def drain(self) -> list[Any]:
         """All messages received so far."""
-        messages = []
-        while (message := self.link.recv_match()) is not None:
-            messages.append(message)
-        return messages
+        return list(iter(self.link.recv_match, None))
 
     def command(self, number: int, *params: float, system: int = 1, tries: int = 1) -> tuple[int, list[str]]:
         """Send COMMAND_LONG; (MAV_RESULT, texts received before it). tries: for links that lose frames."""
@@ -92,10 +87,6 @@ class Client:
                 ack = self.wait(["COMMAND_ACK", "STATUSTEXT"], answered, 2.0 if left else TIMEOUT_S)
                 return ack.result, texts
         raise AssertionError
-
-    def set_interval(self, message_id: int, interval_us: float) -> None:
-        """MAV_CMD_SET_MESSAGE_INTERVAL, accepted."""
-        assert self.command(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us)[0] == 0
 
     def arm(self, on: float = 1.0, force: float = NAN) -> tuple[int, list[str]]:
         """Arm or disarm: (MAV_RESULT, texts)."""
@@ -125,19 +116,16 @@ class Client:
         self.link.close()
 
 
-class Field:
+class Field(contextlib.ExitStack):
     """Makes clients and vehicles; closes all of them."""
-
-    def __init__(self, stack: contextlib.ExitStack) -> None:
-        self._stack = stack
 
     def client(self, url: str = "udpin:127.0.0.1:0", **options: Any) -> Client:
         client = Client(url, **options)
-        self._stack.callback(client.close)
+        self.callback(client.close)
         return client
 
     def vehicle(self, addresses: str | list[str], **options: Any) -> EmbeddedVehicle:
-        return self._stack.enter_context(EmbeddedVehicle(addresses, **options))
+        return self.enter_context(EmbeddedVehicle(addresses, **options))
 
     def pair(self, **options: Any) -> tuple[Client, EmbeddedVehicle]:
         """A client and a vehicle that sends to it; a heartbeat was received."""

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Callable
 
 from pymavlink.dialects.v20 import common
-
-TIMEOUT_S = 60.0
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Poll a condition until it holds."""
-    end = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < end, "timeout"
-        time.sleep(0.01)
 
 
 class Integration:
