@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # live_samples
+sys.path.append(str(Path(__file__).parents[1] / "link"))  # link_senders
 
 from live_samples import small_bundle
 
@@ -19,6 +20,13 @@ from px4_tinyml.targets.host.build import LIBRARY, build_host
 @pytest.fixture(scope="session")
 def bundle() -> ModelBundle:
     return small_bundle()
+
+
+@pytest.fixture(scope="session")
+def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle on disk, its library built."""
+    bundle.save(path := tmp_path_factory.mktemp("bundle") / "bundle")
+    return path
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from px4_tinyml.mavlink.framer import Frame
+from link_senders import UdpSender, free_port, wait_until
 
+from px4_tinyml.errors import LinkError
+from px4_tinyml.link.connection import Link
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.signal.classifier import Classification
+
+TIMES = ("start_us", "end_us", "flags")
 WITHOUT = ("tensorflow", "keras", "matplotlib", "pyarrow", "pandas", "jsbsim", "sklearn", "mavsdk")
 RUN = f"""
 import sys
@@ -26,19 +32,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def is_free(port: int) -> bool:
     """Whether a UDP port is free."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        Link(f"udpin:127.0.0.1:{port}").close()
+    except LinkError:
+        return False
     return True
 
 
@@ -92,12 +91,14 @@ class Command:
             reader.join(5.0)
         return code
 
-    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
-        """Wait for a line with this text."""
-        deadline = time.monotonic() + timeout_s
-        while not any(text in line for line in [*self.out, *self.err]):
-            assert self.running and time.monotonic() < deadline, (text, self.out[-5:], self.err[-5:])
-            time.sleep(0.02)
+    def wait_for(self, text: str, step: Callable[[], object] = lambda: time.sleep(0.02)) -> None:
+        """Wait for a line with this text, repeating a step."""
+
+        def running_step() -> None:
+            assert self.running, (text, self.out[-5:], self.err[-5:])
+            step()
+
+        wait_until(lambda: any(text in line for line in [*self.out, *self.err]), running_step)
 
     def json(self, kind: str) -> list[dict[str, Any]]:
         """JSON lines of one type."""
@@ -108,29 +109,28 @@ class UdpVehicle:
     """Sends frames to a UDP port at their times (divided by speed), and keeps the messages it receives."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.setblocking(False)
-        self._to = ("127.0.0.1", port)
+        self._socket = UdpSender(port)
         self.received: list[Any] = []
 
     def __enter__(self) -> UdpVehicle:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._socket.close()
+        self._socket.__exit__()
 
     def introduce(self, heartbeats: Sequence[Frame], command: Command, text: str = '"start"') -> None:
         """Send heartbeats until the command has found the vehicle and printed the text."""
-        deadline = time.monotonic() + 60.0
-        while not any(text in line for line in [*command.out, *command.err]):
-            assert command.running and time.monotonic() < deadline, command.err
-            for frame in heartbeats:
-                self.send(frame)
-            time.sleep(0.1)
+        command.wait_for(text, lambda: self.beat(heartbeats))
+
+    def beat(self, heartbeats: Sequence[Frame]) -> None:
+        """Send heartbeats, and wait a little."""
+        for frame in heartbeats:
+            self.send(frame)
+        time.sleep(0.1)
 
     def send(self, frame: Frame) -> None:
-        self._socket.sendto(frame.data, self._to)
+        with contextlib.suppress(ConnectionRefusedError):  # no program listens yet
+            self._socket.send(frame.data)
 
     def play(self, frames: Sequence[Frame], speed: float) -> None:
         began, first_us = time.monotonic(), frames[0].received_us
@@ -138,24 +138,33 @@ class UdpVehicle:
             wait_s = (frame.received_us - first_us) / 1e6 / speed - (time.monotonic() - began)
             if wait_s > 0.002:
                 time.sleep(wait_s)
-                self._listen()
+                self.received += self._socket.received()
             self.send(frame)
         time.sleep(0.2)
-        self._listen()
-
-    def _listen(self) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
-
-        decoder = ardupilotmega.MAVLink(None)
-        while True:
-            try:
-                data = self._socket.recv(4096)
-            except OSError:
-                return
-            self.received += decoder.parse_buffer(bytearray(data)) or []
+        self.received += self._socket.received()
 
 
-def folder_of(bundle: Any, root: Path) -> Path:
-    """The bundle on disk."""
-    bundle.save(root / "bundle")
-    return root / "bundle"
+def play_to_live(
+    folder: Path, frames: Sequence[Frame], heartbeats: Sequence[Frame], *options: object,
+    speed: float = 4.0, text: str = '"start"', code: int = 0,
+) -> tuple[Command, list[Any]]:  # fmt: skip
+    """Frames to `live` with these options, then Ctrl-C: its output, and the messages the vehicle received."""
+    port = free_port()
+    with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
+        vehicle.introduce(heartbeats, live, text)
+        vehicle.play(frames, speed)
+        live.interrupt()
+        assert live.end() == code, live.err
+    return live, vehicle.received
+
+
+def check_decisions(lines: list[dict[str, Any]], expected: Classification, labels: Sequence[str]) -> None:
+    """JSON lines of decisions are those of `classify`."""
+    assert len(lines) == len(expected)
+    for line, row in zip(lines, expected.decisions, strict=True):
+        assert [line[name] for name in TIMES] == [int(row[name]) for name in TIMES]
+        assert line["class"] == (labels[row["class_index"]] if row["class_index"] >= 0 else "uncertain")
+        assert line["confidence"] == round(int(row["confidence_q16"]) / 65536, 6)
+        assert line["probabilities"] == {
+            label: p / 256 for label, p in zip(labels, row["probability"].tolist(), strict=False)
+        }

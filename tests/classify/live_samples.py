@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compiler"))  # models
 
+from link_senders import ARDUPILOT, PX4, Vehicle, mavlink
 from models import Builder
 from reference_models import untrained
 
@@ -24,8 +24,6 @@ from px4_tinyml.signal.spec import DecisionSpec, PipelineSpec
 
 RECEIVED_US = 1_700_000_000_000_000
 GRAVITY = 9.80665
-PX4, ARDUPILOT = 12, 3
-ALL = 0x1FFF
 WRAP_MS = 1 << 32
 
 
@@ -66,17 +64,13 @@ def small_bundle(spec: PipelineSpec | None = None) -> ModelBundle:
 class Sender:
     """One component: packs messages into frames with sequence numbers."""
 
-    def __init__(self, system: int, component: int = 1, version: int = 2) -> None:
-        from pymavlink.dialects.v20 import ardupilotmega
+    m = mavlink
 
-        self.m = ardupilotmega
-        self._link = ardupilotmega.MAVLink(None, srcSystem=system, srcComponent=component)
-        self._version = version
+    def __init__(self, system: int, component: int = 1, version: int = 2) -> None:
+        self._vehicle = Vehicle(system, component, version)
 
     def frame(self, message: Any, received_us: int = 0) -> Frame:
-        data = bytes(message.pack(self._link, force_mavlink1=self._version == 1))
-        self._link.seq = (self._link.seq + 1) % 256
-        return Frame(received_us, data, self._version, message.get_msgId())
+        return Frame(received_us, self._vehicle.pack(message), self._vehicle.version, message.get_msgId())
 
     def heartbeat(self, autopilot: int = PX4, armed: bool = True) -> Frame:
         return self.frame(self.m.MAVLink_heartbeat_message(2, autopilot, 128 * armed, 0, 4, 3))
@@ -154,6 +148,7 @@ def delivered(
     return [Frame(RECEIVED_US + int(t_s * 1e6), data, f.version, f.message_id) for t_s, data, f in arrivals]
 
 
-def tlog(frames: Sequence[Frame]) -> bytes:
-    """The recording of these frames."""
-    return b"".join(struct.pack(">Q", frame.received_us) + frame.data for frame in frames)
+def clean_flight(sender: Sender, seconds: float) -> list[Frame]:
+    """PX4's stream over a good link."""
+    rng = np.random.default_rng(3)
+    return delivered(list(px4_flight(sender, rng, seconds, 5_000_000)), rng, 0.0, 0.0, 0.0)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_process import Command, UdpVehicle, folder_of, free_port, is_free
-from live_samples import Sender, delivered, px4_flight
+from link_senders import free_port, wait_until
+from live_process import Command, UdpVehicle, check_decisions, is_free, play_to_live
+from live_samples import Sender, clean_flight, delivered, px4_flight
 from reference_models import untrained
 
 from px4_tinyml.bundle import ModelBundle
@@ -27,11 +28,6 @@ from px4_tinyml.logs import read_log
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.slots import feed
-
-
-@pytest.fixture(scope="module")
-def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of(bundle, tmp_path_factory.mktemp("bundle"))
 
 
 def offline(bundle: ModelBundle, path: Path, part: str) -> Classification:
@@ -49,27 +45,12 @@ def test_live_decides_on_a_bad_link_as_classify_does(bundle: ModelBundle, folder
     sent += list(px4_flight(other, rng, 20.0, 50_000_000))
     sent.sort(key=lambda item: item[0])
     frames = delivered(sent, rng, 0.03, 0.05, 0.05)
-    port = free_port()
     options = ("--json", "--system", 1, "--record", tmp_path / "rec", "--engine", "host")
-    with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
-        vehicle.introduce([sender.heartbeat(), other.heartbeat()], live)
-        vehicle.play(frames, speed=4.0)
-        live.interrupt()
-        assert live.end() == 0, live.err
+    live, _ = play_to_live(folder, frames, [sender.heartbeat(), other.heartbeat()], *options)
     (recording,) = (tmp_path / "rec").glob("*.tlog")
     expected = offline(bundle, recording, "#1.1")
-    decisions = live.json("decision")
-    assert len(decisions) == len(expected) > 120
-    labels = bundle.spec.labels
-    for line, row in zip(decisions, expected.decisions, strict=True):
-        assert (line["start_us"], line["end_us"], line["flags"]) == tuple(
-            int(row[n]) for n in ("start_us", "end_us", "flags")
-        )
-        assert line["class"] == (labels[row["class_index"]] if row["class_index"] >= 0 else "uncertain")
-        assert line["confidence"] == round(int(row["confidence_q16"]) / 65536, 6)
-        assert line["probabilities"] == {
-            label: int(p) / 256 for label, p in zip(labels, row["probability"], strict=False)
-        }
+    assert len(expected) > 120
+    check_decisions(live.json("decision"), expected, bundle.spec.labels)
     (end,) = live.json("end")
     assert end["counts"] == expected.counts and end["counts"]["reset_backwards"] >= 1
     assert end["duplicates"] > 20 and end["late"] > 20 and end["lost"] > 10 and end["recording"] == str(recording)
@@ -80,21 +61,16 @@ def test_live_decides_on_a_bad_link_as_classify_does(bundle: ModelBundle, folder
 
 def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
     """One line per change on a pipe; component 191 of the vehicle's system reports to it."""
-    rng, sender, port = np.random.default_rng(3), Sender(5), free_port()
-    frames = delivered(list(px4_flight(sender, rng, 24.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
-    options = ("--report", "--keep-uncertain", tmp_path / "keep")
-    with Command(folder, f"udpin:127.0.0.1:{port}", *options) as live, UdpVehicle(port) as vehicle:
-        vehicle.introduce([sender.heartbeat()], live, "engine compiled")
-        vehicle.play(frames, speed=6.0)
-        live.interrupt()
-        assert live.end() == 0, live.err
+    sender, options = Sender(5), ("--report", "--keep-uncertain", tmp_path / "keep")
+    frames, heartbeats = clean_flight(sender, 24.0), [sender.heartbeat()]
+    live, received = play_to_live(folder, frames, heartbeats, *options, speed=6.0, text="engine compiled")
     names = [*bundle.spec.labels, "uncertain"]
     lines = [re.fullmatch(r"\d\d:\d\d:\d\d +([\d.]+) s  (\w+) +(\d+) %(?:  \(was (\w+)\))?", line) for line in live.out]
     assert len(lines) > 5 and all(line is not None and line[2] in names for line in lines)
     for before, after in itertools.pairwise(lines):
         assert before is not None and after is not None
         assert after[4] == before[2] != after[2] and float(after[1]) > float(before[1])
-    ours = [m for m in vehicle.received if m.get_srcComponent() == 191 and m.get_srcSystem() == 5]
+    ours = [m for m in received if m.get_srcComponent() == 191 and m.get_srcSystem() == 5]
     counts = Counter(m.get_type() for m in ours)
     assert counts["DEBUG_FLOAT_ARRAY"] > 100 and counts["STATUSTEXT"] >= 1 and counts["HEARTBEAT"] >= 4
     arrays = [m for m in ours if m.get_type() == "DEBUG_FLOAT_ARRAY"]
@@ -143,15 +119,10 @@ def test_a_slow_serial_link_drops_and_counts(folder: Path) -> None:
 
 
 def test_classification_continues_when_the_recording_fails(bundle: ModelBundle, folder: Path, tmp_path: Path) -> None:
-    rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
-    frames = delivered(list(px4_flight(sender, rng, 6.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
-    file = tmp_path / "file"
+    sender, file = Sender(1), tmp_path / "file"
     file.write_text("")
-    with Command(folder, f"udpin:127.0.0.1:{port}", "--json", "--record", file) as live, UdpVehicle(port) as vehicle:
-        vehicle.introduce([sender.heartbeat()], live)
-        vehicle.play(frames, speed=4.0)
-        live.interrupt()
-        assert live.end() == 1
+    options = ("--json", "--record", file)
+    live, _ = play_to_live(folder, clean_flight(sender, 6.0), [sender.heartbeat()], *options, code=1)
     assert len(live.json("decision")) > 30
     assert sum("recording stopped" in line for line in live.err) == 1
 
@@ -171,8 +142,7 @@ def test_a_folder_name_that_is_not_utf8(folder: Path, tmp_path: Path) -> None:
 
 def test_a_pipe_that_is_not_read_does_not_delay_the_report(folder: Path) -> None:
     """The output of --json is not read: reports continue, dropped lines are counted, the others are unbroken."""
-    rng, sender, port = np.random.default_rng(3), Sender(1), free_port()
-    frames = delivered(list(px4_flight(sender, rng, 16.0, 5_000_000)), rng, 0.0, 0.0, 0.0)
+    sender, port = Sender(1), free_port()
     out, into = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
     few = "import px4_tinyml.cli.output as output; output.MAX_LINES = 20"
     options = (folder, f"udpin:127.0.0.1:{port}", "--report", "--json")
@@ -181,7 +151,7 @@ def test_a_pipe_that_is_not_read_does_not_delay_the_report(folder: Path) -> None
         with Command(*options, before=few, stdout=into.fileno()) as live, UdpVehicle(port) as vehicle:
             into.close()
             vehicle.introduce([sender.heartbeat()], live, "engine compiled")
-            vehicle.play(frames, speed=4.0)
+            vehicle.play(clean_flight(sender, 16.0), speed=4.0)
             reports = sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received)
             assert reports > 100
             live.interrupt()
@@ -195,13 +165,10 @@ def test_a_pipe_that_is_not_read_does_not_delay_the_report(folder: Path) -> None
 def test_ctrl_c_while_waiting_for_a_vehicle(folder: Path) -> None:
     port = free_port()
     with Command(folder, f"udpin:127.0.0.1:{port}", "--wait", 60) as live:
-        while is_free(port):
-            assert live.running, live.err
-            time.sleep(0.05)
-        began = time.monotonic()
+        wait_until(lambda: not is_free(port))
         live.interrupt()
         assert live.end() == 130
-    assert time.monotonic() - began < 10.0 and live.err[-1] == "interrupted"
+    assert live.err[-1] == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from live_process import Command, UdpVehicle, folder_of, free_port
-from live_samples import Sender, delivered, px4_flight
-
-from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.mavlink.framer import Frame
-
-
-@pytest.fixture(scope="module")
-def folder(bundle: ModelBundle, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of(bundle, tmp_path_factory.mktemp("bundle"))
+from link_senders import free_port, wait_until
+from live_process import Command, UdpVehicle
+from live_samples import Sender, clean_flight
 
 
 @pytest.fixture
@@ -36,21 +28,17 @@ def terminal() -> Iterator[tuple[int, int]]:
     os.close(theirs)
 
 
-def flight(sender: Sender, seconds: float) -> list[Frame]:
-    rng = np.random.default_rng(3)
-    return delivered(list(px4_flight(sender, rng, seconds, 5_000_000)), rng, 0.0, 0.0, 0.0)
-
-
 def introduce(vehicle: UdpVehicle, sender: Sender, terminal: int, text: str) -> None:
     """Send heartbeats until a text is on the terminal."""
     os.set_blocking(terminal, False)
-    seen, deadline = "", time.monotonic() + 60.0
-    while text not in seen:
-        assert time.monotonic() < deadline, seen
-        vehicle.send(sender.heartbeat())
-        time.sleep(0.1)
+    seen: list[bytes] = []
+
+    def beat() -> None:
+        vehicle.beat([sender.heartbeat()])
         with contextlib.suppress(BlockingIOError):
-            seen += os.read(terminal, 4096).decode(errors="replace")
+            seen.append(os.read(terminal, 4096))
+
+    wait_until(lambda: text.encode() in b"".join(seen), beat)
 
 
 def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tuple[int, int]) -> None:
@@ -60,7 +48,7 @@ def test_a_paused_terminal_does_not_stop_the_report(folder: Path, terminal: tupl
     with Command(*options, stdout=theirs, stderr=theirs) as live, UdpVehicle(port) as vehicle:
         introduce(vehicle, sender, ours, "engine compiled")
         termios.tcflow(theirs, termios.TCOOFF)  # Ctrl-S
-        vehicle.play(flight(sender, 32.0), speed=4.0)
+        vehicle.play(clean_flight(sender, 32.0), speed=4.0)
         assert live.running
         kinds = [m.get_type() for m in vehicle.received]
         assert kinds.count("DEBUG_FLOAT_ARRAY") > 80 and kinds.count("HEARTBEAT") >= 5
@@ -75,7 +63,7 @@ def test_a_paused_terminal_does_not_stop_a_recording(tmp_path: Path, terminal: t
     with Command(*options, command="record", stdout=theirs, stderr=theirs) as record, UdpVehicle(port) as vehicle:
         introduce(vehicle, sender, ours, "Hz")
         termios.tcflow(theirs, termios.TCOOFF)
-        vehicle.play(flight(sender, 6.0), speed=1.0)
+        vehicle.play(clean_flight(sender, 6.0), speed=1.0)
         time.sleep(3.0)
         assert (tmp_path / "a.tlog").stat().st_size > 10_000
         termios.tcflow(theirs, termios.TCOON)
@@ -92,7 +80,7 @@ def test_a_closed_pipe_ends_live_only_without_a_report(folder: Path, report: boo
         os.close(into)
         vehicle.introduce([sender.heartbeat()], live, "engine compiled")
         os.close(out)
-        vehicle.play(flight(sender, 24.0), speed=4.0)
+        vehicle.play(clean_flight(sender, 24.0), speed=4.0)
         assert live.running == report
         if report:
             assert sum(m.get_type() == "DEBUG_FLOAT_ARRAY" for m in vehicle.received) > 80
@@ -111,7 +99,7 @@ def test_a_full_non_blocking_pipe_gets_whole_lines(folder: Path, tmp_path: Path)
     with Command(folder, f"udpin:127.0.0.1:{port}", "--json", stdout=into) as live, UdpVehicle(port) as vehicle:
         os.close(into)
         vehicle.introduce([sender.heartbeat()], live, "engine compiled")
-        vehicle.play(flight(sender, 24.0), speed=4.0)
+        vehicle.play(clean_flight(sender, 24.0), speed=4.0)
         with (tmp_path / "lines").open("wb") as into_file, subprocess.Popen(["cat"], stdin=out, stdout=into_file):
             os.close(out)
             live.interrupt()

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_samples import FLIGHTS, RECEIVED_US, Sender, delivered, motion, tlog
+from live_samples import FLIGHTS, RECEIVED_US, Sender, delivered, motion
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.companion import Companion
 from px4_tinyml.classify.mavlink_report import MavlinkReport
 from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs.tlog.read_tlog import read_tlog
+from px4_tinyml.logs.tlog.tlog_file import tlog_records
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.samples import BARO_PAUSE_US, MavlinkStream
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
@@ -53,7 +54,7 @@ def streamed(frames: Sequence[Frame]) -> tuple[Collected, MavlinkStream]:
 def recordings(frames: Sequence[Frame]) -> dict[tuple[int, int], FlightLog]:
     """The same frames, recorded and read back, by sender."""
     senders = sorted({(f.system, f.component) for f in frames if f.message_id in (105, 27, 116)})
-    logs = read_tlog(Path("made.tlog"), tlog(frames), "0")
+    logs = read_tlog(Path("made.tlog"), tlog_records(frames), "0")
     assert len(logs) == len(senders)
     return dict(zip(senders, logs, strict=True))
 

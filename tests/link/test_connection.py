@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+import socket
+import struct
 import time
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, receive_until
+from link_senders import Pty, UdpSender, Vehicle, bad_wire, drain, mavlink, receive_until, wait_until
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link import transports
@@ -95,26 +98,21 @@ def test_drops_of_a_slow_receiver_are_counted(udp: Link, sender: UdpSender) -> N
     vehicle = Vehicle()
     text = b"x" * 50
 
+    sent = 0
+
     def send(number: int) -> None:
+        nonlocal sent
+        sent += number
         for _ in range(number):
             sender.send(vehicle.pack(mavlink.MAVLink_statustext_message(6, text)))
 
     send(100)
     drain(udp)
-    sent = 100
-    began = time.monotonic()
-    while time.monotonic() - began < 20 and udp_backlog(udp.local_port) == 0:
-        send(500)
-        sent += 500
-    assert udp_backlog(udp.local_port) > 0, "the kernel's buffer never filled"
-    send(10)
-    sent += 10
-    drain(udp)
-    send(100)
-    sent += 100
-    drain(udp)
-    counts = udp.statistics.sender(1, 1)
-    assert udp.statistics.kernel_dropped == sent - counts.frames > 0
+    wait_until(lambda: udp_backlog(udp.local_port) > 0, lambda: send(500))
+    for number in (10, 100):
+        send(number)
+        drain(udp)
+    assert udp.statistics.kernel_dropped == sent - udp.statistics.sender(1, 1).frames > 0
 
 
 def udp_backlog(port: int) -> int:
@@ -132,11 +130,8 @@ def test_a_wrong_dialect_is_counted_by_message(udp: Link, sender: UdpSender) -> 
     for n in range(10):
         foreign = bytearray(vehicle.attitude(n))
         foreign[7:10] = (200000 + n % 2).to_bytes(3, "little")
-        differing = mavlink.MAVLink_heartbeat_message(2, 12, 0, 0, 4, 3)
-        differing.crc_extra = 77
-        wrong = bytearray(differing.pack(vehicle.mavlink))
+        wrong = bytearray(vehicle.heartbeat())
         wrong[-2] ^= 0x5A
-        vehicle.mavlink.seq = (vehicle.mavlink.seq + 1) % 256
         sender.send(bytes(foreign), bytes(wrong), vehicle.attitude(n))
     frames = drain(udp)
     assert len(frames) == 20
@@ -178,16 +173,17 @@ def test_an_outage_of_five_seconds(
     assert ["nothing received" in r.message or "receiving again" in r.message for r in caplog.records] == [True, True]
 
 
+def connect(server: Link, client: Link) -> None:
+    """Until the client has received a heartbeat of the server."""
+    wait_until(lambda: server.send(HEARTBEAT), lambda: (client.receive(0.05), server.receive(0.0)))
+    receive_until(client, bool)
+
+
 def test_a_tcp_server_that_restarts(caplog: pytest.LogCaptureFixture) -> None:
-    attitude = mavlink.MAVLink_attitude_message(1, 0, 0, 0, 0, 0, 0)
     with Link("tcpin:127.0.0.1:0", system=1, component=1) as server:
         port = server.local_port
-        client = Link(f"tcp:127.0.0.1:{port}")
-        with client:
-            while not server.send(attitude):
-                client.receive(0.05)
-                server.receive(0.05)
-            receive_until(client, bool)
+        with Link(f"tcp:127.0.0.1:{port}") as client:
+            connect(server, client)
             assert client.send(HEARTBEAT)
             receive_until(server, bool)
             server.close()
@@ -196,12 +192,7 @@ def test_a_tcp_server_that_restarts(caplog: pytest.LogCaptureFixture) -> None:
             assert not client.send(HEARTBEAT)
             assert f"tcp:127.0.0.1:{port}" in client.trouble
             with Link(f"tcpin:127.0.0.1:{port}", system=1, component=1) as again:
-                deadline = time.monotonic() + 60
-                while not again.send(attitude):
-                    assert time.monotonic() < deadline
-                    client.receive(0.05)
-                    again.receive(0.0)
-                receive_until(client, bool)
+                connect(again, client)
                 assert client.connected
             assert client.statistics.reconnects == 1
             assert client.statistics.sender(1, 1).lost == 0
@@ -219,12 +210,7 @@ def test_a_tcp_server_that_is_not_there_yet() -> None:
         assert client.receive(0.3) == []
         assert "refused" in client.trouble
         with Link(f"tcpin:127.0.0.1:{port}", system=1) as server:
-            deadline = time.monotonic() + 60
-            while not server.send(HEARTBEAT):
-                assert time.monotonic() < deadline
-                client.receive(0.05)
-                server.receive(0.0)
-            receive_until(client, bool)
+            connect(server, client)
 
 
 @pytest.mark.parametrize("batch_s", [0.0, 0.02])
@@ -234,9 +220,14 @@ def test_a_cable_that_is_pulled_and_plugged_in_again(
     """Also as another ttyACM, which is logged."""
     vehicle = Vehicle()
     with Link(f"serial:{tmp_path}/ttyACM0:115200", batch_s=batch_s) as link:
+
+        def feed(cable: Pty) -> None:
+            """Heartbeats until one is received."""
+            wait_until(lambda: bool(link.receive(0.05)), lambda: cable.write(vehicle.heartbeat()))
+
         assert "there is no" in link.trouble
         with Pty(tmp_path / "ttyACM0") as cable:
-            receive_until(link, lambda frames: _feed(cable, vehicle, link) and bool(frames))
+            feed(cable)
             cable.write(vehicle.attitude()[:12])  # half a frame was received when the cable is pulled
             link.receive(0.05)
             cable.pull()
@@ -244,7 +235,7 @@ def test_a_cable_that_is_pulled_and_plugged_in_again(
             assert not link.connected
         for name in ("ttyACM0", "ttyACM1"):
             with Pty(tmp_path / name) as cable:
-                receive_until(link, lambda frames, cable=cable: _feed(cable, vehicle, link) and bool(frames))
+                feed(cable)
                 assert link.send(HEARTBEAT)
                 assert b"\xfd" in cable.read()
         assert link.statistics.reconnects == 2
@@ -253,19 +244,13 @@ def test_a_cable_that_is_pulled_and_plugged_in_again(
     assert "ttyACM1" in caplog.text
 
 
-def _feed(cable: Pty, vehicle: Vehicle, link: Link) -> bool:
-    cable.write(vehicle.heartbeat())
-    return True
-
-
 def test_a_device_that_was_present_before_is_not_ours(tmp_path: Path) -> None:
-    vehicle = Vehicle()
     ours, other = Pty(tmp_path / "ttyACM0"), Pty(tmp_path / "ttyACM1")
     with ours, other, Link(f"serial:{tmp_path}/ttyACM0") as link:
-        ours.write(vehicle.heartbeat())
+        ours.write(Vehicle().heartbeat())
         receive_until(link, bool)
         ours.pull()
-        other.write(vehicle.heartbeat())
+        other.write(Vehicle().heartbeat())
         assert link.receive(1.0) == []
         assert "there is no" in link.trouble
 
@@ -309,20 +294,13 @@ def test_a_port_of_another_program_is_an_error() -> None:
         Link("udpout:host.invalid:14540")
 
 
-def test_udpout_sends_first() -> None:
-    vehicle = Link("udpin:127.0.0.1:0", system=1, component=1)
-    with vehicle, Link(f"udpout:127.0.0.1:{vehicle.local_port}") as link:
-        assert link.send(HEARTBEAT)
-        receive_until(vehicle, bool)
-        assert vehicle.send(HEARTBEAT)
-        assert receive_until(link, bool)[0].system == 1
-
-
-def test_udpout_sends_to_its_target_among_many_peers() -> None:
+def test_udpout_sends_first_and_to_its_target_among_many_peers() -> None:
     vehicle = Link("udpin:127.0.0.1:0", system=1, component=1)
     with vehicle, Link(f"udpout:127.0.0.1:{vehicle.local_port}") as link, ExitStack() as others:
         assert link.send(HEARTBEAT)
         receive_until(vehicle, bool)
+        assert vehicle.send(HEARTBEAT)
+        assert receive_until(link, bool)[0].system == 1
         for system in range(2, MAX_PEERS + 4):
             other = others.enter_context(UdpSender(link.local_port))
             other.send(Vehicle(system).heartbeat())
@@ -365,3 +343,33 @@ def test_a_clock_that_is_set_while_frames_wait(
     assert len(times_us) == 11
     assert all(0 <= after - before < 60_000_000 for before, after in pairwise(times_us))
     assert (udp.statistics.sender(1, 1).lost, udp.statistics.outages) == (0, 0)
+
+
+class OtherKernelSocket(socket.socket):
+    """A test double: a socket whose kernel stamps datagrams with a time of another size, as 32-bit Linux does."""
+
+    def recvmsg_into(self, *arguments: Any) -> Any:
+        size, extra, flags, peer = super().recvmsg_into(*arguments)
+        stamps = [
+            (level, kind, struct.pack("@ii", 1, 2)) for level, kind, _ in extra if kind == transports._SO_TIMESTAMPNS
+        ]
+        return size, stamps, flags, peer
+
+
+def test_a_kernel_whose_times_have_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", OtherKernelSocket)
+    with Link("udpin:127.0.0.1:0") as link, UdpSender(link.local_port) as sender:
+        sender.send(Vehicle().heartbeat())
+        assert len(drain(link)) == 1
+
+
+def test_ipv4_is_preferred_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test double of /etc/hosts: where localhost is ::1 first, a simulator that listens on 127.0.0.1 is reached."""
+
+    def ipv6_first(host: str, port: int, type: int) -> list[Any]:
+        four = (socket.AF_INET, type, 0, "", ("127.0.0.1", port))
+        return [(socket.AF_INET6, type, 0, "", ("::1", port, 0, 0)), four] if host == "localhost" else [four]
+
+    monkeypatch.setattr(socket, "getaddrinfo", ipv6_first)
+    with Link("tcpin:127.0.0.1:0", system=1) as server, Link(f"tcp:localhost:{server.local_port}") as client:
+        wait_until(lambda: client.reachable, lambda: client.receive(0.05))

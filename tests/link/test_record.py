@@ -10,23 +10,43 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from link_senders import UdpSender, Vehicle, free_port, mavlink
+from link_senders import UdpSender, Vehicle, free_port, mavlink, recorded, wait_until
 
 from px4_tinyml.errors import LogError
 from px4_tinyml.link import recorder as record
 from px4_tinyml.link.appender import _sync_folder
 from px4_tinyml.link.recorder import Recorder, new_recording
 from px4_tinyml.logs import read_log
-from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.logs.tlog.tlog_file import TlogFile, tlog_records
 from px4_tinyml.mavlink.framer import Frame, Framer
 
 
 def frames_of(vehicle: Vehicle, number: int, start_us: int = 10**15) -> list[Frame]:
     framer = Framer()
     return [f for n in range(number) for f in framer.feed(vehicle.imu(n * 20_000), start_us + n * 20_000)]
+
+
+def write(path: Path, frames: Sequence[Frame]) -> Recorder:
+    """A session of a recording."""
+    with Recorder(path) as recorder:
+        recorder.write(frames)
+    return recorder
+
+
+def complete_frames(path: Path) -> int:
+    """Frames of an undamaged recording."""
+    log = TlogFile.read(path.read_bytes())
+    assert not log.damage
+    return len(log.frames)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "flight.tlog"
 
 
 def test_a_tlog_holds_the_received_frames(tmp_path: Path) -> None:
@@ -56,12 +76,10 @@ def test_a_tlog_holds_the_received_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [1, 8, 9, 20, 60, -10_000, -200_000])
-def test_a_truncated_record_is_dropped_on_resume(tmp_path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_record_is_dropped_on_resume(path: Path, torn: int, caplog: pytest.LogCaptureFixture) -> None:
     """A power cut leaves half a record, or zeros where the file system had no time for the data."""
-    path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 3000)
-    with Recorder(path) as recorder:
-        recorder.write(frames[:2500])
+    write(path, frames[:2500])
     whole = path.read_bytes()
     last = len(frames[2499].data) + 8
     with path.open("ab") as stream:
@@ -71,44 +89,32 @@ def test_a_truncated_record_is_dropped_on_resume(tmp_path: Path, torn: int, capl
             stream.write(whole[-last:][:torn])
         else:
             stream.write(whole[-torn:][: -(last // 2)])
-    with Recorder(path) as recorder:
-        assert recorder.resumed
-        recorder.write(frames[2500:])
-    log = TlogFile.read(path.read_bytes())
-    assert len(log.frames) == 3000
-    assert not log.damage
+    recorder = write(path, frames[2500:])
+    assert recorder.resumed
+    assert complete_frames(path) == 3000
     assert [s["frames"] for s in json.loads(recorder.sidecar.read_text())["sessions"]] == [2500, 500]
     assert "of an incomplete record at its end" in caplog.text
 
 
 @pytest.mark.parametrize(("kept", "zeros"), [(3, 0), (8, 0), (9, 0), (20, 0), (20, 300), (40, 4056)])
-def test_a_file_with_a_truncated_first_record_is_restarted(tmp_path: Path, kept: int, zeros: int) -> None:
+def test_a_file_with_a_truncated_first_record_is_restarted(path: Path, kept: int, zeros: int) -> None:
     """A service that records to one file must not fail for good after a power cut in its first second."""
-    path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 10, 1_700_000_000_000_000)
-    first = frames[0].received_us.to_bytes(8, "big") + frames[0].data
-    path.write_bytes(first[:kept] + bytes(zeros))
-    with Recorder(path) as recorder:
-        recorder.write(frames)
-    log = TlogFile.read(path.read_bytes())
-    assert len(log.frames) == 10 and not log.damage
+    path.write_bytes(tlog_records(frames)[:kept] + bytes(zeros))
+    write(path, frames)
+    assert complete_frames(path) == 10
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_record_continued_by_zeros_is_dropped(tmp_path: Path, version: int) -> None:
+def test_a_record_continued_by_zeros_is_dropped(path: Path, version: int) -> None:
     """Its length is right: only its checksum is wrong."""
-    path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(version=version), 11)
-    with Recorder(path) as recorder:
-        recorder.write(frames[:10])
-    whole = path.stat().st_size
+    write(path, frames[:10])
     with path.open("r+b") as stream:
-        stream.seek(whole - len(frames[9].data) + 20)
+        stream.seek(20 - len(frames[9].data), os.SEEK_END)
         stream.write(bytes(500))
-    with Recorder(path) as recorder:
-        recorder.write(frames[10:])
-    log = TlogFile.read(path.read_bytes())
-    assert len(log.frames) == 10 and not log.damage
+    write(path, frames[10:])
+    assert complete_frames(path) == 10
 
 
 def test_a_folder_that_cannot_be_synchronised_is_accepted() -> None:
@@ -116,20 +122,15 @@ def test_a_folder_that_cannot_be_synchronised_is_accepted() -> None:
     _sync_folder(Path("/proc"))
 
 
-def test_unknown_messages_at_the_end_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "flight.tlog"
-    frames = frames_of(Vehicle(), 3)
+def test_unknown_messages_at_the_end_are_kept(path: Path) -> None:
     unknown = Frame(10**15, bytes((0xFD, 2, 0, 0, 7, 9, 1)) + (54321).to_bytes(3, "little") + b"ab\x01\x02", 2, 54321)
-    with Recorder(path) as recorder:
-        recorder.write([*frames, unknown])
+    write(path, [*frames_of(Vehicle(), 3), unknown])
     size = path.stat().st_size
-    with Recorder(path):
-        pass
+    write(path, [])
     assert path.stat().st_size == size
 
 
-def test_another_file_is_not_changed(tmp_path: Path) -> None:
-    path = tmp_path / "flight.tlog"
+def test_another_file_is_not_changed(path: Path) -> None:
     records = b"".join(bytes(8) + frame.data for frame in frames_of(Vehicle(), 100))
     noise = random.Random(1).randbytes(5_000_000)
     for content in (noise[:200_000], b"text\n" * 30_000, records + noise[:100] + bytes(5_000_000)):
@@ -141,9 +142,8 @@ def test_another_file_is_not_changed(tmp_path: Path) -> None:
         Recorder(path / "flight.tlog")
 
 
-def test_a_second_recorder_of_one_file_is_refused(tmp_path: Path) -> None:
+def test_a_second_recorder_of_one_file_is_refused(path: Path) -> None:
     """It writes nothing; after the first has ended it may resume."""
-    path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 300)
     code = "import sys, pathlib; from px4_tinyml.link.recorder import Recorder; Recorder(pathlib.Path(sys.argv[1]))"
     with Recorder(path) as recorder:
@@ -151,9 +151,8 @@ def test_a_second_recorder_of_one_file_is_refused(tmp_path: Path) -> None:
         other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=30)
         assert other.returncode and "another program is writing it" in other.stderr
         recorder.write(frames[200:])
-    assert len(TlogFile.read(path.read_bytes()).frames) == 300
-    with Recorder(path) as recorder:
-        assert recorder.resumed
+    assert complete_frames(path) == 300
+    assert write(path, []).resumed
 
 
 def test_two_recordings_of_one_second(tmp_path: Path) -> None:
@@ -162,14 +161,11 @@ def test_two_recordings_of_one_second(tmp_path: Path) -> None:
     assert names == [f"2026-11-23_02-39-46{more}.tlog" for more in ("", "_2", "_3")]
 
 
-def test_a_broken_sidecar_does_not_stop_a_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "flight.tlog"
+def test_a_broken_sidecar_does_not_stop_a_recording(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        with Recorder(path) as recorder:
-            recorder.write(frames_of(Vehicle(), 3))
-        recorder.sidecar.write_text("{")
+        write(path, frames_of(Vehicle(), 3)).sidecar.write_text("{")
     assert "cannot be read" in caplog.text
-    assert len(TlogFile.read(path.read_bytes()).frames) == 6
+    assert complete_frames(path) == 6
 
 
 def test_a_sidecar_that_cannot_be_written_does_not_stop_a_recording(
@@ -187,73 +183,59 @@ def test_a_sidecar_that_cannot_be_written_does_not_stop_a_recording(
                 if path.parent.name == "card":
                     path = path.parent.rename(tmp_path / "moved") / path.name
         assert caplog.text.count("cannot be written") == 1
-        assert len(TlogFile.read(path.read_bytes()).frames) == 3
+        assert complete_frames(path) == 3
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"fl\xfcg.tlog")
     for _ in range(2):
-        with Recorder(path) as recorder:
-            recorder.write(frames_of(Vehicle(), 3))
+        recorder = write(path, frames_of(Vehicle(), 3))
     document = json.loads(recorder.sidecar.read_bytes())
     assert document["file"] == path.name and len(document["sessions"]) == 2
-    assert len(TlogFile.read(path.read_bytes()).frames) == 6
+    assert complete_frames(path) == 6
 
 
-def test_a_killed_program_leaves_complete_records(tmp_path: Path) -> None:
+def test_a_killed_program_leaves_complete_records(path: Path) -> None:
     """kill -9 while recording: frames are in the file before it is closed."""
-    path = tmp_path / "flight.tlog"
     code = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_record import frames_of, Vehicle
 from px4_tinyml.link.recorder import Recorder
-frames = frames_of(Vehicle(), 4000)
 recorder = Recorder(Path(sys.argv[1]))
-began = time.monotonic()
-for n in range(4000):
-    recorder.write(frames[n : n + 1])
-    time.sleep(max(0.0, began + n * 0.002 - time.monotonic()))
+for frame in frames_of(Vehicle(), 40_000):
+    recorder.write([frame])
+    time.sleep(0.001)
 """
     command = [sys.executable, "-c", code, str(path), str(Path(__file__).parent)]
     process = subprocess.Popen(command)
     try:
-        deadline = time.monotonic() + 60
-        while not path.exists() or len(TlogFile.read(path.read_bytes()).frames) < 500:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: recorded(path, "HIGHRES_IMU") >= 500)
     finally:
         process.kill()
         process.wait(10)
-    log = TlogFile.read(path.read_bytes())
-    assert not log.damage
-    assert 500 <= len(log.frames) < 4000
-    assert json.loads((tmp_path / "flight.tlog.json").read_text())["sessions"][0]["ended"] is None
+    assert 500 <= complete_frames(path) < 40_000
+    assert json.loads(path.with_name("flight.tlog.json").read_text())["sessions"][0]["ended"] is None
 
 
-def test_a_file_of_the_largest_size_keeps_complete_records(tmp_path: Path) -> None:
+def test_a_file_of_the_largest_size_keeps_complete_records(path: Path) -> None:
     """A limit on file size instead of a disk: the kernel refuses in the middle of a record."""
-    path = tmp_path / "flight.tlog"
     frames = frames_of(Vehicle(), 3000)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         recorder = Recorder(path)
         with pytest.raises(LogError, match="has reached its largest size") as error:
-            deadline = time.monotonic() + 60
             for n in range(0, 3000, 10):
                 recorder.write(frames[n : n + 10])
                 time.sleep(0.02)
-                assert time.monotonic() < deadline
         with pytest.raises(LogError):
             recorder.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    log = TlogFile.read(path.read_bytes())
-    assert not log.damage
     assert str(path) in str(error.value)
-    assert 0 < len(log.frames) < 3000
+    assert 0 < complete_frames(path) < 3000
     (session,) = json.loads(recorder.sidecar.read_text())["sessions"]
     assert "kept" in session["error"]
 
@@ -306,14 +288,16 @@ def test_stopping_a_recording(tmp_path: Path, number: signal.Signals, seconds: s
     vehicle = Vehicle()
     try:
         with UdpSender(port) as sender:
-            deadline = time.monotonic() + 60
-            while sum(len(TlogFile.read(path.read_bytes()).frames) for path in tmp_path.glob("*.tlog")) < 50:
-                assert time.monotonic() < deadline
+
+            def beat() -> None:
+                nonlocal vehicle
                 try:
                     sender.send(vehicle.heartbeat())
                 except ConnectionRefusedError:
                     vehicle = Vehicle()
                 time.sleep(0.02)
+
+            wait_until(lambda: sum(recorded(path, "HEARTBEAT") for path in tmp_path.glob("*.tlog")) >= 50, beat)
             process.send_signal(number)
             out, err = process.communicate(timeout=10)
     finally:
