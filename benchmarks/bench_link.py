@@ -16,29 +16,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from px4_tinyml.cli.record import BATCH_S
 from px4_tinyml.link.connection import Link
+from px4_tinyml.link.recorder import Recorder
+from px4_tinyml.link.streams import Fleet
 
 WARM_UP_S = 3.0
 
 
-def record(url: str, folder: Path, seconds: float) -> dict[str, float]:
-    """What `px4-tinyml record` runs: link, vehicles, recorder."""
-    from px4_tinyml.cli.record import BATCH_S
-
-    return _record(url, folder, seconds, BATCH_S)
-
-
-def live(url: str, folder: Path, seconds: float) -> dict[str, float]:
-    """The same, handing out messages every 8 ms, as `live` does."""
-    return _record(url, folder, seconds, 0.008)
-
-
-def _record(url: str, folder: Path, seconds: float, batch_s: float) -> dict[str, float]:
-    from px4_tinyml.link.recorder import Recorder
-    from px4_tinyml.link.streams import Fleet
-
+def record(url: str, folder: Path, seconds: float, batch_s: float) -> dict[str, float]:
+    """Link, vehicles and recorder. batch_s: that of `record`, or 8 ms as `live` has it."""
     with Link(url, batch_s=batch_s) as link, Recorder(folder / f"{batch_s}.tlog") as recorder:
         fleet = Fleet(link)
 
@@ -48,8 +38,7 @@ def _record(url: str, folder: Path, seconds: float, batch_s: float) -> dict[str,
             fleet.watch(frames)
             return len(frames)
 
-        result = _measure(step, seconds)
-        return {**result, "lost": link.statistics.total("lost")}
+        return {**_measure(step, seconds), "lost": link.statistics.total("lost")}
 
 
 def mavutil(url: str, folder: Path, seconds: float) -> dict[str, float]:
@@ -62,8 +51,7 @@ def mavutil(url: str, folder: Path, seconds: float) -> dict[str, float]:
     def step() -> int:
         return int(connection.recv_match(blocking=True, timeout=0.25) is not None)
 
-    result = _measure(step, seconds)
-    return {**result, "lost": connection.mav_loss}
+    return {**_measure(step, seconds), "lost": connection.mav_loss}
 
 
 def _measure(step: Callable[[], int], seconds: float) -> dict[str, float]:
@@ -82,8 +70,8 @@ def _measure(step: Callable[[], int], seconds: float) -> dict[str, float]:
 
 
 RECEIVERS: dict[str, Callable[[str, Path, float], dict[str, float]]] = {
-    "record": record,
-    "live": live,
+    "record": partial(record, batch_s=BATCH_S),
+    "live": partial(record, batch_s=0.008),
     "mavutil": mavutil,
 }
 

@@ -19,7 +19,8 @@ from px4_tinyml.logs.csv.arduino_csv import HEADER, ROWS
 log = logging.getLogger(__name__)
 
 HEADER_LINE = ",".join(HEADER).encode()
-POLL_S = 0.2
+POLL_S, MOST_BYTES = 0.2, 4096
+"""A read returns after this time, or with this many bytes."""
 LONGEST_LINE = 200
 REPEAT_S = 2.0
 """Many boards reset when their port is opened, and receive nothing for a while."""
@@ -114,7 +115,7 @@ def _listen(port: Any, text: CaptureText, path: Path, seconds: float | None, sto
                 requested = now
                 with contextlib.suppress(serial.SerialTimeoutException):
                     port.write(b"csv\n")
-            data = _read(port)
+            data = port.read(MOST_BYTES)
             ended = text.take(data)
             if data:
                 received = now
@@ -149,13 +150,3 @@ def _complete_size(descriptor: int, path: Path) -> int:
     if end < len(data):
         log.warning("%s: truncated %d bytes of an incomplete capture at its end", path, len(data) - end)
     return end
-
-
-def _read(port: Any) -> bytes:
-    import serial
-
-    try:
-        data: bytes = port.read(max(1, port.in_waiting))
-    except OSError as error:  # in_waiting of a lost port
-        raise serial.SerialException(str(error)) from error
-    return data

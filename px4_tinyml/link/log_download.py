@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from px4_tinyml.errors import LinkError, LogError
 from px4_tinyml.link.appender import make_folder
@@ -99,12 +99,9 @@ class LogClient:
         part = path.with_name(f"{path.name}.{entry.size}.part")
         try:
             make_folder(path.parent)
-            descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            try:
-                self._fill(descriptor, entry, progress)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            part.touch()
+            with part.open("r+b") as file:
+                self._fill(file, entry, progress)
             whole = path.with_name(path.name + _suffix(part))
             part.replace(whole)
         except OSError as error:
@@ -118,35 +115,38 @@ class LogClient:
             file = path.with_name(path.name + suffix)
             if file.is_file() and file.stat().st_size == entry.size:
                 with file.open("rb") as stream:
-                    if self._verified(stream.fileno(), entry) == entry.size:
+                    if self._verified(stream, entry) == entry.size:
                         return file
         return None
 
-    def _fill(self, descriptor: int, entry: LogEntry, progress: Callable[[int], None]) -> None:
+    def _fill(self, file: BinaryIO, entry: LogEntry, progress: Callable[[int], None]) -> None:
         """Download the bytes a file lacks."""
-        complete = self._verified(descriptor, entry)
+        complete = file.seek(self._verified(file, entry))
         progress(complete)
         synced = time.monotonic()
         while complete < entry.size:
-            block = self._block(entry, complete, min(BLOCK, entry.size - complete), _shifted(progress, complete))
-            _write_at(descriptor, block, complete)
-            complete += len(block)
+            size = min(BLOCK, entry.size - complete)
+            complete += file.write(self._block(entry, complete, size, progress))
+            file.flush()
             if time.monotonic() - synced > 1.0:
-                os.fdatasync(descriptor)
+                os.fdatasync(file.fileno())
                 synced = time.monotonic()
-        if os.fstat(descriptor).st_size != entry.size:
-            os.ftruncate(descriptor, entry.size)
+        file.truncate(entry.size)
+        os.fsync(file.fileno())
 
-    def _verified(self, descriptor: int, entry: LogEntry) -> int:
+    def _verified(self, file: BinaryIO, entry: LogEntry) -> int:
         """How many first bytes of a log a file holds: their end is downloaded again and compared."""
-        size = min(os.fstat(descriptor).st_size, entry.size)
+        size = min(os.fstat(file.fileno()).st_size, entry.size)
         start = max(0, size // CHUNK * CHUNK - OVERLAP)
         theirs = self._block(entry, start, min(OVERLAP + CHUNK, entry.size - start), lambda _: None) if size else b""
-        ours = os.pread(descriptor, len(theirs), start)
+        ours = os.pread(file.fileno(), len(theirs), start)
         return start + len(ours) if ours and theirs.startswith(ours) else 0
 
     def _block(self, entry: LogEntry, start: int, size: int, progress: Callable[[int], None]) -> bytes:
-        """Bytes [start, start + size) of a log: missing ones are requested until they are complete."""
+        """Bytes [start, start + size) of a log: missing ones are requested until they are complete.
+
+        progress: called with the bytes of the log that are complete then.
+        """
         data = bytearray(size)
         missing = set(range(0, size, CHUNK))
         fruitless, progressed = 0, time.monotonic()
@@ -192,7 +192,7 @@ class LogClient:
             if place in missing and length <= chunk.count <= CHUNK:
                 data[place : place + length] = chunk.data[:length]
                 missing.remove(place)
-                progress(size - len(missing) * CHUNK if missing else size)
+                progress(start + size - len(missing) * CHUNK if missing else start + size)
             if place >= last or not missing:
                 break
 
@@ -223,17 +223,6 @@ class LogClient:
     def _send(self, name: str, *values: Any) -> None:
         message = getattr(dialect, f"MAVLink_{name}_message")
         self._link.send(message(self._vehicle.system, self._vehicle.component, *values))
-
-
-def _shifted(progress: Callable[[int], None], start: int) -> Callable[[int], None]:
-    return lambda size: progress(start + size)
-
-
-def _write_at(descriptor: int, data: bytes, place: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(descriptor, rest, place)
-        rest, place = rest[written:], place + written
 
 
 def _suffix(path: Path) -> str:

@@ -69,14 +69,9 @@ class UlogAssembler:
     def _whole(self, data: bytes) -> bytes:
         """Cut after the last complete message; the rest is kept."""
         data = self._rest + data
-        end = 0
-        if not self._header_done:
-            if len(data) < HEADER_SIZE:
-                self._rest = data
-                return b""
-            self._header_done = True
-            end = HEADER_SIZE
-        while end + 3 <= len(data):
+        end = 0 if self._header_done or len(data) < HEADER_SIZE else HEADER_SIZE
+        self._header_done = self._header_done or end > 0
+        while self._header_done and end + 3 <= len(data):
             after = end + 3 + int.from_bytes(data[end : end + 2], "little")
             if after > len(data):
                 break
@@ -96,22 +91,29 @@ class UlogStream:
         self._link, self._vehicle, self._stem = link, vehicle, stem
         self.files: list[Path] = []
         self.bytes = 0
-        self.lost = 0
-        """LOGGING_DATA messages lost in all files, and the dropouts written for them."""
-        self.dropouts = 0
         self.trouble = ""
         """Why nothing is streamed, when nothing is."""
         self.failed = False
         """A file could not be written: the stream has ended."""
         self._target = vehicle.system, vehicle.component
         self._data_ids = dialect.MAVLINK_MSG_ID_LOGGING_DATA, dialect.MAVLINK_MSG_ID_LOGGING_DATA_ACKED
-        self._assembler = UlogAssembler()
+        self._assemblers: list[UlogAssembler] = []
         self._file: Appender | None = None
         self._received_s = 0.0
         self._answered = False
         self._tries = 0
         self._asked = 0.0
         self._ask()
+
+    @property
+    def lost(self) -> int:
+        """LOGGING_DATA messages lost in all files."""
+        return sum(assembler.lost for assembler in self._assemblers)
+
+    @property
+    def dropouts(self) -> int:
+        """Dropouts written for lost messages in all files."""
+        return sum(assembler.dropouts for assembler in self._assemblers)
 
     def watch(self, frames: list[Frame]) -> list[Frame]:
         """Take log data and answers; returns the frames that are not in our file, in order."""
@@ -202,29 +204,22 @@ class UlogStream:
         data = message.data[: message.length]
         self._received_s = time.monotonic()
         if data.startswith(MAGIC):
-            if self._file is not None and self._assembler.taken == 1:
+            if self._file is not None and self._assemblers[-1].taken == 1:
                 return True  # the header is repeated: our acknowledgement was lost
             self._begin_file()
         if self._file is None:
             return False
-        self._file.write(self._assembled(message, data))
-        return True
-
-    def _assembled(self, message: Any, data: bytes) -> bytes:
-        assembler = self._assembler
-        lost, dropouts = assembler.lost, assembler.dropouts
-        whole = assembler.take(message.sequence, data, message.first_message_offset, self._received_s)
-        self.lost += assembler.lost - lost
-        self.dropouts += assembler.dropouts - dropouts
+        whole = self._assemblers[-1].take(message.sequence, data, message.first_message_offset, self._received_s)
         self.bytes += len(whole)
-        return whole
+        self._file.write(whole)
+        return True
 
     def _begin_file(self) -> None:
         self._end_file()
         path = new_file(self._stem.with_name(f"{self._stem.name}.ulg"))
         self._file = Appender(path)
         self._file.start()
-        self._assembler = UlogAssembler()
+        self._assemblers.append(UlogAssembler())
         self._answered = True
         self.files.append(path)
         self.trouble = ""

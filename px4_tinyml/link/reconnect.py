@@ -8,7 +8,6 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from enum import Enum
 
 from px4_tinyml.errors import LinkError
 from px4_tinyml.link.address import LinkAddress
@@ -20,14 +19,6 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S, LAST_RETRY_S = 0.2, 2.0
 # Retrying does not help: another program has the port, or the address is not this machine's.
 _PERMANENT = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY}
-
-
-class PortState(Enum):
-    """LOST: to be opened again. OPENING: not known yet whether a peer is there. OPEN: a peer can be there."""
-
-    LOST = "lost"
-    OPENING = "opening"
-    OPEN = "open"
 
 
 class ReconnectingPort:
@@ -50,7 +41,8 @@ class ReconnectingPort:
         self._retry_s, self._retry_at = FIRST_RETRY_S, 0.0
         self._poll = select.poll()
         self._polled = 0
-        self._state = PortState.LOST
+        self._had_peer = False
+        """Since the port was opened."""
         self._port: Port | None = None
         try:
             self._open()
@@ -101,8 +93,8 @@ class ReconnectingPort:
         except OSError as error:
             self._lose(error)
             return []
-        if self._port.open and self._state is PortState.OPENING:
-            self._state, self._retry_s, self.trouble = PortState.OPEN, FIRST_RETRY_S, ""
+        if self._port.open and not self._had_peer:
+            self._had_peer, self._retry_s, self.trouble = True, FIRST_RETRY_S, ""
             self._opened()
         return chunks
 
@@ -139,13 +131,12 @@ class ReconnectingPort:
         self._unconfirmed = device
         if device != self.address.device:
             log.warning("%s: device found again as %s", self.address, device)
-        self._state, self._polled = PortState.OPENING, 0
+        self._polled = 0
 
     def _lose(self, error: OSError) -> None:
         """Close the port, log why once, and retry later."""
-        was_open = self._state is PortState.OPEN
-        self._state, self._polled = PortState.LOST, 0
-        self._poll = select.poll()
+        was_open, self._had_peer = self._had_peer, False
+        self._poll, self._polled = select.poll(), 0
         self.close()
         self._lost()
         trouble = self._explain(error)

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,6 @@ class _MessageRequest:
     look_s: float = FIRST_LOOK_S
 
 
-@dataclass
 class Streams:
     """Keeps a vehicle sending IMU (at rate_hz), velocity and landed state: give it every frame received, at least once
     a second.
@@ -82,33 +81,25 @@ class Streams:
     Repeats requests after a reconnect, a reboot, or at too low a rate. Never blocks. heartbeat: send ours, too.
     """
 
-    link: Link
-    vehicle: Vehicle
-    rate_hz: float
-    heartbeat: bool = True
-    reboots: int = 0
-    _streams: dict[int, _MessageRequest] = field(default_factory=dict, repr=False)
-    _queue: list[_MessageRequest] = field(default_factory=list, repr=False)
-    _asked_at: float = field(default=0.0, repr=False)
-    _counts: dict[int, int] = field(default_factory=dict, repr=False)
-    _measured: dict[int, float] = field(default_factory=dict, repr=False)
-    _since: float = field(default=0.0, repr=False)
-    _reconnects: int = field(default=0, repr=False)
-    _boot_ms: dict[int, int] = field(default_factory=dict, repr=False)
-    _steps_back: deque[float] = field(default_factory=lambda: deque(maxlen=REBOOTS), repr=False)
-    _duplicate_id_warned: bool = field(default=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._since = time.monotonic()
-        self._heartbeat = HeartbeatSender(self.link)
-        requested = {"HIGHRES_IMU": self.rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
-        if self.vehicle.is_ardupilot:
-            requested = {"RAW_IMU": self.rate_hz}
+    def __init__(self, link: Link, vehicle: Vehicle, rate_hz: float, heartbeat: bool = True) -> None:
+        self.link, self.vehicle, self.rate_hz = link, vehicle, rate_hz
+        self.reboots = 0
+        self._heartbeat = HeartbeatSender(link) if heartbeat else None
+        requested = {"HIGHRES_IMU": rate_hz, "LOCAL_POSITION_NED": POSITION_HZ, "EXTENDED_SYS_STATE": STATE_HZ}
+        if vehicle.is_ardupilot:
+            requested = {"RAW_IMU": rate_hz}
         requests = [_MessageRequest(name, hz, ENOUGH * hz, dialect.message_id(name)) for name, hz in requested.items()]
+        slowest_hz = SLOWEST_HZ if vehicle.mav_type != dialect.MAV_TYPE_IMU else LEAST_HZ
+        requests[0].enough_hz = ENOUGH * min(rate_hz, slowest_hz)
         self._streams = {request.message_id: request for request in requests}
-        slowest_hz = SLOWEST_HZ if self.vehicle.mav_type != dialect.MAV_TYPE_IMU else LEAST_HZ
-        next(iter(self._streams.values())).enough_hz = ENOUGH * min(self.rate_hz, slowest_hz)
-        self._reconnects = self.link.statistics.reconnects
+        self._queue: list[_MessageRequest] = []
+        self._counts: dict[int, int] = {}
+        self._measured: dict[int, float] = {}
+        self._since = time.monotonic()
+        self._reconnects = link.statistics.reconnects
+        self._boot_ms: dict[int, int] = {}
+        self._steps_back: deque[float] = deque(maxlen=REBOOTS)
+        self._duplicate_id_warned = False
         self.request()
 
     @property
@@ -144,7 +135,7 @@ class Streams:
 
     def watch(self, frames: list[Frame]) -> None:
         """Count this vehicle's frames, handle acknowledgements and reboots, send requests that are due."""
-        if self.heartbeat:
+        if self._heartbeat:
             self._heartbeat.tick()
         counts, vehicle = self._counts, self.vehicle
         for frame in frames:

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from px4_tinyml.link.address import LinkAddress
 
@@ -27,13 +27,13 @@ _SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_RXQ_OVFL = 33, 35, 40  # asm-generic/socke
 _TIMESPEC, _COUNT = struct.Struct("@ll"), struct.Struct("@I")
 
 
-class Chunk:
+class Chunk(NamedTuple):
     """Bytes received together. age_us: how long the kernel kept them; dropped: datagrams it dropped before them."""
 
-    __slots__ = ("age_us", "data", "dropped", "peer")
-
-    def __init__(self, data: bytes, peer: Peer = (), age_us: int = 0, dropped: int = 0) -> None:
-        self.data, self.peer, self.age_us, self.dropped = data, peer, age_us, dropped
+    data: bytes
+    peer: Peer = ()
+    age_us: int = 0
+    dropped: int = 0
 
 
 class Port(Protocol):
@@ -331,7 +331,7 @@ class TcpServerPort:
         chunks: list[Chunk] = []
         for peer, (_, stream) in list(self._clients.items()):
             try:
-                chunks += [Chunk(chunk.data, peer) for chunk in stream.read()]
+                chunks += [chunk._replace(peer=peer) for chunk in stream.read()]
             except OSError:
                 self._drop(peer)
         return chunks
