@@ -1,8 +1,7 @@
-"""The MAVLink report: the numbers of core/Report.hpp, in the messages they belong in, and no more of them."""
+"""The messages of the MAVLink report and their rates; tests/targets/px4/module compares core/Report.hpp with it."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ from live_samples import Sender, px4_flight
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.companion import Companion
-from px4_tinyml.classify.mavlink_report import MavlinkReport, Text, TurbulenceNotice, VectorClock, report_vector
-from px4_tinyml.emit.toolchain import compiler
-from px4_tinyml.mavlink.decision_array import ARRAY_ID, report_array
+from px4_tinyml.classify.mavlink_report import MavlinkReport, TurbulenceNotice, report_vector
+from px4_tinyml.mavlink.decision_array import ARRAY_ID
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
-from px4_tinyml.targets.host.generate import generate_host
 from px4_tinyml.targets.host.library import HostPipeline
 
 TURBULENCE = 3
@@ -46,63 +43,6 @@ class Wire:
 
     def of(self, name: str) -> list[Any]:
         return [m for m in self.messages if m.get_type() == name]
-
-
-def random_decisions(rng: np.random.Generator, count: int) -> list[tuple[Decided, int]]:
-    """Decisions with the time of the newest sample; now and then the clock runs back."""
-    made, end_us, index = [], 5_000_000, 0
-    for _ in range(count):
-        end_us += HOP_US * int(rng.choice([1, 1, 1, 5, 40]))
-        if rng.random() < 0.01:
-            end_us = 1_000_000
-        if rng.random() < 0.1:
-            index = int(rng.choice([-1, 0, 1, TURBULENCE, TURBULENCE]))
-        probability = tuple(int(p) for p in rng.integers(0, 256, 4))
-        made.append(
-            (decided(end_us, index, float(rng.random()), probability), end_us + int(rng.choice([0, 20_000, 3_000_000])))
-        )
-    return made
-
-
-def test_numbers_and_texts_equal_those_of_the_flight_controller(bundle: ModelBundle, tmp_path: Path) -> None:
-    generate_host(bundle, tmp_path)
-    driver = Path(__file__).with_name("report_driver.cpp")
-    command = [
-        *compiler(),
-        "-std=c++14",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-I",
-        tmp_path,
-        driver,
-        "-o",
-        tmp_path / "driver",
-    ]
-    subprocess.run(command, check=True)
-    cases = random_decisions(np.random.default_rng(7), 2000)
-    lines = [
-        " ".join(map(str, [
-            int(d.decision["class_index"]), int(d.decision["confidence_q16"]), int(d.decision["flags"]),
-            int(d.decision["end_us"]), now_us, d.spent_us, *d.decision["probability"].tolist(),
-        ]))
-        for d, now_us in cases
-    ]  # fmt: skip
-    done = subprocess.run([tmp_path / "driver"], input="\n".join(lines), capture_output=True, text=True, check=True)
-    answers = [line.split() for line in done.stdout.splitlines()]
-    assert len(answers) == len(cases)
-    notice, clock = TurbulenceNotice(bundle.spec), VectorClock(bundle.spec)
-    seen = set()
-    for (d, now_us), answer in zip(cases, answers, strict=True):
-        text = notice.update(d.decision)
-        assert answer[0] == {None: "0", Text.BEGAN: "1", Text.ENDED: "2"}[text]
-        assert int(answer[1]) == (int(d.decision["confidence_q16"]) * 100 + 32768) // 65536
-        assert answer[2] == str(int(clock.due(int(d.decision["end_us"]), now_us)))
-        numbers = np.array([float(n) for n in answer[3:]], np.float32)
-        ours = [*report_vector(d.decision, bundle.spec), *report_array(d, bundle.spec)[:16]]
-        assert np.array_equal(numbers, np.array(ours, np.float32))
-        seen.add((text, answer[2]))
-    assert len(seen) == 6
 
 
 def test_messages(bundle: ModelBundle) -> None:
