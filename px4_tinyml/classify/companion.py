@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.mavlink.samples import Framed, MavlinkStream, StreamCounts
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.mavlink.samples import MavlinkStream, StreamCounts
 from px4_tinyml.signal.streaming import Decided, StreamPipeline
 from px4_tinyml.targets.host.library import HostPipeline
 from px4_tinyml.targets.names import engine_name
@@ -60,11 +61,11 @@ class Companion:
 
     @property
     def stream(self) -> StreamCounts:
-        """What became of the messages."""
+        """Counts of its messages and samples."""
         return self._stream.counts
 
-    def take(self, frames: Iterable[Framed]) -> list[Decided]:
-        """Frames in the order they were received (those of others are passed over); decisions in order."""
+    def take(self, frames: Iterable[Frame]) -> list[Decided]:
+        """Frames in the order they were received (those of others are skipped); decisions in order."""
         self._made = []
         system, component, stream = self.system, self.component, self._stream
         for frame in frames:

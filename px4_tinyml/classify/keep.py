@@ -24,7 +24,8 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.link.appender import write_whole
 from px4_tinyml.logs.tlog.tlog_file import tlog_records
 from px4_tinyml.mavlink import dialect
-from px4_tinyml.mavlink.samples import Framed, MavlinkStream
+from px4_tinyml.mavlink.framer import Frame
+from px4_tinyml.mavlink.samples import MavlinkStream
 from px4_tinyml.signal.decision import ONE_Q16, Flag, class_name, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
@@ -75,9 +76,9 @@ class UncertainKeeper:
         self._around_us = round(around_s * US_PER_S)
         self._window_us = spec.window * US_PER_S // spec.rate_hz + 2 * US_PER_S // spec.rate_hz
         self._limit = round(limit_mb * 1e6)
-        self._frames: deque[Framed] = deque()
-        self._before: dict[int, Framed] = {}  # the vehicle's state before the frames held
-        self._newest: dict[int, Framed] = {}
+        self._frames: deque[Frame] = deque()
+        self._before: dict[int, Frame] = {}  # the vehicle's state before the frames held
+        self._newest: dict[int, Frame] = {}
         self._episode: _Episode | None = None
         self._not_before_us = 0
         self._state_ids = dialect.MAVLINK_MSG_ID_HEARTBEAT, dialect.MAVLINK_MSG_ID_EXTENDED_SYS_STATE
@@ -89,7 +90,7 @@ class UncertainKeeper:
         except OSError as error:
             raise LogError(f"--keep-uncertain {folder}: cannot be used ({error.strerror})") from error
 
-    def take(self, frames: Iterable[Framed], decisions: Iterable[np.void]) -> None:
+    def take(self, frames: Iterable[Frame], decisions: Iterable[np.void]) -> None:
         """Frames as received, and the decisions made of them."""
         ours = [frame for frame in frames if (frame.system, frame.component) == self._vehicle]
         if not ours:
@@ -103,7 +104,7 @@ class UncertainKeeper:
         self._write_if_over(now_us)
         self._forget(now_us)
 
-    def _states(self, frames: Iterable[Framed]) -> dict[int, Framed]:
+    def _states(self, frames: Iterable[Frame]) -> dict[int, Frame]:
         """The last frame of each message of the vehicle's state."""
         return {frame.message_id: frame for frame in frames if frame.message_id in self._state_ids}
 
@@ -144,13 +145,13 @@ class UncertainKeeper:
 
     def _on_ground(self) -> bool:
         """Whether the vehicle reports that it is disarmed, or on the ground."""
-        states = {number: dialect.decode(frame.data) for number, frame in self._newest.items()}
+        states = {number: frame.fields for number, frame in self._newest.items()}
         heartbeat, landed = map(states.get, self._state_ids)
         if landed and landed.landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
             return True
         return heartbeat is not None and not heartbeat.base_mode & dialect.MAV_MODE_FLAG_SAFETY_ARMED
 
-    def _cut(self, episode: _Episode) -> list[Framed]:
+    def _cut(self, episode: _Episode) -> list[Frame]:
         """The vehicle's state before, then all frames between start and end."""
         inside = [frame for frame in self._frames if episode.start_us <= frame.received_us <= episode.end_us]
         before = self._states(frame for frame in self._frames if frame.received_us < episode.start_us)
@@ -220,7 +221,7 @@ class _EarliestTime:
         pass
 
 
-def _first_sample_us(frames: Iterable[Framed]) -> int:
+def _first_sample_us(frames: Iterable[Frame]) -> int:
     """Time from which `dataset --labels` counts seconds."""
     sink = _EarliestTime()
     stream = MavlinkStream(sink)

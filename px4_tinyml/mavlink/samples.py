@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from px4_tinyml.mavlink import dialect
+from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.signal.plausibility import ALTITUDE_RANGE_M, BARO_PAUSE_US, MAX_ACCEL_M_S2, MAX_GYRO_RAD_S, MAX_TIME_US
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S, pressure_altitude_m
 
@@ -49,21 +50,6 @@ class Sink(Protocol):
     def push_imu(self, time_us: int, values: Sequence[float]) -> None: ...
 
     def push_baro(self, time_us: int, altitude_m: float) -> None: ...
-
-
-class Framed(Protocol):
-    """A received frame. data: all its bytes."""
-
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def message_id(self) -> int: ...
-    @property
-    def system(self) -> int: ...
-    @property
-    def component(self) -> int: ...
-    @property
-    def received_us(self) -> int: ...
 
 
 @dataclass
@@ -149,11 +135,11 @@ class MavlinkStream:
         handlers |= {name: self._pressure(rank) for rank, name in enumerate(BARO_MESSAGES) if rank}
         self._handlers = {dialect.message_id(name): handlers[name] for name in STREAM_MESSAGES}
 
-    def frame(self, frame: Framed) -> None:
+    def frame(self, frame: Frame) -> None:
         """Take one frame of this component; messages that no rule uses are not decoded."""
         handler = self._handlers.get(frame.message_id)
         if handler is not None:
-            handler(dialect.decode(frame.data), frame.received_us)
+            handler(frame.fields, frame.received_us)
 
     def message(self, number: int, fields: Any, received_us: int) -> None:
         """Take one message of STREAM_MESSAGES. fields: as dialect.decode returns them."""

@@ -16,6 +16,7 @@ from px4_tinyml.cli.main import main
 from px4_tinyml.dataset.spans import read_spans, rows_for
 from px4_tinyml.errors import LogError
 from px4_tinyml.logs import read_log
+from px4_tinyml.logs.tlog.tlog_file import tlog_records
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.slots import feed, make_slots
@@ -75,7 +76,7 @@ def test_cuts_hold_every_unsure_window_once_and_as_it_was(bundle: ModelBundle, l
     frames = flight(100.0)
     keeper = kept(tmp_path / "keep", frames, bundle, library, around_s=5.0)
     whole = tmp_path / "whole.tlog"
-    whole.write_bytes(b"".join(f.received_us.to_bytes(8, "big") + f.data for f in frames))
+    whole.write_bytes(tlog_records(frames))
     everything = windows_of(whole, bundle.spec)
     paths = cuts(tmp_path / "keep")
     assert len(paths) == keeper.counts["cuts"] == 3
@@ -171,6 +172,7 @@ def test_the_folder_is_not_filled_beyond_its_limit(
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     assert 0.1e6 < size <= 0.2e6 and keeper.counts["full"] > 3 and keeper.counts["cuts"] > 1
     assert caplog.text.count("no more windows are kept") == 1
+    assert len(keeper._frames) < 25 * 55, "memory is bounded, too"
     more = kept(tmp_path, flight(50.0, seed=9), bundle, library, limit_mb=0.2)  # what is there counts
     assert more.counts["full"] == 2 and more.counts["cuts"] == 0
 
@@ -199,8 +201,3 @@ def test_a_folder_that_fails_is_said_and_counted(
     keeper.take(frames, [d.decision for d in companion.take(frames)])
     keeper.close()
     assert keeper.counts["failed"] == 1 and "cannot write this cut" in caplog.text
-
-
-def test_memory_is_bounded(bundle: ModelBundle, library: Path, tmp_path: Path) -> None:
-    keeper = kept(tmp_path, flight(300.0), bundle, library)
-    assert len(keeper._frames) < 25 * 55

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from px4_tinyml.logs.container import rows_at, split_by_id
 from px4_tinyml.mavlink import dialect
-from px4_tinyml.mavlink.samples import Framed
+from px4_tinyml.mavlink.framer import Frame
 
 TIME_SIZE = 8
 
 
-def tlog_records(frames: Iterable[Framed]) -> bytes:
+def tlog_records(frames: Iterable[Frame]) -> bytes:
     """Frames as records of a .tlog, with the times when they were received."""
     return b"".join([frame.received_us.to_bytes(TIME_SIZE, "big") + frame.data for frame in frames])
 
