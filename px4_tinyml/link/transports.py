@@ -9,7 +9,6 @@ import select
 import socket
 import struct
 import time
-from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 from px4_tinyml.link.address import LinkAddress
@@ -154,8 +153,7 @@ class StreamPort:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._unsent: deque[bytes] = deque()
-        self._unsent_size = 0
+        self._unsent = b""
 
     @property
     def open(self) -> bool:
@@ -193,24 +191,16 @@ class StreamPort:
 
     def write(self, data: bytes, peer: Peer | None) -> bool:
         self._flush()
-        if self._unsent_size + len(data) > SEND_ROOM:
+        if len(self._unsent) + len(data) > SEND_ROOM:
             return False
-        self._unsent.append(data)
-        self._unsent_size += len(data)
+        self._unsent += data
         self._flush()
         return True
 
     def _flush(self) -> None:
-        while self._unsent:
-            try:
-                written = os.write(self._descriptor, self._unsent[0])
-            except BlockingIOError:
-                return
-            self._unsent_size -= written
-            rest = self._unsent.popleft()[written:]
-            if rest:
-                self._unsent.appendleft(rest)
-                return
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
 
     def close(self) -> None:
         """The subclass owns the descriptor."""

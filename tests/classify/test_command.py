@@ -7,17 +7,15 @@ import fcntl
 import itertools
 import json
 import os
-import pty
 import re
 import time
-import tty
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from link_senders import free_port, wait_until
+from link_senders import Pty, free_port, wait_until
 from live_process import Command, UdpVehicle, check_decisions, is_free, play_to_live
 from live_samples import Sender, clean_flight, delivered, px4_flight
 from reference_models import untrained
@@ -82,36 +80,30 @@ def test_report_text_and_cuts(bundle: ModelBundle, folder: Path, tmp_path: Path)
     assert "system 5: " in live.err[-1] and "turbulence" in live.err[-1]
 
 
-def test_a_slow_serial_link_drops_and_counts(folder: Path) -> None:
+def test_a_slow_serial_link_drops_and_counts(folder: Path, tmp_path: Path) -> None:
     """The other end of the pty never reads: reports are dropped and counted, decisions continue."""
     rng, sender = np.random.default_rng(3), Sender(1)
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    os.set_blocking(master, False)
 
     def write(frame: Frame) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.write(master, frame.data)
+            cable.write(frame.data)
 
     def dropped(line: str) -> bool:
         status = json.loads(line)
         return status["type"] == "status" and status["report"]["dropped"].get("DEBUG_FLOAT_ARRAY", 0) > 20
 
-    try:
-        with Command(folder, f"serial:{os.ttyname(slave)}:57600", "--report", "--json") as live:
-            while live.running and not live.out:
-                write(sender.heartbeat())
-                time.sleep(0.1)
-            for _, frame in px4_flight(sender, rng, 300.0, 5_000_000):
-                write(frame)
-                time.sleep(0.002)
-                if not live.running or any(dropped(line) for line in live.out[-3:]):
-                    break
-            live.interrupt()
-            assert live.end() == 0, live.err
-    finally:
-        os.close(master)
-        os.close(slave)
+    device = tmp_path / "ttyS0"
+    with Pty(device) as cable, Command(folder, f"serial:{device}:57600", "--report", "--json") as live:
+        while live.running and not live.out:
+            write(sender.heartbeat())
+            time.sleep(0.1)
+        for _, frame in px4_flight(sender, rng, 300.0, 5_000_000):
+            write(frame)
+            time.sleep(0.002)
+            if not live.running or any(dropped(line) for line in live.out[-3:]):
+                break
+        live.interrupt()
+        assert live.end() == 0, live.err
     (end,) = live.json("end")
     decisions = len(live.json("decision"))
     assert end["report"]["sent"]["DEBUG_FLOAT_ARRAY"] > 5 and end["report"]["dropped"]["DEBUG_FLOAT_ARRAY"] > 20
