@@ -39,14 +39,7 @@ BAUD = 57600
 def records_of(log: Path, bundle: ModelBundle) -> Records:
     """A log as the node's sensors see it."""
     events = feed(read_log(log)[0], bundle.spec)
-    shift_us = clock_shift_us(events, bundle.spec)
-    return sample_records(
-        events.imu_time_us - shift_us,
-        events.imu,
-        events.baro_time_us - shift_us,
-        events.baro_altitude_m,
-        events.baro_before,
-    )
+    return sample_records(events, clock_shift_us(events, bundle.spec))
 
 
 @contextmanager

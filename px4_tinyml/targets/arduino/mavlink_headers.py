@@ -48,17 +48,15 @@ def mavlink_headers() -> dict[str, str]:
             ok = mavgen.mavgen(options, [str(definition)])
         if not ok:
             raise ToolchainError(f"pymavlink's mavgen failed: {output.getvalue().strip()}")
-        paths = sorted((work / "out").rglob("*.h"))
+        out = work / "out"
+        # Without the date of their generation.
         return {
-            path.relative_to(work / "out").as_posix(): _undated(path.read_text(encoding="utf-8"))
-            for path in paths
+            path.relative_to(out).as_posix(): re.sub(
+                r'(#define MAVLINK_BUILD_DATE) ".*"', r'\1 ""', path.read_text(encoding="utf-8")
+            )
+            for path in sorted(out.rglob("*.h"))
             if path.name not in UNUSED
         }
-
-
-def _undated(text: str) -> str:
-    """Header without the date of its generation."""
-    return re.sub(r'(#define MAVLINK_BUILD_DATE) ".*"', r'\1 ""', text)
 
 
 def _dialect() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -13,16 +14,8 @@ from numpy.typing import NDArray
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.mavlink import decision_array as array
 from px4_tinyml.mavlink import dialect
-from px4_tinyml.mavlink.decision_array import (
-    ARRAY_ID,
-    ARRAY_SIZE,
-    CLASS,
-    CONFIDENCE,
-    FLAGS,
-    PROBABILITIES,
-    SPEC_HASH24,
-)
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import MAX_LABELS, PipelineSpec
@@ -49,17 +42,12 @@ class Listener(threading.Thread):
         self._port, self._parser = port, dialect.MAVLink(None)
 
     def run(self) -> None:
-        while data := self._receive():
-            for message in self._parser.parse_buffer(data) or []:
-                self.messages.append(message)
-                if message.get_type() == "SYS_STATUS":
-                    self.status.set()
-
-    def _receive(self) -> bytes:
-        try:
-            return self._port.recv(1 << 16)
-        except OSError:
-            return b""
+        with contextlib.suppress(OSError):  # the port is closed
+            while data := self._port.recv(1 << 16):
+                for message in self._parser.parse_buffer(data) or []:
+                    self.messages.append(message)
+                    if message.get_type() == "SYS_STATUS":
+                        self.status.set()
 
     def lost(self) -> int:
         """Messages missing between the others, by their sequence numbers."""
@@ -91,41 +79,38 @@ def run_node(image: Path, events: Feed, spec: PipelineSpec) -> Classification:
     if len(events.imu) == 0:
         return reported([], spec, 0)
     shift_us = clock_shift_us(events, spec)
-    records = sample_records(
-        *(events.imu_time_us - shift_us, events.imu),
-        *(events.baro_time_us - shift_us, events.baro_altitude_m, events.baro_before),
-    )
     with EmulatedNode(image) as node:
         assert node.telemetry is not None
         listener = Listener(node.telemetry)
         listener.start()
-        node.play(records)
+        node.play(sample_records(events, shift_us))
         node.telemetry.sendall(status_request())
         if not listener.status.wait(ANSWER_S):
             raise ToolchainError(f"the emulated node has not answered within {ANSWER_S:g} s: it hangs")
     if lost := listener.lost():
         raise ToolchainError(f"{lost} MAVLink messages of the emulated node were lost: its serial port was not read")
-    return reported(listener.messages, spec, int(shift_us))
+    return reported(listener.messages, spec, shift_us)
 
 
-def clock_shift_us(events: Feed, spec: PipelineSpec) -> np.uint64:
+def clock_shift_us(events: Feed, spec: PipelineSpec) -> int:
     """Subtract it from a recording's times: the board's clock then begins near zero, with the same windows."""
     delivered = events.baro_time_us[: int(events.baro_before[-1])]
     earliest = min(int(part.min()) for part in (events.imu_time_us, delivered) if len(part))
     step_us = spec.hop * US_PER_S  # whole slots, whole hops
-    return np.uint64(earliest // step_us * step_us)
+    return earliest // step_us * step_us
 
 
 def reported(messages: list[Any], spec: PipelineSpec, shift_us: int) -> Classification:
     """Decisions from the DEBUG_FLOAT_ARRAYs among the messages, shift_us later."""
-    arrays = [m for m in messages if m.get_type() == "DEBUG_FLOAT_ARRAY" and m.array_id == ARRAY_ID]
-    data: NDArray[np.float64] = np.array([m.data for m in arrays], np.float64).reshape(len(arrays), ARRAY_SIZE)
-    if (data[:, SPEC_HASH24] != spec.hash24).any():
-        found = int(data[0, SPEC_HASH24])
+    arrays = [m for m in messages if m.get_type() == "DEBUG_FLOAT_ARRAY" and m.array_id == array.ARRAY_ID]
+    data: NDArray[np.float64] = np.array([m.data for m in arrays], np.float64).reshape(len(arrays), array.ARRAY_SIZE)
+    if (data[:, array.SPEC_HASH24] != spec.hash24).any():
+        found = int(data[0, array.SPEC_HASH24])
         raise ToolchainError(f"the emulated node runs spec {found:06x}; expected {spec.hash24:06x}")
     end_us = np.array([m.time_usec + shift_us for m in arrays], np.uint64)
-    values = {"class_index": data[:, CLASS], "flags": data[:, FLAGS], "confidence": data[:, CONFIDENCE],
-              "probabilities": data[:, PROBABILITIES : PROBABILITIES + MAX_LABELS]}  # fmt: skip
+    values = {"class_index": data[:, array.CLASS], "flags": data[:, array.FLAGS],
+              "confidence": data[:, array.CONFIDENCE],
+              "probabilities": data[:, array.PROBABILITIES : array.PROBABILITIES + MAX_LABELS]}  # fmt: skip
     decisions = reported_decisions(end_us, values, spec)
     nothing = np.zeros((len(arrays), 0), np.int8)
     return Classification(nothing, nothing, decisions, {"decisions": len(arrays)})

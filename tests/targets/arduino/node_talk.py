@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.flight_log import U64
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.sample_records import Records, sample_records
+from px4_tinyml.targets.arduino.emulator.sample_records import sample_records
 
 NODE = 25
 Build = Callable[[ModelBundle], Path]
@@ -103,33 +105,14 @@ def motion(seconds: float, seed: int = 1, rate_hz: int = 25, start_us: int = 10_
     return Feed(time_us, imu.astype(np.float32), baro_us, altitude.astype(np.float32), before)
 
 
-def records_of(feed: Feed) -> Records:
-    return sample_records(
-        feed.imu_time_us, feed.imu, feed.baro_time_us, feed.baro_altitude_m, feed.baro_before
-    )  # fmt: skip
-
-
-class Playing(threading.Thread):
-    """A node whose sensors see a feed, at so many times real time, until the end of the block."""
-
-    def __init__(self, node: EmulatedNode, feed: Feed, speed: float) -> None:
-        super().__init__(daemon=True)
-        self.failure: Exception | None = None
-        self._node, self._records, self._speed = node, records_of(feed), speed
-        self._end = threading.Event()
-
-    def run(self) -> None:
+@contextlib.contextmanager
+def playing(node: EmulatedNode, feed: Feed, speed: float) -> Iterator[None]:
+    """The node's sensors see a feed, at so many times real time, until the end of the block."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(node.play, sample_records(feed), speed, stop)
         try:
-            self._node.play(self._records, self._speed, self._end)
-        except Exception as error:
-            self.failure = error
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._end.set()
-        self.join(30)
-        if self.failure:
-            raise self.failure
+            yield
+        finally:
+            stop.set()
+        run.result(30)

@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from toolchains import need
 
+from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
-from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
+from px4_tinyml.signal.decision import DECISION_FIELDS
 from px4_tinyml.targets.host.build import build_tree
+from px4_tinyml.targets.host.library import HostPipeline
 from px4_tinyml.targets.host.run import encode_feed, run_host
 
 HEADER = "timestamp_us,ax,ay,az,gx,gy,gz,altitude_m"
 
 
 def as_csv(events) -> str:
-    lines, delivered = [HEADER], 0
+    lines = [HEADER]
     for i, time_us in enumerate(events.imu_time_us.tolist()):
-        for j in range(delivered, int(events.baro_before[i])):
-            lines.append(f"{events.baro_time_us[j]},,,,,,,{events.baro_altitude_m[j]:.9g}")
-        delivered = int(events.baro_before[i])
+        lines += [f"{events.baro_time_us[j]},,,,,,,{events.baro_altitude_m[j]:.9g}" for j in baro_before(events, i)]
         lines.append(f"{time_us}," + ",".join(f"{v:.9g}" for v in events.imu[i].tolist()) + ",")
     return "\r\n".join(lines) + "\n"
 
@@ -35,22 +35,16 @@ def run(command, *arguments: str, text: str = "") -> subprocess.CompletedProcess
     return subprocess.run([str(command), *arguments], input=text, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def build_small(tmp_path_factory):
-    """Build the project of the spec "small" once for this file, by its flags."""
-    return lambda tree, specs, flags: (
-        build_tree(tree(specs["small"]), tmp_path_factory.getbasetemp() / "small", flags) / "motion_classify"
-    )
-
-
 @pytest.fixture
-def command(build_small, tree, specs):
-    return build_small(tree, specs, ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+def command(tree, specs, tmp_path_factory):
+    """The project of the spec "small", built once for this file."""
+    flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    return build_tree(tree(specs["small"]), tmp_path_factory.getbasetemp() / "small", flags) / "motion_classify"
 
 
-@pytest.fixture
-def plain_command(build_small, tree, specs):
-    return build_small(tree, specs, [])
+def baro_before(events, i: int) -> range:
+    """The barometer's samples between an IMU sample and the one before it."""
+    return range(int(events.baro_before[i - 1]) if i else 0, int(events.baro_before[i]))
 
 
 def test_csv_gives_the_same_decisions(command, specs, reference, feeds) -> None:
@@ -113,46 +107,23 @@ def test_bad_binary_and_bad_arguments(command, feeds, tmp_path) -> None:
     assert done.returncode == 1 and b"cannot be written" in done.stderr
 
 
-class CDecision(ctypes.Structure):
-    """motion_decision of motion.h."""
-
-    _fields_ = [
-        ("start_us", ctypes.c_uint64),
-        ("end_us", ctypes.c_uint64),
-        ("confidence_q16", ctypes.c_uint32),
-        ("class_index", ctypes.c_int8),
-        ("flags", ctypes.c_uint8),
-        ("label_count", ctypes.c_uint8),
-        ("probability", ctypes.c_uint8 * 8),
-    ]
-
-
-def test_the_c_interface_gives_the_same_decisions(plain_command, specs, reference, feeds) -> None:
+def test_the_c_interface_gives_the_same_decisions(tree, specs, reference, feeds, tmp_path) -> None:
     spec, events = specs["small"], feeds([2])[0]
-    library = ctypes.CDLL(str(plain_command.parent / "libmotion.so"))
-    library.motion_create.restype = library.motion_spec_hash.restype = library.motion_label.restype = ctypes.c_void_p
-    library.motion_spec_hash.restype = library.motion_label.restype = ctypes.c_char_p
-    assert library.motion_abi_version() == 1 and library.motion_spec_hash() == spec.hash.encode()
+    path = build_tree(tree(spec), tmp_path) / "libmotion.so"
+    library = ctypes.CDLL(str(path))
+    library.motion_label.restype = ctypes.c_char_p
     assert [library.motion_label(i) for i in (-1, 0, 3)] == [b"uncertain", b"level", b"turbulence"]
-    assert library.motion_input_size() == spec.window * len(spec.channels)
 
-    pipeline = ctypes.c_void_p(library.motion_create())
-    room = (CDecision * library.motion_max_decisions())()
-    made, delivered = [], 0
+    pipeline = HostPipeline(path, spec)  # checks ABI version, spec hash and sizes
+    made = []
     for i, time_us in enumerate(events.imu_time_us.tolist()):
-        for j in range(delivered, int(events.baro_before[i])):
-            altitude = ctypes.c_float(events.baro_altitude_m[j])
-            library.motion_push_baro(pipeline, ctypes.c_uint64(int(events.baro_time_us[j])), altitude)
-        delivered = int(events.baro_before[i])
-        accel, gyro = (ctypes.c_float * 3)(*events.imu[i, :3]), (ctypes.c_float * 3)(*events.imu[i, 3:])
-        count = library.motion_push_imu(pipeline, ctypes.c_uint64(time_us), accel, gyro, room)
-        made += [bytes(room[k]) for k in range(count)]
-    library.motion_destroy(pipeline)
+        for j in baro_before(events, i):
+            pipeline.push_baro(int(events.baro_time_us[j]), float(events.baro_altitude_m[j]))
+        made += [decided.decision for decided in pipeline.push_imu(time_us, events.imu[i].tolist())]
     want = reference(spec, events).decisions
-    got = np.frombuffer(b"".join(made), DECISION)
-    assert ctypes.sizeof(CDecision) == DECISION.itemsize and len(got) == len(want) > 100
+    assert len(made) == len(want) > 100
     for name in DECISION_FIELDS:
-        assert np.array_equal(got[name], want[name]), name
+        assert np.array_equal([decision[name] for decision in made], want[name]), name
 
 
 @pytest.mark.parametrize("options", [[], ["-DMOTION_SANITIZE=ON", "-DBUILD_SHARED_LIBS=ON"]])
@@ -160,9 +131,8 @@ def test_cmake_builds_the_project(options, tree, specs, reference, feeds, tmp_pa
     need("cmake")
     write_tree(tmp_path, tree(specs["small"]))
     build = tmp_path / "build"
-    for arguments in (["-S", str(tmp_path), "-B", str(build), *options], ["--build", str(build)]):
-        done = subprocess.run(["cmake", *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    run_tool(["cmake", "-S", str(tmp_path), "-B", str(build), *options])
+    run_tool(["cmake", "--build", str(build)])
     events = feeds([1])[0]
     got = run_host(build / "motion_classify", events)
     assert len(got) > 100 and np.array_equal(got.inputs, reference(specs["small"], events).inputs)
@@ -174,10 +144,7 @@ def test_only_changed_files_are_written_and_none_is_deleted(tree, specs, tmp_pat
     files = tree(specs["small"])
     assert len(write_tree(tmp_path, files)) == len(files)
     assert write_tree(tmp_path, files) == []
-    assert write_tree(tmp_path, tree(specs["imu6"])) == [
-        tmp_path / "README.md",
-        tmp_path / "model/MotionSpec.hpp",
-    ]
+    assert write_tree(tmp_path, tree(specs["imu6"])) == [tmp_path / "README.md", tmp_path / "model/MotionSpec.hpp"]
     assert mine.read_text() == "mine"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from reference_models import hostile_feed, reference_bundle
 from toolchains import missing, need, need_cortex_m
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.cli.main import main
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.tflm.build import DIR_VARIABLE, TflmTree
@@ -52,3 +54,16 @@ def feed() -> Feed:
 @pytest.fixture(scope="session")
 def bundle(feed: Feed) -> ModelBundle:
     return reference_bundle("conv", feed, 4096)
+
+
+@pytest.fixture
+def project(bundle: ModelBundle, tmp_path: Path) -> Callable[[str], Path]:
+    """Folder of the project that `generate` writes for a target."""
+    bundle.save(tmp_path / "bundle")
+
+    def generate(target: str) -> Path:
+        out = tmp_path / target
+        assert main(["generate", target, str(tmp_path / "bundle"), "--out", str(out), "--engine", "tflm"]) == 0
+        return out
+
+    return generate

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from reference_models import MODELS
 
-from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.cli.main import main
 from px4_tinyml.compiler.ops import OPERATORS
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.write import module_sources, write_tree
@@ -99,17 +98,15 @@ def test_where_a_tree_must_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_generate_without_a_tree(
-    bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The project is written with an estimated arena; building it then asks for the tree."""
     monkeypatch.delenv(DIR_VARIABLE, raising=False)
     monkeypatch.delenv(LIB_VARIABLE, raising=False)
-    bundle.save(tmp_path / "bundle")
     for target in ("host", "cortex-m"):
-        out = tmp_path / target
-        assert main(["generate", target, str(tmp_path / "bundle"), "--out", str(out), "--engine", "tflm"]) == 0
+        out = project(target)
         assert "arena: 5120 bytes (estimated" in capsys.readouterr().out
         assert (out / "model" / "TflmModel.cpp").is_file() and not (out / "model" / "CompiledModel.cpp").exists()
         assert DIR_VARIABLE in (out / "README.md").read_text(encoding="utf-8")
-    built = subprocess.run(["make", "-C", str(tmp_path / "cortex-m")], capture_output=True, text=True, check=False)
+    built = subprocess.run(["make", "-C", str(out)], capture_output=True, text=True, check=False)
     assert built.returncode != 0 and f"set {DIR_VARIABLE}" in built.stderr

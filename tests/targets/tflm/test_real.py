@@ -15,6 +15,7 @@ from px4_tinyml.bench.measure import read_subject
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
 from px4_tinyml.compiler.oracle import TflmInterpreter
+from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import I8
 from px4_tinyml.signal.slots import Feed
@@ -63,27 +64,22 @@ def test_an_arena_too_small_is_named(target: str, tree: Callable[[str], TflmTree
 
 
 def test_the_host_project(
-    bundle: ModelBundle, feed: Feed, tree: Callable[[str], TflmTree], tools: None, tmp_path: Path
+    bundle: ModelBundle, feed: Feed, project: Callable[[str], Path], tree: Callable[[str], TflmTree], tools: None
 ) -> None:
     tree("host")
-    bundle.save(tmp_path / "bundle")
-    out = tmp_path / "host"
-    assert main(["generate", "host", str(tmp_path / "bundle"), "--out", str(out), "--engine", "tflm"]) == 0
-    build = str(out / "build")
-    subprocess.run(["cmake", "-S", str(out), "-B", build], check=True, timeout=120, capture_output=True)
-    subprocess.run(["cmake", "--build", build], check=True, timeout=300, capture_output=True)
+    out = project("host")
+    run_tool(["cmake", "-S", str(out), "-B", str(out / "build")])
+    run_tool(["cmake", "--build", str(out / "build")])
     expected = bundle.classifier().run(feed)
     got = run_host(out / "build" / "motion_classify", feed)
     assert compare(("host", "python"), got, expected, bundle.spec).mismatches == 0 and len(got.decisions) > 100
 
 
 def test_the_cortex_m_project(
-    bundle: ModelBundle, feed: Feed, tree: Callable[[str], TflmTree], tools: None, tmp_path: Path
+    bundle: ModelBundle, feed: Feed, project: Callable[[str], Path], tree: Callable[[str], TflmTree], tools: None
 ) -> None:
     tree("cortex-m4")
-    bundle.save(tmp_path / "bundle")
-    out = tmp_path / "cortex-m"
-    assert main(["generate", "cortex-m", str(tmp_path / "bundle"), "--out", str(out), "--engine", "tflm"]) == 0
+    out = project("cortex-m")
     (out / "feed").write_bytes(encode_feed(feed))
     subprocess.run(["make", "-s", "-C", str(out), "run-cortex-m4"], check=True, timeout=300)
     got = decode_dump((out / "dump").read_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import select
-import shutil
 import socket
 import struct
 import subprocess
@@ -14,16 +13,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.arduino.emulator.sample_records import Records
+from px4_tinyml.targets.cortex_m.run import COUNTING, emulator
 from px4_tinyml_sitl.child_group import ChildGroup
 
-EMULATOR, PACKAGE, MACHINE = "qemu-system-arm", "qemu-system-arm", "mps2-an386"
-COUNTING = ("-icount", "shift=6")
-"""The emulator's time is 64 ns an instruction. That is also a little faster: one thread, no contention."""
+MACHINE = "mps2-an386"
 TICKS_AN_INSTRUCTION = 1.6
 START = b"MOTNFEED"
 WORK = struct.Struct("<6Q")
@@ -58,9 +55,6 @@ class EmulatedNode:
 
         Raises ToolchainError when the emulator is not installed or does not start.
         """
-        emulator = shutil.which(EMULATOR)
-        if emulator is None:
-            raise ToolchainError(f"{EMULATOR} is not installed: `make toolchain`, or apt-get install {PACKAGE}")
         self._end = contextlib.ExitStack()
         self._lock = threading.Lock()
         self.telemetry: socket.socket | None = None
@@ -75,7 +69,7 @@ class EmulatedNode:
                 self.telemetry = self._pair(ports, theirs)
             if usb:
                 self.usb = self._pair(ports, theirs)
-            self._process = self._start(emulator, ports, image)
+            self._process = self._start(ports, image)
             theirs.close()  # the connections then end with the emulator
             self._end.callback(self._stop)
             self.telemetry_path = self._pty_path() if pty else ""
@@ -86,9 +80,7 @@ class EmulatedNode:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -149,28 +141,27 @@ class EmulatedNode:
         ports += ["-chardev", f"socket,id={name},fd={other.fileno()}", "-serial", f"chardev:{name}"]
         return ours
 
-    def _start(self, emulator: str, ports: Sequence[str], image: Path) -> subprocess.Popen[str]:
+    def _start(self, ports: Sequence[str], image: Path) -> subprocess.Popen[str]:
         silent = ("-display", "none", "-monitor", "none", "-semihosting-config", "enable=on,target=native")
-        command = [emulator, "-M", MACHINE, *silent, *COUNTING, *ports, "-kernel", str(image.resolve())]
+        command = [emulator(), "-M", MACHINE, *silent, *COUNTING, *ports, "-kernel", str(image.resolve())]
         fds = [int(word.rpartition("=")[2]) for word in ports if word.startswith("socket,")]
         group = ChildGroup()
         self._end.callback(group.kill)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             pass_fds=fds, process_group=group.number,
         )  # fmt: skip
+        assert process.stdout
+        self._output = process.stdout
+        return process
 
     def _stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._output().close()
-
-    def _output(self) -> IO[str]:
-        assert self._process.stdout is not None
-        return self._process.stdout
+        self._output.close()
 
     def _pty_path(self) -> str:
-        found = PTY.search(self._output().readline())
+        found = PTY.search(self._output.readline())
         if found is None:
             raise self._ended()
         return found[1]
@@ -184,7 +175,7 @@ class EmulatedNode:
     def _await(self, wanted: bytes) -> bytes:
         """The next byte of the board; raises ToolchainError unless it is one of these."""
         byte = self._read(1)
-        if byte not in [wanted[i : i + 1] for i in range(len(wanted))]:
+        if byte not in wanted:
             raise ToolchainError(f"the emulated node sent {byte!r}; expected one of {wanted!r}")
         return byte
 
@@ -208,4 +199,4 @@ class EmulatedNode:
             self._process.wait(2.0)
         self._process.kill()
         code = self._process.wait()
-        return ToolchainError(f"the emulated node has ended ({code}): {self._output().read().strip()}")
+        return ToolchainError(f"the emulated node has ended ({code}): {self._output.read().strip()}")

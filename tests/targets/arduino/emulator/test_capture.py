@@ -14,23 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from node_talk import imu_feed
 
-from px4_tinyml.flight_log import F32, U64
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.csv.arduino_csv import ROWS
+from px4_tinyml.signal.slots import Feed
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
 from px4_tinyml.targets.arduino.emulator.sample_records import sample_records
 
 
-def shaken_twice() -> tuple[U64, F32]:
-    """14 s at 238 Hz, still but for 0.6 s from the 4th and from the 9th second. µs; m/s², rad/s."""
-    time_us = (np.arange(0, 14, 1 / 238) * 1e6 + 4e6).astype(np.uint64)
-    seconds = time_us / 1e6 - 4.0
+def shaken_twice() -> Feed:
+    """14 s at 238 Hz, still but for 0.6 s from the 4th and from the 9th second."""
+    seconds = np.arange(0, 14, 1 / 238)
     busy = ((seconds > 4) & (seconds < 4.6)) | ((seconds > 9) & (seconds < 9.6))
-    imu = np.zeros((len(time_us), 6), np.float32)
-    imu[:, 2] = -9.8
-    imu[busy, 0], imu[busy, 1] = 12.0, -14.0
-    return time_us, imu
+    imu = np.where(busy[:, None], [12.0, -14.0, -9.8, 0, 0, 0], [0, 0, -9.8, 0, 0, 0])
+    return imu_feed((seconds * 1e6 + 4e6).astype(np.uint64), imu)
 
 
 def pump(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:
@@ -59,7 +57,7 @@ def test_captures_from_the_nodes_own_port(image: Path, tmp_path: Path) -> None:
         end.callback(recording.wait)
         end.callback(recording.kill)
         time.sleep(2.0)
-        node.play(sample_records(*shaken_twice()), speed=2.0)
+        node.play(sample_records(shaken_twice()), speed=2.0)
         deadline = time.monotonic() + 30.0
         while out.read_bytes().count(b"\n\n") < 2 and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from node_talk import NODE, Playing, as_bytes, motion, setup_signing, whole
+from node_talk import NODE, as_bytes, motion, playing, setup_signing, whole
 from pymavlink import mavutil
 from pymavlink.dialects.v20 import common as mavlink
 
@@ -48,9 +48,13 @@ class Station:
                 return message
         raise AssertionError(f"no {kind} within {seconds:g} s")
 
-    def none(self, kind: str, ok: Callable[[Any], bool], seconds: float) -> None:
-        with pytest.raises(AssertionError, match="no "):
-            self.wait(kind, ok, seconds)
+    def set(self, name: bytes, number: int) -> int:
+        """PARAM_SET; the value of the answer."""
+        self.link.mav.param_set_send(1, NODE, name, as_bytes(number), mavlink.MAV_PARAM_TYPE_INT32)
+        return self.value(name)
+
+    def value(self, name: bytes) -> int:
+        return whole(self.wait("PARAM_VALUE", lambda value: value.param_id == name.decode()).param_value)
 
     def command(self, number: int, *values: float) -> Any:
         """COMMAND_LONG; its acknowledgement."""
@@ -58,20 +62,13 @@ class Station:
         self.link.mav.command_long_send(1, NODE, number, 0, *parameters)
         return self.wait("COMMAND_ACK", lambda ack: ack.command == number)
 
-    def heard(self) -> None:
-        """Forget the messages received so far."""
-        while self.link.recv_match(blocking=False) is not None:
-            pass
-
 
 @pytest.fixture(scope="module")
 def station(image: Path) -> Iterator[Station]:
-    with EmulatedNode(image, pty=True, usb=True) as node, Playing(node, FEED, SPEED):
-        made = Station(node)
-        try:
-            yield made
-        finally:
-            made.link.close()
+    with EmulatedNode(image, pty=True, usb=True) as node, playing(node, FEED, SPEED):
+        station = Station(node)
+        yield station
+        station.link.close()
 
 
 def test_heartbeat(station: Station) -> None:
@@ -91,8 +88,7 @@ def test_report(station: Station, bundle: ModelBundle) -> None:
         assert np.array_equal(found[field], expected[field][first : first + len(found)]), field
     assert len(np.unique(found["class_index"])) > 1
     vector = station.wait("DEBUG_VECT")
-    by_end = {int(d["end_us"]): d for d in expected}
-    decision = by_end[vector.time_usec]
+    (decision,) = expected[expected["end_us"] == vector.time_usec]
     assert (vector.name, vector.x, vector.y) == ("MOTION", decision["class_index"], decision["confidence_q16"] / 65536)
 
 
@@ -106,10 +102,8 @@ def test_parameters(station: Station) -> None:
     assert sorted(found) == list(range(9))
     rate = next(value for value in found.values() if value.param_id == "MN_RATE")
     assert whole(rate.param_value) == 2
-    station.link.mav.param_set_send(1, NODE, b"MN_RATE", as_bytes(5), mavlink.MAV_PARAM_TYPE_INT32)
-    assert whole(station.wait("PARAM_VALUE", lambda value: value.param_id == "MN_RATE").param_value) == 5
-    station.link.mav.param_set_send(1, NODE, b"MN_RATE", as_bytes(51), mavlink.MAV_PARAM_TYPE_INT32)
-    assert whole(station.wait("PARAM_VALUE", lambda value: value.param_id == "MN_RATE").param_value) == 5
+    assert station.set(b"MN_RATE", 5) == 5
+    assert station.set(b"MN_RATE", 51) == 5
 
 
 def test_request_message(station: Station, bundle: ModelBundle) -> None:
@@ -126,9 +120,11 @@ def test_signing_on_and_off(station: Station) -> None:
     station.node.usb.sendall(setup_signing(KEY))
     # Without the key its words are still read, but it does not listen.
     station.wait("HEARTBEAT", signed)
-    station.heard()
+    while station.link.recv_match(blocking=False) is not None:
+        pass
     station.link.mav.command_long_send(1, NODE, mavlink.MAV_CMD_REQUEST_MESSAGE, 0, 148, 0, 0, 0, 0, 0, 0)
-    station.none("AUTOPILOT_VERSION", lambda message: True, 3.0)
+    with pytest.raises(AssertionError, match="no "):
+        station.wait("AUTOPILOT_VERSION", seconds=3.0)
     # With the key everything works, and pymavlink believes nothing that is not signed.
     station.link.setup_signing(KEY, allow_unsigned_callback=None)
     assert station.command(mavlink.MAV_CMD_REQUEST_MESSAGE, 148).result == mavlink.MAV_RESULT_ACCEPTED
@@ -140,11 +136,10 @@ def test_signing_on_and_off(station: Station) -> None:
 
 
 def test_restart_keeps_the_settings(station: Station) -> None:
-    station.link.mav.param_set_send(1, NODE, b"MN_HOLD", as_bytes(3), mavlink.MAV_PARAM_TYPE_INT32)
-    station.wait("PARAM_VALUE", lambda value: value.param_id == "MN_HOLD")
+    station.set(b"MN_HOLD", 3)
     reboot = station.command(mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 1)
     assert reboot.result == mavlink.MAV_RESULT_ACCEPTED
     station.wait("HEARTBEAT", lambda beat: beat.system_status == mavlink.MAV_STATE_BOOT)
     station.link.mav.param_request_read_send(1, NODE, b"MN_HOLD", -1)
-    assert whole(station.wait("PARAM_VALUE", lambda value: value.param_id == "MN_HOLD").param_value) == 3
+    assert station.value(b"MN_HOLD") == 3
     station.wait("HEARTBEAT", lambda beat: beat.system_status == mavlink.MAV_STATE_ACTIVE)

@@ -15,7 +15,7 @@ from mavsdk import ComponentType
 from mavsdk.asyncio import Configuration, Mavsdk
 from mavsdk.asyncio.plugins.mavlink_direct import MavlinkDirectAsync
 from mavsdk.plugins.mavlink_direct import MavlinkMessage
-from node_talk import NODE, Playing, as_bytes, motion, setup_signing, whole
+from node_talk import NODE, as_bytes, motion, playing, setup_signing, whole
 from pymavlink.dialects.v20 import common as mavlink
 
 from px4_tinyml.bundle import ModelBundle
@@ -66,7 +66,7 @@ class Direct:
 
 @pytest.fixture
 async def connected(image: Path) -> AsyncIterator[tuple[Direct, EmulatedNode]]:
-    with EmulatedNode(image, pty=True, usb=True) as node, Playing(node, motion(900.0), SPEED):
+    with EmulatedNode(image, pty=True, usb=True) as node, playing(node, motion(900.0), SPEED):
         mavsdk = Mavsdk(Configuration.create_with_component_type(ComponentType.GROUND_STATION))
         try:
             await mavsdk.add_any_connection(f"serial://{node.telemetry_path}:57600")

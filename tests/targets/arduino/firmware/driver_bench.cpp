@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <initializer_list>
+
 #include "drivers/Bmi270.hpp"
 #include "drivers/Bmp280.hpp"
 #include "drivers/Icm20948.hpp"
@@ -34,20 +36,16 @@ class TestBus final : public node::I2cBus
 public:
 	bool read(uint8_t address, uint8_t first, uint8_t *data, size_t size) override
 	{
-		if (!there || address != device) {
-			return false;
+		if (answers(address)) {
+			memcpy(data, &registers[bank][first], size);
 		}
 
-		for (size_t i = 0; i < size; ++i) {
-			data[i] = registers[bank][first + i];
-		}
-
-		return true;
+		return answers(address);
 	}
 
 	bool write(uint8_t address, uint8_t to, uint8_t value) override
 	{
-		if (!there || address != device) {
+		if (!answers(address)) {
 			return false;
 		}
 
@@ -60,6 +58,8 @@ public:
 
 		return true;
 	}
+
+	bool answers(uint8_t address) const { return there && address == device; }
 
 	uint8_t registers[4][256] {};
 	bool stuck[256] {};
@@ -98,33 +98,35 @@ void choose(const char *name)
 	bus.banked = imu == &icm20948;
 }
 
-void poll(uint64_t now_us)
+void print(bool found, uint64_t time_us, std::initializer_list<float> values, const node::Sensor &sensor)
 {
-	if (imu) {
-		node::ImuSample s;
+	if (found) {
+		printf("sample %" PRIu64, time_us);
 
-		if (imu->poll(now_us, s)) {
-			printf("sample %" PRIu64 " %.9g %.9g %.9g %.9g %.9g %.9g", s.time_us, double(s.accel_m_s2[0]), double(s.accel_m_s2[1]),
-			       double(s.accel_m_s2[2]), double(s.gyro_rad_s[0]), double(s.gyro_rad_s[1]), double(s.gyro_rad_s[2]));
-
-		} else {
-			printf("none");
+		for (float value : values) {
+			printf(" %.9g", double(value));
 		}
-
-		printf(" %d %u %u\n", imu->running(), imu->starts(), imu->errors());
-		return;
-	}
-
-	node::BaroSample s;
-
-	if (baro->poll(now_us, s)) {
-		printf("sample %" PRIu64 " %.9g %.9g %.9g", s.time_us, double(s.pressure_pa), double(s.temperature_c), double(s.altitude_m));
 
 	} else {
 		printf("none");
 	}
 
-	printf(" %d %u %u\n", baro->running(), baro->starts(), baro->errors());
+	printf(" %d %u %u\n", sensor.running(), sensor.starts(), sensor.errors());
+}
+
+void poll(uint64_t now_us)
+{
+	if (imu) {
+		node::ImuSample s{};
+		const bool found = imu->poll(now_us, s);
+		const float *const a = s.accel_m_s2, *const g = s.gyro_rad_s;
+		print(found, s.time_us, {a[0], a[1], a[2], g[0], g[1], g[2]}, *imu);
+
+	} else {
+		node::BaroSample s{};
+		const bool found = baro->poll(now_us, s);
+		print(found, s.time_us, {s.pressure_pa, s.temperature_c, s.altitude_m}, *baro);
+	}
 }
 
 } // namespace

@@ -18,6 +18,7 @@ from px4_tinyml.emit.write import write_tree
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec
 from px4_tinyml.targets.arduino.emulator.node_sources import DOUBLE
 from px4_tinyml.targets.arduino.generate import SKETCH, arduino_files
+from px4_tinyml.targets.base import footprint
 from px4_tinyml.targets.cortex_m.build import COMPILER, CPUS
 
 HERE = Path(__file__).resolve().parent
@@ -72,14 +73,11 @@ class TestAvr:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
         assert not [line for line in done.stderr.splitlines() if "warning" in line and "/sketch/" in line]
-        sizes = subprocess.run(
-            ["avr-size", str(build / f"{SKETCH}.ino.elf")], capture_output=True, text=True, check=True
-        )
-        text, data, bss = (int(word) for word in sizes.stdout.splitlines()[1].split()[:3])
-        print(f"ATmega2560: {text + data} bytes of flash, {data + bss} of RAM")
-        assert text + data < 128 * 1024
+        size = footprint(build / f"{SKETCH}.ino.elf", "avr-size")
+        print(f"ATmega2560: {size}")
+        assert size.flash_bytes < 128 * 1024
         # The rest is the stack's, which takes 1.5 KB where it is deepest (signing; measured under simavr).
-        assert data + bss < 8192 - 1600
+        assert size.ram_bytes < 8192 - 1600
 
     def test_it_decides_like_a_pc(self, small: ModelBundle, tmp_path: Path, cxx: list[str]) -> None:
         """Where int has 16 bits and float is made of integers: the same decisions, bit for bit."""
@@ -114,11 +112,10 @@ def test_flash_and_ram_on_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
         "-o", str(image),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
-    names = subprocess.run(["arm-none-eabi-size", str(image)], capture_output=True, text=True, check=True)
-    text, data, bss = (int(word) for word in names.stdout.splitlines()[1].split()[:3])
-    print(f"Cortex-M4F: {text + data} bytes of flash, {data + bss} of RAM")
-    assert text + data < 0.05 * NANO_FLASH
-    assert data + bss < 0.1 * NANO_RAM
+    size = footprint(image, "arm-none-eabi-size")
+    print(f"Cortex-M4F: {size}")
+    assert size.flash_bytes < 0.05 * NANO_FLASH
+    assert size.ram_bytes < 0.1 * NANO_RAM
 
 
 def test_the_clock_is_monotonic_when_micros_wraps(tmp_path: Path, sketch: Path, cxx: list[str]) -> None:
