@@ -73,21 +73,21 @@ def main() -> int:
         return 2
     events = one_after_the_other(captures, bundle)
     expected = bundle.classifier().run(events)
-    told = run_node(build_node(bundle), events, spec)
-    difference = compare(("python", "node"), expected, told, spec)
+    reported = run_node(build_node(bundle), events, spec)
+    difference = compare(("python", "node"), expected, reported, spec)
 
     labels = [capture.labels[0].label for capture in captures]
     names = [*spec.labels, "uncertain"]
     width = max(map(len, names))
-    print(f"{len(captures)} captures held out; rows: what they are, columns: what the node said\n")
+    print(f"{len(captures)} captures held out; rows: label, columns: class reported by the node\n")
     print(" " * width, *(f"{name:>{width}}" for name in names))
     for label in spec.labels:
-        said = told.decisions["class_index"][[i for i, each in enumerate(labels) if each == label]]
-        counts = [int((said == index).sum()) for index in (*range(len(spec.labels)), -1)]
+        classes = reported.decisions["class_index"][[i for i, each in enumerate(labels) if each == label]]
+        counts = [int((classes == index).sum()) for index in (*range(len(spec.labels)), -1)]
         print(f"{label:{width}}", *(f"{count or '.':>{width}}" for count in counts))
-    index = told.decisions["class_index"]
+    index = reported.decisions["class_index"]
     right = sum(name == label for name, label in zip(map(names.__getitem__, index), labels, strict=True))
-    likeliest = told.decisions["probability"].argmax(axis=1)
+    likeliest = reported.decisions["probability"].argmax(axis=1)
     likely = sum(names[best] == label for best, label in zip(likeliest, labels, strict=True))
     print(f"\nright: {right}, uncertain: {int((index < 0).sum())}, of {len(captures)}; likeliest class right: {likely}")
     print(f"different from Python: {difference.mismatches}")
