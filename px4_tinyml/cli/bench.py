@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser,
         ("compiled", "tflm"),
         "compiled",
-        "tflm: also TFLite Micro, measured if the environment names it (docs/tflm.md), else as recorded",
+        "tflm: also TFLite Micro, measured if PX4_TINYML_TFLM_DIR and _LIB are set (docs/tflm.md), else as recorded",
     )
     options.add_json(parser, "print JSON (docs/bench.md)")
 

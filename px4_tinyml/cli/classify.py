@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_bundle(parser)
     options.add_logs(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the decisions there, not to standard output")
-    options.add_json(parser, "decisions as JSON, not CSV, and no table")
+    options.add_json(parser, "print decisions as JSON instead of CSV, without the table")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Print a completion script, for example: px4-tinyml completion bash > "
         "~/.local/share/bash-completion/completions/px4-tinyml"
     )
-    parser.add_argument("shell", choices=("bash", "zsh"), help="shell that completes")
+    parser.add_argument("shell", choices=("bash", "zsh"), help="your shell")
 
 
 def run(args: argparse.Namespace) -> int:

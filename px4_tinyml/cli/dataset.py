@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     spec = parser.add_mutually_exclusive_group()
     spec.add_argument("--spec", type=Path, metavar="SPEC.toml", help="pipeline spec (default: that of --preset)")
     spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="named spec (default: default)")
-    parser.add_argument("--labels", type=Path, metavar="CSV", help="labelled spans: file,start_s,end_s,label")
+    parser.add_argument("--labels", type=Path, metavar="CSV", help="your labels: file,start_s,end_s,label")
     parser.add_argument(
         "--thinned",
         type=options.positive,

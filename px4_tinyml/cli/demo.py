@@ -16,8 +16,8 @@ EPOCHS = 60
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `demo`."""
     parser.description = (
-        "The whole job with default settings: simulated flights in calm and turbulent air, data set, training, int8, "
-        "C++ built on this computer, and a replay that verifies that it computes the same."
+        "Run every step with default settings: simulate flights in calm and turbulent air, build a data set, train, "
+        "quantize to int8, generate and build C++ for this computer, and replay to compare it with Python."
     )
     parser.add_argument(
         "--out", type=Path, default=Path("demo-out"), metavar="DIR", help="output folder (default demo-out)"

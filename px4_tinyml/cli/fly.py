@@ -12,15 +12,17 @@ from px4_tinyml_sitl.catalog import AIRFRAMES, DEFAULT_MISSION, MISSIONS
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `fly`."""
     parser.description = (
-        "Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write each flight as a PX4 "
-        "log (.ulg) with the true turbulence in it (docs/simulation.md). Needs the extra `sim`."
+        "Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write\n"
+        "each flight as a PX4 log (.ulg) with the true turbulence (docs/simulation.md). Needs the\n"
+        "extra `sim`."
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the logs")
     parser.add_argument("--flights", type=options.count, default=9, metavar="N", help="number of flights (default 9)")
     parser.add_argument(
         "--seconds", type=options.seconds, metavar="S", help="approximate length of a flight, 20 to 3600 (default 120)"
     )
-    add_flight(parser, mission=f"see below (default {DEFAULT_MISSION})", airframe="all in turn")
+    air = "calm, turbulent and changing air in turn"
+    add_flight(parser, mission=f"see below (default {DEFAULT_MISSION})", airframe="all in turn", edr=air)
     parser.add_argument(
         "--jobs", type=options.count, metavar="N", help="parallel processes (default: one per core; with --px4: 1)"
     )
@@ -32,8 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str) -> None:
-    """What flies, where, in which air: options of `fly` and of `serve`."""
+def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str, edr: str) -> None:
+    """Options of `fly` and `serve`: mission, airframe, air and seed. edr: the default, in words."""
     missions = "\n".join(f"  {name:8} {text}" for name, text in MISSIONS.items())
     parser.epilog = f"missions:\n{missions}\n\nairframes: {', '.join(AIRFRAMES)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -41,14 +43,13 @@ def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str) -> 
     parser.add_argument("--airframe", metavar="NAME", help=f"see below (default: {airframe})")
     air = parser.add_mutually_exclusive_group()
     air.add_argument(
-        "--edr",
-        type=options.fraction,
-        metavar="X",
-        help="eddy dissipation rate, m^(2/3)/s (default: calm for `serve`; `fly` cycles through calm, turbulent and "
-        "changing air)",
+        "--edr", type=options.fraction, metavar="X", help=f"eddy dissipation rate, m^(2/3)/s (default: {edr})"
     )
     air.add_argument(
-        "--w20-kt", type=options.number(0, 60), metavar="X", help="turbulence of this wind at 20 ft, knots (15, 30, 45)"
+        "--w20-kt",
+        type=options.number(0, 60),
+        metavar="X",
+        help="turbulence of this wind at 20 ft, knots (MIL: 15 light, 30 moderate, 45 severe)",
     )
     options.add_seed(parser, "airframe, mission and turbulence")
 

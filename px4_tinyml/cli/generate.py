@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `generate`."""
     parser.description = (
-        "Write the C++ of a trained bundle: core, engine, model and what the target needs around them. Only files that "
-        "change are written; other files in DIR stay. With a board or a limit the classifier is measured first "
-        "(docs/bench.md): exit code 3 if it does not fit."
+        "Write the C++ of a bundle for a target: core, engine, model and build files. Only changed files are written; "
+        "other files in DIR are kept. With --board or a limit the classifier is measured first (docs/bench.md): exit "
+        "code 3 if it does not fit."
     )
     parser.add_argument(
         "target",
@@ -37,8 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser,
         ("auto", "compiled", "tflm"),
         "auto",
-        "engine of the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled, for px4 the one that its "
-        "configuration has",
+        "engine of the model; tflm: TensorFlow Lite Micro (docs/tflm.md); auto: compiled; for px4, tflm where the "
+        "board has it, else compiled",
     )
     parser.add_argument(
         "--board",

@@ -19,12 +19,12 @@ BATCH_S = 0.006
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `live`."""
     parser.description = (
-        "Classify a vehicle in flight, with the same decisions, bit for bit, as `classify` on the recording. Prints "
-        "one line per class change. Stop with Ctrl-C."
+        "Classify a vehicle in flight and print one line per class change. The decisions equal those of `classify` on "
+        "the recording, bit for bit. Stop with Ctrl-C."
     )
     parser.epilog = (
         "Engines: compiled is C++, built once by this computer's compiler; tflm is TensorFlow Lite Micro (its wheel, "
-        "x86-64 only); numpy needs neither and takes five to ten times the CPU. All compute the same bits; auto is "
+        "x86-64 only); numpy needs neither, but five to ten times the CPU. All compute the same bits. auto is "
         "compiled, else tflm."
     )
     options.add_bundle(parser)

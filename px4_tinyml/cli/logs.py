@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="list|get", required=True)
     listing = actions.add_parser("list", help="list the logs", description="List number, time and size of each log.")
-    get = actions.add_parser("get", help="download logs", description="Download logs, oldest first, by number or age.")
+    get = actions.add_parser("get", help="download logs", description="Download logs, oldest first.")
     for action in (listing, get):
         options.add_url(action, wait_s=10.0)
         options.add_json(action, "print JSON")

@@ -21,7 +21,7 @@ from px4_tinyml.errors import Px4TinymlError, SpecError
 
 COMMANDS = {
     "demo": "simulate, train, generate C++, replay and report, in about two minutes",
-    "inspect": "summarise logs: content, problems, whether they can be used",
+    "inspect": "describe logs: content, damage, usable or not and why",
     "fly": "write logs of simulated flights, with true turbulence",
     "serve": "run a simulated vehicle on a MAVLink link",
     "record": "record a live MAVLink link",
@@ -33,7 +33,7 @@ COMMANDS = {
     "live": "classify a live MAVLink link",
     "generate": "generate C++ from a bundle",
     "px4": "check whether a PX4 checkout can build the module",
-    "replay": "verify that all targets compute the same on logs",
+    "replay": "compare all targets on logs, window by window",
     "bench": "count instructions, flash and RAM of a model on a target",
     "completion": "print a shell completion script",
 }
@@ -46,7 +46,7 @@ def build_parser(*loaded: str) -> argparse.ArgumentParser:
     """The argument parser; only the modules of the commands `loaded` are imported, the others accept no options."""
     parser = argparse.ArgumentParser(
         prog="px4-tinyml",
-        description="Flight logs into motion classifiers that run on the vehicle.",
+        description="Turn flight logs into motion classifiers that run on the vehicle.",
         epilog="Start with `px4-tinyml demo`; `px4-tinyml COMMAND --help` explains each command.",
     )
     parser.add_argument("--version", action="version", version=f"px4-tinyml {__version__}")

@@ -59,7 +59,7 @@ class Renamed(argparse.Action):
 
 
 def add_bundle(parser: argparse.ArgumentParser, also: str = "") -> None:
-    """BUNDLE. also: what else the command takes."""
+    """BUNDLE. also: what else the command accepts."""
     parser.add_argument(
         "bundle",
         type=bundle_argument,
@@ -106,7 +106,7 @@ def add_signing_key(parser: argparse.ArgumentParser) -> None:
 
 def add_stream(parser: argparse.ArgumentParser) -> None:
     """--seconds and --rate of a command that receives until it is stopped."""
-    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds (default: Ctrl-C)")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds (default: on Ctrl-C)")
     parser.add_argument("--rate", type=hertz, metavar="HZ", help="IMU messages per second (default: all that fit)")
 
 

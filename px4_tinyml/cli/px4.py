@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `px4`."""
-    parser.description = "The PX4 module and PX4's sources (docs/px4.md)."
+    parser.description = "Check the PX4 module against a PX4 checkout (docs/px4.md)."
     check = parser.add_subparsers(dest="px4_command", metavar="COMMAND", required=True).add_parser(
         "check",
         help="check version, engine, clashes and missing files; print the make line",

@@ -26,8 +26,8 @@ DRAW_S, LOG_S = 1.0, 60.0
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `record`."""
     parser.description = (
-        "Record all messages of a link as .tlog, with link statistics beside it (.json). Vehicles are asked for IMU, "
-        "velocity and landed state. Stop with Ctrl-C."
+        "Record all messages of a link as .tlog, and link statistics as .tlog.json. Requests IMU, velocity and landed "
+        "state from each vehicle. Stop with Ctrl-C."
     )
     options.add_url(parser)
     parser.add_argument(

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--ulog-out",
         type=Path,
         metavar="DIR",
-        help="also run every ULog through the PX4 module, and write it there with the module's topics",
+        help="also run every ULog through the PX4 module, and write a copy with the module's topics to DIR",
     )
     parser.add_argument(
         "--px4",

@@ -12,8 +12,9 @@ from px4_tinyml.cli.fly import add_flight
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `serve`."""
     parser.description = (
-        "Run one simulated quadrotor that speaks MAVLink as PX4 does and waits for commands (arm, take off, …); with "
-        "--mission it flies missions by itself (docs/vehicle.md). Stop with Ctrl-C. Needs the extra `sim`."
+        "Run one simulated quadrotor that speaks MAVLink as PX4 does (docs/vehicle.md). It waits for\n"
+        "commands (arm, take off, …); with --mission it flies missions without commands. Stop with\n"
+        "Ctrl-C. Needs the extra `sim`."
     )
     parser.add_argument(
         "urls",
@@ -21,9 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="link to offer: udpout:HOST:PORT, udpin:, tcpin:, tcp:, or serial:DEVICE[:BAUD]",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for its logs (default: none are kept)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for its logs (default: not kept)")
     parser.add_argument("--seconds", type=options.seconds, metavar="S", help="stop after S seconds of simulated time")
-    add_flight(parser, mission="fly this one repeatedly (default: wait for commands)", airframe="500")
+    add_flight(parser, mission="fly this mission repeatedly (default: wait for commands)", airframe="500", edr="calm")
     parser.add_argument("--wind", type=float, metavar="M_S", help="mean wind at 20 ft (default 6; SIM_WIND_SPD)")
     parser.add_argument(
         "--speed", type=options.positive, default=1.0, metavar="X", help="times real time, 0.5 to 50 (default 1)"
