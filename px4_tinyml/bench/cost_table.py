@@ -73,5 +73,5 @@ def path_table(cost: Cost) -> str:
         for p in cost.signal_path
     ]
     size = f"flash {_cell(cost.classifier_flash_bytes)}, RAM {_cell(cost.classifier_ram_bytes)} with the model"
-    note = f"Instructions, each taken as one cycle for the shares: it is at least one. The whole classifier: {size}."
+    note = f"Counts are instructions. Shares assume one cycle per instruction, the minimum. Whole classifier: {size}."
     return f"{columns([head, *rows])}\n{note}"

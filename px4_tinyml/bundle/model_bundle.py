@@ -144,7 +144,7 @@ class ModelBundle:
             files = {name: read_file(folder / name, MAX_BYTES) for name in HASHED_FILES}
         except OSError as error:
             raise ConversionError(
-                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` makes one"
+                f"{folder}: not a model bundle ({error.filename}: {error.strerror}); `px4-tinyml train` writes one"
             ) from error
         except ValueError as error:
             raise ConversionError(f"{path}: damaged: {error}; train again") from error

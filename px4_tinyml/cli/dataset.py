@@ -68,7 +68,7 @@ def print_summary(about: Description) -> None:
         print(f"{part:12}" + "".join(f"{windows[name]:12}" for name in labels) + f"{flights:12}")
     dropped = {"between (EDR 0.1 to 0.2)": counts.between, **counts.dropped}
     left_out = ", ".join(f"{n} {why}" for why, n in dropped.items() if n) or "nothing"
-    print(f"left out: {left_out}; split by {about.split_by}")
+    print(f"dropped: {left_out}; split by {about.split_by}")
     same = Counter((file_and_part(log.source)[0], log.why) for log in about.unusable)
     for (file, why), n in same.items():
         print(f"not used: {file}{f' ({n} recordings)' if n > 1 else ''}: {why}")

@@ -183,7 +183,7 @@ class Dataset:
             data = parse_json(read_file(path, MAX_DESCRIPTION_BYTES))
         except OSError as error:
             raise DatasetError(
-                f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` makes one"
+                f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` writes one"
             ) from error
         except ValueError as error:
             raise DatasetError(f"{path}: damaged: {error}; make the data set again") from error

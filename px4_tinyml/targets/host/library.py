@@ -88,7 +88,7 @@ def _load(path: Path, spec: PipelineSpec) -> ctypes.CDLL:
     try:
         abi = motion.motion_abi_version()
     except AttributeError as error:
-        raise ToolchainError(f"{path}: not a motion library (`px4-tinyml generate host` makes one)") from error
+        raise ToolchainError(f"{path}: not a motion library (`px4-tinyml generate host` writes its project)") from error
     if abi != ABI_VERSION:
         raise ToolchainError(f"{path}: ABI version {abi} found, {ABI_VERSION} expected; generate and build it again")
     pointer, size, number, text = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p

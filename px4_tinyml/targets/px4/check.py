@@ -253,7 +253,7 @@ class Px4Check:
         if flash and built and flash - built < needed and not _has_external_modules(cache):
             yield Finding(
                 WARNING,
-                f"the last build here leaves {flash - built} bytes of flash, the module takes about {needed}",
+                f"the last build here leaves {flash - built} bytes of flash, the module needs about {needed}",
                 "docs/px4.md, “When it does not fit”",
             )
         if self.engine == "tflm" and not board.has("LIB_TFLM"):
