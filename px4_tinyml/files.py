@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +73,13 @@ def write_json(path: Path, document: JsonObject, indent: int, sort_keys: bool = 
     data = msgspec.to_builtins(document)
     text = json.dumps(data, indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False)
     path.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def reject_unknown(data: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raises SpecError for a key that is not known."""
+    unknown = sorted(set(data) - set(known := tuple(known)))
+    if unknown:
+        raise SpecError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(known)}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -99,12 +99,12 @@ class Windows(Columns):
     }  # fmt: skip
 
 
-def _parquet() -> Any:
+def _pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
         raise ToolchainError("pyarrow is missing: pip install 'px4-tinyml[train]'") from error
-    return pyarrow.parquet
+    return pyarrow
 
 
 def _schema(pa: Any, size: int) -> dict[str, Any]:
@@ -116,9 +116,7 @@ def _schema(pa: Any, size: int) -> dict[str, Any]:
 
 def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
     """Write one flight's Parquet file; returns its SHA-256, hex."""
-    parquet = _parquet()
-    import pyarrow as pa
-
+    pa = _pyarrow()
     names = [*spec.labels, BETWEEN_NAME]  # BETWEEN is -1: the last name
     size = spec.window * len(spec.channels)
     values = pa.array(np.ascontiguousarray(flight.x, np.float32).reshape(-1))
@@ -128,23 +126,20 @@ def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
         "x": pa.FixedSizeListArray.from_arrays(values, size),
     }
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in _schema(pa, size).items()})
-    parquet.write_table(table, path, compression="zstd")
+    pa.parquet.write_table(table, path, compression="zstd")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> FlightWindows:
     """Read one flight's Parquet file. Raises DatasetError unless it has this hash and holds windows of the spec."""
-    parquet = _parquet()
-    import pyarrow as pa
-
-    names = [*spec.labels, BETWEEN_NAME]
-    index = {name: i for i, name in enumerate(names)} | {BETWEEN_NAME: BETWEEN}
+    pa = _pyarrow()
+    index = {name: i for i, name in enumerate(spec.labels)} | {BETWEEN_NAME: BETWEEN}
     size = spec.window * len(spec.channels)
     try:
         data = read_file(path, MAX_FLIGHT_BYTES)
         if sha256 not in (None, hashlib.sha256(data).hexdigest()):
             raise ValueError("its content was changed")
-        file = parquet.ParquetFile(pa.BufferReader(data))
+        file = pa.parquet.ParquetFile(pa.BufferReader(data))
         rows = file.metadata.num_rows
         for name, expected in _schema(pa, size).items():
             found = file.schema_arrow.field(name).type

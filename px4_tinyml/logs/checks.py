@@ -6,7 +6,7 @@ clock that runs backwards stays visible: the signal path resets on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ def seconds(time_us: float) -> str:
 def count(number: int, noun: str) -> str:
     """ "1 sample", "2 samples"."""
     return f"{number} {noun if number == 1 else noun + 's'}"
+
+
+def last_of(warnings: Sequence[str]) -> str:
+    """The last warning in brackets: the likely reason of what follows from it."""
+    return f" ({warnings[-1]})" if warnings else ""
 
 
 def one_letter_off(name: str, others: Iterable[str]) -> str | None:

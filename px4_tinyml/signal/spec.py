@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml.files import read_toml
+from px4_tinyml.files import read_toml, reject_unknown
 
 SPEC_VERSION = 1
 IMU_CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
@@ -160,16 +160,14 @@ class PipelineSpec:
         if version != SPEC_VERSION:
             raise SpecError(f"{where}: spec version {version} found, {SPEC_VERSION} expected")
         decision = data.pop("decision", {})
+        if not isinstance(decision, Mapping):
+            raise SpecError(f"{where}: decision = {decision!r}: expected a table")
+        reject_unknown(data, [f.name for f in dataclasses.fields(cls)], where)
+        reject_unknown(decision, [f.name for f in dataclasses.fields(DecisionSpec)], f"{where}: decision")
         try:
-            if not isinstance(decision, Mapping):
-                raise SpecError(f"decision = {decision!r}: expected a table")
-            _reject_unknown(data, cls, where)
-            _reject_unknown(decision, DecisionSpec, f"{where}: decision")
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
             return cls(**values, decision=DecisionSpec(**decision))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise SpecError(f"{where}: {error}") from error
-        except SpecError as error:
+        except (TypeError, ValueError, OverflowError, SpecError) as error:
             raise SpecError(f"{where}: {error}") from error
 
     @property
@@ -192,13 +190,6 @@ class PipelineSpec:
 def _whole_number(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise SpecError(f"{name} = {value!r}: expected a whole number {low}…{high}")
-
-
-def _reject_unknown(data: Mapping[str, Any], cls: type, where: str) -> None:
-    known = [f.name for f in dataclasses.fields(cls)]
-    unknown = sorted(set(data) - set(known))
-    if unknown:
-        raise SpecError(f"unknown key {unknown[0]!r}; known keys are {', '.join(known)}")
 
 
 PRESETS: dict[str, PipelineSpec] = {

@@ -14,11 +14,12 @@ from px4_tinyml.flight_log import FlightLog
 
 
 def _rows(log: FlightLog) -> dict[str, NDArray[np.float64]]:
-    """Series of a log as tables of numbers, time first."""
-    imu = np.column_stack([log.imu.timestamp_us.astype(np.float64), log.imu.accel_m_s2, log.imu.gyro_rad_s])
-    tables = {"imu": imu}
+    """Series of a log as tables of numbers, time first; of the reference the times only."""
+    tables = {"imu": np.column_stack([log.imu.timestamp_us.astype(np.float64), log.imu.accel_m_s2, log.imu.gyro_rad_s])}
     if log.baro is not None:
         tables["baro"] = np.column_stack([log.baro.timestamp_us.astype(np.float64), log.baro.altitude_m])
+    if log.reference is not None:
+        tables["reference"] = log.reference.timestamp_us.astype(np.float64)[:, None]
     return tables
 
 
@@ -44,24 +45,13 @@ def problem_of_flip(complete: FlightLog, flipped: FlightLog) -> str | None:
     # and too many in the other. A changed time also exchanges neighbours.
     if any(rows > 1 for rows in changed.values()):
         return f"rows changed silently: {changed}"
-    return _reference_problem(complete, flipped)
-
-
-def _reference_problem(complete: FlightLog, flipped: FlightLog) -> str | None:
     a, b = complete.reference, flipped.reference
-    if (a is None) != (b is None):
-        return "the reference appeared or vanished silently"
-    if a is None or b is None:
+    if a is None or b is None or len(a) != len(b):
         return None
-    if changed_rows(a.timestamp_us.astype(np.float64)[:, None], b.timestamp_us.astype(np.float64)[:, None]) > 1:
-        return "reference times changed silently"
-    if len(a) != len(b):
-        return None
-    speed = ~(
-        (a.velocity_down_m_s == b.velocity_down_m_s) | (np.isnan(a.velocity_down_m_s) & np.isnan(b.velocity_down_m_s))
-    )
-    if speed.sum() > 1:
-        return f"{int(speed.sum())} vertical speeds changed silently"
+    before_flip, found = a.velocity_down_m_s, b.velocity_down_m_s
+    speeds = int(((before_flip != found) & ~(np.isnan(before_flip) & np.isnan(found))).sum())
+    if speeds > 1:
+        return f"{speeds} vertical speeds changed silently"
     for name in ("airborne", "armed"):
         different = np.flatnonzero(getattr(a, name) != getattr(b, name))
         if len(different) and different[-1] - different[0] + 1 != len(different):
@@ -72,20 +62,16 @@ def _reference_problem(complete: FlightLog, flipped: FlightLog) -> str | None:
 def problem_of_cut(complete: FlightLog, cut: FlightLog) -> str | None:
     """How a truncated log differs from a beginning of the complete one; None when it does not."""
     before, after = _rows(complete), _rows(cut)
-    for name, table in after.items():
-        if (
-            name not in before
-            or len(table) > len(before[name])
-            or not np.array_equal(table, before[name][: len(table)])
-        ):
-            return f"{name} is not a beginning of the complete log's"
     a, b = complete.reference, cut.reference
-    if b is None:
+    if b is not None and cut.info["velocity_source"] is None:  # cut before the first one: the time base is another
+        if not np.isnan(b.velocity_down_m_s).all():
+            return "vertical speeds without a source"
+        del after["reference"]
+    for name, table in after.items():
+        if name not in before or not np.array_equal(table, before[name][: len(table)]):
+            return f"{name} is not a beginning of the complete log's"
+    if a is None or b is None or "reference" not in after:
         return None
-    if cut.info["velocity_source"] is None:  # cut before the first one: its reference has another time base
-        return None if np.isnan(b.velocity_down_m_s).all() else "vertical speeds without a source"
-    if a is None or len(b) > len(a) or not np.array_equal(b.timestamp_us, a.timestamp_us[: len(b)]):
-        return "the reference is not a beginning of the complete log's"
     for name in ("airborne", "armed"):
         before_cut, found = getattr(a, name)[: len(b)], getattr(b, name)
         known = (before_cut >= 0) & (found >= 0)  # without its later events less is known

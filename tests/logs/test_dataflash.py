@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,7 @@ def test_a_format_whose_length_is_wrong_is_not_used() -> None:
         read(bytes(data))
 
 
-@pytest.fixture(scope="module")
-def real_bins(shared: Path) -> list[Path]:
-    return sorted((shared / "data" / "bin").glob("*.BIN"))
-
-
-def test_values_equal_dfreader(real_bins: list[Path]) -> None:
+def test_values_equal_dfreader(shared: Path) -> None:
     from pymavlink import DFReader
 
     columns = {
@@ -101,7 +97,7 @@ def test_values_equal_dfreader(real_bins: list[Path]) -> None:
         "EKF1": ["TimeMS", "VD", "Roll"],
         "EV": ["Id"],
     }
-    for path in real_bins:
+    for path in sorted((shared / "data" / "bin").glob("*.BIN")):
         theirs: dict[str, list[list[Any]]] = {}
         reader = DFReader.DFReader_binary(str(path))
         while (message := reader.recv_match(type=list(columns))) is not None:
@@ -117,23 +113,19 @@ def test_values_equal_dfreader(real_bins: list[Path]) -> None:
                 assert np.array_equal(messages[column], expected), (path.name, name, column)
 
 
-def test_flights_agree_with_the_manifest(shared: Path) -> None:
+def test_flights_agree_with_the_manifest(shared: Path, manifest: list[dict[str, str]]) -> None:
     """Flight seconds of an independent script, which took them from the throttle: within a fifth."""
-    import csv
-    import re
-
     seen = 0
-    with (shared / "data" / "manifest.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            note = re.search(r"IMU ([\d.]+) Hz; flying ~(\d+) s", row["notes"])
-            if note is None or int(note[2]) == 0:
-                continue
-            found = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)
-            assert found["imu"]["span_s"] == pytest.approx(float(row["duration_s"]), abs=1.0)
-            assert found["imu"]["samples"] / found["imu"]["span_s"] == pytest.approx(float(note[1]), rel=0.02)
-            if row["file"] != "bin/erle_1008_10.BIN":  # its estimates and so that guess are spoilt by vibration
-                assert found["reference"]["airborne_s"] == pytest.approx(float(note[2]), rel=0.2), row["file"]
-            seen += 1
+    for row in manifest:
+        note = re.search(r"IMU ([\d.]+) Hz; flying ~(\d+) s", row["notes"])
+        if note is None or int(note[2]) == 0:
+            continue
+        found = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)
+        assert found["imu"]["span_s"] == pytest.approx(float(row["duration_s"]), abs=1.0)
+        assert found["imu"]["samples"] / found["imu"]["span_s"] == pytest.approx(float(note[1]), rel=0.02)
+        if row["file"] != "bin/erle_1008_10.BIN":  # vibration makes its estimates and so that guess wrong
+            assert found["reference"]["airborne_s"] == pytest.approx(float(note[2]), rel=0.2), row["file"]
+        seen += 1
     assert seen == 5
 
 

@@ -150,17 +150,11 @@ def test_a_wrong_size_is_skipped_and_the_rest_read() -> None:
     assert any("bytes skipped" in w for w in log.warnings)
 
 
-@pytest.fixture(scope="module")
-def real_ulogs(shared: Path) -> list[Path]:
-    logs = sorted((shared / "data" / "ulg").glob("*.ulg"))
-    return [*logs, shared / "data" / "bad" / "pyulog_sample_appended_multiple.ulg"]
-
-
-def test_every_topic_equals_pyulog(real_ulogs: list[Path]) -> None:
+def test_every_topic_equals_pyulog(shared: Path) -> None:
     from pyulog import ULog
 
-    compared = 0
-    for path in real_ulogs:
+    compared, data = 0, shared / "data"
+    for path in (*data.glob("ulg/*.ulg"), data / "bad" / "pyulog_sample_appended_multiple.ulg"):
         ours = UlogFile.read(path.read_bytes(), str(path))
         for theirs in ULog(str(path), TOPICS).data_list:
             if theirs.multi_id:
@@ -179,23 +173,19 @@ def test_every_topic_equals_pyulog(real_ulogs: list[Path]) -> None:
     assert compared > 500
 
 
-def test_flight_times_agree_with_the_manifest(shared: Path) -> None:
+def test_flight_times_agree_with_the_manifest(shared: Path, manifest: list[dict[str, str]]) -> None:
     """Airborne, climb, descend, level seconds as computed by an independent script (manifest notes)."""
-    import csv
-
     seen = 0
-    with (shared / "data" / "manifest.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            note = re.search(r"airborne (\d+) s: climb (\d+), descend (\d+), level (\d+)", row["notes"])
-            if not row["file"].startswith("ulg/") or note is None:
-                continue
-            reference = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)["reference"]
-            airborne, climb, descend, level = (int(x) for x in note.groups())
-            assert reference["airborne_s"] == pytest.approx(airborne, abs=1.6), row["file"]
-            unknown = reference["unknown_s"]
-            for name, expected in (("climb_s", climb), ("descend_s", descend), ("level_s", level)):
-                assert expected - unknown - 2 <= reference[name] <= expected + 2, (row["file"], name)
-            seen += 1
+    for row in manifest:
+        note = re.search(r"airborne (\d+) s: climb (\d+), descend (\d+), level (\d+)", row["notes"])
+        if not row["file"].startswith("ulg/") or note is None:
+            continue
+        reference = describe_log(read_log(shared / "data" / row["file"])[0], PRESETS)["reference"]
+        airborne, *parts = (int(x) for x in note.groups())
+        assert reference["airborne_s"] == pytest.approx(airborne, abs=1.6), row["file"]
+        for name, expected in zip(("climb_s", "descend_s", "level_s"), parts, strict=True):
+            assert expected - reference["unknown_s"] - 2 <= reference[name] <= expected + 2, (row["file"], name)
+        seen += 1
     assert seen >= 7
 
 

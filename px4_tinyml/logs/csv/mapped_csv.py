@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError, SpecError
-from px4_tinyml.files import read_toml
+from px4_tinyml.files import read_toml, reject_unknown
 from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
 from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
 from px4_tinyml.logs.csv.csv_table import Table, header_line
@@ -52,11 +52,11 @@ class ColumnMap:
 def load_column_map(path: Path) -> ColumnMap:
     """Read and check a column map. Raises SpecError with the wrong key and what is expected."""
     data = read_toml(path)
-    _known(data, {"vehicle", "delimiter", "time", "accel", "gyro", "baro", "label"}, str(path))
+    reject_unknown(data, ("accel", "baro", "delimiter", "gyro", "label", "time", "vehicle"), str(path))
     time, baro, label = (_table(data, name, path) for name in ("time", "baro", "label"))
-    _known(time, {"column", "unit", "rate_hz"}, f"{path}: [time]")
-    _known(baro, {"column", "unit"}, f"{path}: [baro]")
-    _known(label, {"column", "values", "value"}, f"{path}: [label]")
+    reject_unknown(time, ("column", "rate_hz", "unit"), f"{path}: [time]")
+    reject_unknown(baro, ("column", "unit"), f"{path}: [baro]")
+    reject_unknown(label, ("column", "value", "values"), f"{path}: [label]")
     if ("column" in time) == ("rate_hz" in time):
         raise SpecError(f"{path}: [time] needs either column and unit, or rate_hz")
     if "rate_hz" in time:
@@ -101,12 +101,6 @@ def _table(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return table
 
 
-def _known(data: dict[str, Any], keys: set[str], where: str) -> None:
-    unknown = sorted(set(data) - keys)
-    if unknown:
-        raise SpecError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(sorted(keys))}")
-
-
 def _unit(table: dict[str, Any], units: dict[str, float], where: str) -> float:
     unit = table.get("unit")
     if unit not in units:
@@ -116,14 +110,14 @@ def _unit(table: dict[str, Any], units: dict[str, float], where: str) -> float:
 
 def _axis_columns(data: dict[str, Any], name: str, units: dict[str, float], path: Path) -> tuple[MappedColumn, ...]:
     table = _table(data, name, path)
-    _known(table, {"unit", *AXES}, f"{path}: [{name}]")
+    reject_unknown(table, ("unit", *AXES), f"{path}: [{name}]")
     factor = _unit(table, units, f"{path}: [{name}]")
     columns = []
     for axis in AXES:
         entry = table.get(axis)
         if not isinstance(entry, dict) or not isinstance(entry.get("column"), str):
             raise SpecError(f'{path}: [{name}] {axis}: expected {{ column = "NAME", sign = 1 or -1 }}')
-        _known(entry, {"column", "sign"}, f"{path}: [{name}] {axis}")
+        reject_unknown(entry, ("column", "sign"), f"{path}: [{name}] {axis}")
         sign = entry.get("sign", 1)
         if sign not in (1, -1):
             raise SpecError(f"{path}: [{name}] {axis}: sign = {sign!r}; expected 1 or -1")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import FlightLog
-from px4_tinyml.logs.checks import baro_series, imu_series, one_letter_off
+from px4_tinyml.logs.checks import baro_series, imu_series, last_of, one_letter_off
 from px4_tinyml.logs.dataflash.dataflash_file import HEAD, DataflashFile, Messages
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 
@@ -46,15 +46,10 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
     }
     imu_messages = _first_instance(log, "IMU", IMU_COLUMNS, warnings)
     if imu_messages is None:
-        why = _why_no_imu(warnings)
+        why = f"no IMU messages in this dataflash log{last_of(warnings)}: set LOG_BITMASK to log the IMU"
         raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
-    columns = {c: imu_messages[c] for c in IMU_COLUMNS}
-    imu, gaps = imu_series(
-        _time_us(imu_messages),
-        np.stack([columns[c] for c in IMU_COLUMNS[:3]], axis=1),
-        np.stack([columns[c] for c in IMU_COLUMNS[3:]], axis=1),
-        warnings,
-    )
+    values = np.stack([imu_messages[c] for c in IMU_COLUMNS], axis=1)
+    imu, gaps = imu_series(_time_us(imu_messages), values[:, :3], values[:, 3:], warnings)
     if not len(imu):
         why = "its IMU messages hold no valid sample"
         raise UnusableLogError(source, "dataflash", why, facts, [*log.damage, *warnings])
@@ -126,11 +121,6 @@ def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], war
     return found
 
 
-def _why_no_imu(warnings: list[str]) -> str:
-    damaged = f" ({warnings[-1]})" if warnings else ""
-    return f"no IMU messages in this dataflash log{damaged}: set LOG_BITMASK to log the IMU"
-
-
 def _firmware(log: DataflashFile) -> str:
     texts = log.texts("MSG", "Message")
     version = next((t for t in texts if re.match(r"(APM:|Ardu)\w+ V?\d", t)), None)
@@ -158,27 +148,15 @@ def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
 
     The EKF1 of 2014 ran beside the old inertial navigation and often diverged unnoticed: it is the last choice.
     """
-    for name in ("XKF1", "NKF1", "CTUN", "EKF1"):
-        if name == "CTUN":
-            climb = _climb(log, warnings)
-            if climb is not None:
-                return climb
-            continue
-        ekf = _first_instance(log, name, ("VD",), warnings)
-        if ekf is not None:
-            return Velocity(f"{name}.VD", _time_us(ekf), ekf["VD"], ekf.offset)
+    for name, column in (("XKF1", "VD"), ("NKF1", "VD"), ("CTUN", "CRt"), ("EKF1", "VD")):
+        messages = log.messages(name)
+        if name == "CTUN" and messages is not None and "NavRoll" in messages.format.columns:
+            continue  # ArduPlane's, which has no climb rate
+        messages = _first_instance(log, name, (column,), warnings)
+        if messages is not None:
+            down = -messages["CRt"] / 100.0 if column == "CRt" else messages["VD"]  # CRt: cm/s, up positive
+            return Velocity(f"{name}.{column}", _time_us(messages), down, messages.offset)
     return None
-
-
-def _climb(log: DataflashFile, warnings: list[str]) -> Velocity | None:
-    """CTUN's climb rate: cm/s, up positive (ArduPlane's CTUN, which has NavRoll, does not have it)."""
-    messages = log.messages("CTUN")
-    if messages is not None and "NavRoll" in messages.format.columns:
-        return None
-    tuning = _first_instance(log, "CTUN", ("CRt",), warnings)
-    if tuning is None:
-        return None
-    return Velocity("CTUN.CRt", _time_us(tuning), -tuning["CRt"] / 100.0, tuning.offset)
 
 
 def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:

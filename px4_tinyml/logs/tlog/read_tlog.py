@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError, UnusableLogError
-from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, ImuSeries
+from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries
 from px4_tinyml.logs.checks import OUT_OF_RANGE, count, examine_baro, examine_imu
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.tlog.tlog_file import TIME_SIZE, Frames, TlogFile
@@ -25,7 +25,12 @@ from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.samples import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
 from px4_tinyml.units import US_PER_S
 
-VELOCITY_MESSAGES = ("LOCAL_POSITION_NED", "GLOBAL_POSITION_INT", "VFR_HUD")
+VELOCITY_MESSAGES = {
+    "LOCAL_POSITION_NED": ("vz", 1.0),
+    "GLOBAL_POSITION_INT": ("vz", 100.0),
+    "VFR_HUD": ("climb", -1.0),
+}
+"""Field and divisor that give m/s down, by message, the preferred one first."""
 SLOW_SHARE = 0.5
 """A preferred velocity is skipped when another is received more than twice as often."""
 
@@ -55,34 +60,18 @@ class _ImuClock:
 
 
 class _Samples:
-    """Collects the samples of a stream. place: index of the message of each IMU sample."""
+    """Collects the samples of a stream, and of each IMU sample the index of its message and baro_before."""
 
     def __init__(self) -> None:
-        self.imu: list[Sequence[float]] = []
-        self.imu_time_us: list[int] = []
-        self.place: list[int] = []
-        self.baro_before: list[int] = []
-        self.altitude_m: list[float] = []
-        self.baro_time_us: list[int] = []
+        self.imu: list[tuple[int, Sequence[float], int, int]] = []
+        self.baro: list[tuple[int, float]] = []
         self.here = 0
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> None:
-        self.imu_time_us.append(time_us)
-        self.imu.append(values)
-        self.place.append(self.here)
-        self.baro_before.append(len(self.baro_time_us))
+        self.imu.append((time_us, values, self.here, len(self.baro)))
 
     def push_baro(self, time_us: int, altitude_m: float) -> None:
-        self.baro_time_us.append(time_us)
-        self.altitude_m.append(altitude_m)
-
-    def imu_series(self) -> ImuSeries:
-        values = np.array(self.imu, np.float32).reshape(-1, 6)
-        return ImuSeries(np.array(self.imu_time_us, np.uint64), values[:, :3], values[:, 3:])
-
-    def baro_series(self) -> BaroSeries | None:
-        times = np.array(self.baro_time_us, np.uint64)
-        return BaroSeries(times, np.array(self.altitude_m, np.float32)) if len(times) else None
+        self.baro.append((time_us, altitude_m))
 
 
 def is_tlog(head: bytes) -> bool:
@@ -138,11 +127,13 @@ class _Recording:
         if not samples.imu:
             why = " ".join(self.warnings) or "its IMU messages hold no valid sample"
             raise UnusableLogError(source, "tlog", why, facts, self.log.damage)
-        imu, baro = samples.imu_series(), samples.baro_series()
+        times, vectors, messages, baro_before = zip(*samples.imu, strict=True)
+        values, place = np.array(vectors, np.float32), np.array(messages)
+        imu = ImuSeries(np.array(times, np.uint64), values[:, :3], values[:, 3:])
+        baro = BaroSeries(*map(np.array, zip(*samples.baro, strict=True))) if samples.baro else None
         gaps = examine_imu(imu, self.warnings)
         if baro is not None:
             examine_baro(baro, self.warnings)
-        place = np.array(samples.place)
         clock = _ImuClock(offset[place], received_us[place], imu.timestamp_us.astype(np.int64))
         velocity = self._velocity(clock)
         base = Signal(clock.offset, imu.timestamp_us)
@@ -157,7 +148,7 @@ class _Recording:
             reference=reference,
             gaps=gaps,
             warnings=(*self.log.damage, *self.warnings),
-            baro_before=np.array(samples.baro_before, np.int64),
+            baro_before=np.array(baro_before, np.int64),
             info={
                 **facts,
                 "imu_source": counts.imu.most_common(1)[0][0],
@@ -226,13 +217,8 @@ class _Recording:
             return None
         most = max(len(m.rows) for m in found)
         chosen = next(m for m in found if len(m.rows) >= SLOW_SHARE * most)
-        down: F64
-        if chosen.name == "VFR_HUD":
-            down = -chosen.rows["climb"].astype(np.float64)
-        elif chosen.name == "GLOBAL_POSITION_INT":
-            down = chosen.rows["vz"].astype(np.float64) / 100.0
-        else:
-            down = chosen.rows["vz"].astype(np.float64)
+        field, divisor = VELOCITY_MESSAGES[chosen.name]
+        down = chosen.rows[field].astype(np.float64) / divisor
         return Velocity(chosen.name, self._on_imu_clock(chosen, clock), down, chosen.frames.offset)
 
     def _on_imu_clock(self, messages: _Messages, clock: _ImuClock) -> NDArray[np.uint64]:

@@ -15,6 +15,7 @@ from px4_tinyml.logs.checks import (
     baro_series,
     count,
     imu_series,
+    last_of,
     one_letter_off,
     pressure_altitudes_m,
 )
@@ -54,10 +55,17 @@ def read_ulog(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
 def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
     """Turn a walked ULog into SI units and FRD. sensor_combined is both already."""
     warnings: list[str] = []
-    facts = _facts(log)
+    facts: dict[str, Any] = {
+        "firmware": px4_version(log.info),
+        "hardware": log.info.get("ver_hw"),
+        "simulated": "sim_airframe" in log.info or log.info.get("ver_hw") == "PX4_SITL",
+        "topics": log.counts(),
+    }
     sensors = _topic(log, "sensor_combined", ("timestamp", "gyro_rad", "accelerometer_m_s2"), warnings)
     if sensors is None:
-        raise UnusableLogError(source, "ulog", _why_no_imu(warnings), facts, [*log.damage, *warnings])
+        advice = "log with PX4's default profile (SDLOG_PROFILE bit 0)"
+        why = f"no IMU topic (sensor_combined) in this ULog{last_of(warnings)}: {advice}"
+        raise UnusableLogError(source, "ulog", why, facts, [*log.damage, *warnings])
     keep = np.ones(len(sensors), dtype=np.bool_)
     if sensors.has("accelerometer_timestamp_relative"):
         keep = sensors["accelerometer_timestamp_relative"] != INVALID_RELATIVE_TIME
@@ -120,21 +128,6 @@ def sample_time_us(published: NDArray[Any], sample: NDArray[Any]) -> NDArray[Any
     """timestamp_sample where it is set and fits the publication time, else that. The PX4 module does the same."""
     fits = (sample > 0) & (sample <= published) & (published - np.minimum(sample, published) < US_PER_S)
     return np.where(fits, sample, published)
-
-
-def _facts(log: UlogFile) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "firmware": px4_version(log.info),
-        "hardware": log.info.get("ver_hw"),
-        "simulated": "sim_airframe" in log.info or log.info.get("ver_hw") == "PX4_SITL",
-        "topics": log.counts(),
-    }
-    return facts
-
-
-def _why_no_imu(warnings: list[str]) -> str:
-    damaged = f" ({warnings[-1]})" if warnings else ""
-    return f"no IMU topic (sensor_combined) in this ULog{damaged}: log with PX4's default profile (SDLOG_PROFILE bit 0)"
 
 
 def _vehicle(log: UlogFile) -> str:
