@@ -21,21 +21,13 @@ from px4_tinyml.signal.spec import PRESETS
 
 SPEC = PRESETS["default"]
 LEVEL, CLIMB, DESCEND, TURBULENCE = range(4)
+ON_GROUND = autolabel.reason_code("on_ground")
 
 
-def reference(vz, edr=None, airborne=1, armed=1, step_us=100_000) -> ReferenceSeries:
-    vz = np.asarray(vz, np.float32)
+def reference(vz, edr=np.nan, airborne=1, armed=1, step_us=100_000) -> ReferenceSeries:
     n = len(vz)
-    nan = np.full(n, np.nan)
-    held = np.broadcast_to
-    return ReferenceSeries(
-        np.arange(n) * step_us,
-        vz,
-        held(airborne, n),
-        held(armed, n),
-        nan if edr is None else held(edr, n),
-        nan,
-    )
+    held = (np.broadcast_to(value, n) for value in (airborne, armed, edr, np.nan))
+    return ReferenceSeries(np.arange(n) * step_us, vz, *held)
 
 
 def flight(source="a.ulg", vehicle="quad", seconds=60, vz=0.0, edr=np.nan, seed=0) -> FlightLog:
@@ -70,19 +62,15 @@ def test_turbulence_overrides_motion_and_between_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("airborne", "armed", "reason"), [(0, 1, "on_ground"), (-1, 0, "on_ground"), (-1, -1, "no_reference")]
+    ("airborne", "armed", "code"),
+    [(0, 1, ON_GROUND), (-1, 0, ON_GROUND), (-1, -1, autolabel.reason_code("no_reference")), (-1, 1, LEVEL)],
 )
-def test_ground_and_unknown_give_a_reason(airborne: int, armed: int, reason: str) -> None:
-    code = -1 - autolabel.REASONS.index(reason)
+def test_armed_counts_as_airborne_only_where_airborne_is_unknown(airborne: int, armed: int, code: int) -> None:
     assert slot_labels(reference([0.0], airborne=airborne, armed=armed), [10]) == [code]
 
 
-def test_armed_counts_as_airborne_only_where_airborne_is_unknown() -> None:
-    assert slot_labels(reference([0.0], airborne=-1, armed=1), [10]) == [LEVEL]
-
-
 def test_stale_or_invalid_reference_gives_no_label() -> None:
-    missing = -1 - autolabel.REASONS.index("no_reference")
+    missing = autolabel.reason_code("no_reference")
     assert slot_labels(reference([0.0]), [autolabel.REFERENCE_MAX_AGE_US + 1]) == [missing]
     assert slot_labels(reference([np.nan]), [10]) == [missing]
     assert slot_labels(None, [10]) == [missing]
@@ -90,12 +78,10 @@ def test_stale_or_invalid_reference_gives_no_label() -> None:
 
 def test_a_span_overrides_the_reference() -> None:
     ref = reference([-2.0] * 10)
-    marked = [
-        LabelSpan(200_000, 400_000, "turbulence", "person"),
-        LabelSpan(400_000, 500_000, "exclude", "person"),
-    ]
+    times = ((200_000, 400_000, "turbulence"), (400_000, 500_000, "exclude"))
+    marked = [LabelSpan(*span, "person") for span in times]
     labels = slot_labels(ref, np.arange(10) * 100_000 + 10, marked)
-    excluded = -1 - autolabel.REASONS.index("excluded")
+    excluded = autolabel.reason_code("excluded")
     assert labels == [CLIMB, CLIMB, TURBULENCE, TURBULENCE, excluded] + [CLIMB] * 5
     with pytest.raises(DatasetError, match="'gust' is not one of the spec's"):
         slot_labels(ref, [0], [LabelSpan(0, 1, "gust", "person")])
@@ -109,8 +95,8 @@ def test_window_labels_need_80_percent() -> None:
     rows[3, :] = autolabel.BETWEEN
     rows[5, :60] = autolabel.BETWEEN
     y = autolabel.label_windows(rows, np.arange(6) == 4)
-    mixed, on_ground, sparse = (autolabel.reason_code(reason) for reason in ("mixed", "on_ground", "sparse"))
-    assert y.tolist() == [LEVEL, mixed, on_ground, autolabel.BETWEEN, sparse, mixed]
+    mixed, sparse = autolabel.reason_code("mixed"), autolabel.reason_code("sparse")
+    assert y.tolist() == [LEVEL, mixed, ON_GROUND, autolabel.BETWEEN, sparse, mixed]
     counts = autolabel.label_counts(y, SPEC)
     assert {name: n for name, n in counts.items() if n} == {
         "level": 1, "between": 1, "mixed": 2, "on_ground": 1, "sparse": 1
@@ -183,17 +169,11 @@ def test_leakage_is_detected() -> None:
 
 
 def test_names_are_short_and_unique() -> None:
-    sources = [
-        "/d/mon/a.ulg",
-        "/d/tue/a.ulg",
-        "/d/b.tlog#1.1",
-        "/d/b.tlog#2.1",
-        "b.tlog",
-        "run#3/c.csv#0",
-        "run#3/d.csv",
-    ]
-    names = ["mon/a.ulg", "tue/a.ulg", "b.tlog#1.1", "b.tlog#2.1", "b.tlog", "c.csv#0", "d.csv"]
-    assert unique_names(sources) == names
+    names = {
+        "/d/mon/a.ulg": "mon/a.ulg", "/d/tue/a.ulg": "tue/a.ulg", "/d/b.tlog#1.1": "b.tlog#1.1",
+        "/d/b.tlog#2.1": "b.tlog#2.1", "b.tlog": "b.tlog", "run#3/c.csv#0": "c.csv#0", "run#3/d.csv": "d.csv",
+    }  # fmt: skip
+    assert unique_names(list(names)) == list(names.values())
     assert unique_names(["a.ulg", "x/a.ulg", "y/x/a.ulg"]) == ["a.ulg", "x/a.ulg", "y/x/a.ulg"]
     assert unique_names([]) == []
 
@@ -232,18 +212,17 @@ def test_a_stored_data_set_is_read_back_unchanged(tmp_path: Path) -> None:
     assert everything.baro_ok.all()
 
 
-def test_a_folder_that_is_not_a_data_set_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
-    flights = [prepare(flight(f"{i}.ulg", seed=i), SPEC) for i in range(3)]
-    with pytest.raises(DatasetError, match="is not a data set"):
-        build(Collected(flights, []), SPEC, tmp_path, seed=0)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
-
-
 def stored(folder: Path) -> Path:
     """A data set of three flights."""
     flights = [prepare(flight(f"{i}.ulg", seed=i), SPEC) for i in range(3)]
     return build(Collected(flights, []), SPEC, folder, seed=0).folder
+
+
+def test_a_folder_that_is_not_a_data_set_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(DatasetError, match="is not a data set"):
+        stored(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(

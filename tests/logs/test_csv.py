@@ -20,12 +20,16 @@ def capture_rows(rows: int, first: int = 0) -> list[str]:
     return [f"0.001,0.002,1.000,{i + first}.0,0.000,-90.000" for i in range(rows)]
 
 
+def write(path: Path, *lines: str, end: str = "\n") -> Path:
+    path.write_bytes(end.join([*lines, ""]).encode())
+    return path
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("between", ["", "BLANK"])
 def test_arduino_captures(tmp_path: Path, end: str, between: str) -> None:
     lines = ["aX,aY,aZ,gX,gY,gZ", *capture_rows(119), *([""] if between else []), *capture_rows(119, 200)]
-    path = tmp_path / "nano_vert.csv"
-    path.write_bytes(end.join([*lines, ""]).encode())
+    path = write(tmp_path / "nano_vert.csv", *lines, end=end)
     first, second = read_log(path)
     assert [first.source, second.source] == [f"{path}#0", f"{path}#1"]
     assert first.complete and second.complete and first.warnings == second.warnings == ()
@@ -42,18 +46,16 @@ def test_arduino_captures(tmp_path: Path, end: str, between: str) -> None:
 
 
 def test_a_short_capture_is_not_complete(tmp_path: Path) -> None:
-    path = tmp_path / "hori.csv"
-    path.write_text("\n".join(["aX,aY,aZ,gX,gY,gZ", *capture_rows(119), "", *capture_rows(80), ""]), encoding="utf-8")
-    first, second = read_log(path)
+    first, second = read_log(
+        write(tmp_path / "hori.csv", "aX,aY,aZ,gX,gY,gZ", *capture_rows(119), "", *capture_rows(80))
+    )
     assert first.complete and not second.complete
     assert any("80 rows found, 119 expected" in w for w in second.warnings)
 
 
 def test_a_bad_cell_names_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "hori.csv"
-    rows = capture_rows(119)
-    rows[4] = "0.1,0.2,one,0,0,0"
-    path.write_text("\n".join(["aX,aY,aZ,gX,gY,gZ", *rows, ""]), encoding="utf-8")
+    rows = [*capture_rows(4), "0.1,0.2,one,0,0,0", *capture_rows(114)]
+    path = write(tmp_path / "hori.csv", "aX,aY,aZ,gX,gY,gZ", *rows)
     with pytest.raises(LogError, match=r"line 6: 'one' is not a number"):
         read_log(path)
 
@@ -123,58 +125,34 @@ def test_real_ulog2csv_set(shared: Path) -> None:
 
 
 def test_column_map_gives_frd_si(tmp_path: Path) -> None:
-    path = tmp_path / "any.csv"
-    path.write_text(
-        "t;up;left;fwd;p;q;r;press;who\n"
-        + "".join(f"{i * 0.01};1;0.5;0.25;10;20;30;1013.25;{i // 50}\n" for i in range(100)),
-        encoding="utf-8",
-    )
-    columns = tmp_path / "map.toml"
-    columns.write_text(
+    rows = (f"{i * 0.01};1;0.5;0.25;10;20;30;1013.25;{i // 50}" for i in range(100))
+    path = write(tmp_path / "any.csv", "t;up;left;fwd;p;q;r;press;who", *rows)
+    columns = write(
+        tmp_path / "map.toml",
         """
 vehicle = "test"
 delimiter = ";"
-[time]
-column = "t"
-unit = "s"
-[accel]
-unit = "g"
-x = { column = "fwd" }
-y = { column = "left", sign = -1 }
-z = { column = "up", sign = -1 }
-[gyro]
-unit = "deg/s"
-x = { column = "p" }
-y = { column = "q", sign = -1 }
-z = { column = "r", sign = -1 }
-[baro]
-column = "press"
-unit = "hPa"
-[label]
-column = "who"
-values = { "0" = "level", "1" = "turbulence" }
+time = { column = "t", unit = "s" }
+accel = { unit = "g", x = { column = "fwd" }, y = { column = "left", sign = -1 }, z = { column = "up", sign = -1 } }
+gyro = { unit = "deg/s", x = { column = "p" }, y = { column = "q", sign = -1 }, z = { column = "r", sign = -1 } }
+baro = { column = "press", unit = "hPa" }
+label = { column = "who", values = { "0" = "level", "1" = "turbulence" } }
 """,
-        encoding="utf-8",
     )
     (log,) = read_log(path, columns)
     assert log.vehicle == "test" and log.imu.rate_hz == pytest.approx(100)
     assert log.imu.accel_m_s2[0] == pytest.approx([2.4517, -4.9033, -9.80665], abs=1e-4)
     assert log.imu.gyro_rad_s[0] == pytest.approx(np.radians([10, -20, -30]))
     assert log.baro is not None and log.baro.altitude_m[0] == pytest.approx(0.0, abs=0.01)
-    assert [(s.start_us, s.end_us, s.label) for s in log.labels] == [
-        (0, 500_000, "level"),
-        (500_000, 990_001, "turbulence"),
-    ]
+    spans = [(s.start_us, s.end_us, s.label) for s in log.labels]
+    assert spans == [(0, 500_000, "level"), (500_000, 990_001, "turbulence")]
 
 
 def test_rate_instead_of_a_time_column(tmp_path: Path) -> None:
-    path = tmp_path / "any.csv"
-    path.write_text("x,y,z\n" + "0,0,-9.8\n" * 10, encoding="utf-8")
-    columns = tmp_path / "map.toml"
-    axes = "x = { column = 'x' }\ny = { column = 'y' }\nz = { column = 'z' }\n"
-    columns.write_text(
-        f"[time]\nrate_hz = 200\n[accel]\nunit = 'm/s2'\n{axes}[gyro]\nunit = 'rad/s'\n{axes}", encoding="utf-8"
-    )
+    path = write(tmp_path / "any.csv", "x,y,z", *["0,0,-9.8"] * 10)
+    axes = [f"{axis} = {{ column = '{axis}' }}" for axis in "xyz"]
+    lines = ("[time]", "rate_hz = 200", "[accel]", "unit = 'm/s2'", *axes, "[gyro]", "unit = 'rad/s'", *axes)
+    columns = write(tmp_path / "map.toml", *lines)
     (log,) = read_log(path, columns)
     assert (np.diff(log.imu.timestamp_us.astype(np.int64)) == 5000).all()
 
@@ -193,19 +171,15 @@ def test_rate_instead_of_a_time_column(tmp_path: Path) -> None:
 def test_errors_of_the_map_name_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = EXAMPLE_MAP.read_text(encoding="utf-8")
     assert old in text
-    columns = tmp_path / "map.toml"
-    columns.write_text(text.replace(old, new, 1), encoding="utf-8")
-    path = tmp_path / "wind.csv"
-    path.write_text(
-        "timestamp_start,acc.x,acc.y,acc.z,gyro.x,gyro.y,gyro.z\n" + "1,0,0,1,0,0,0\n" * 3, encoding="utf-8"
-    )
+    columns = write(tmp_path / "map.toml", text.replace(old, new, 1))
+    header = "timestamp_start,acc.x,acc.y,acc.z,gyro.x,gyro.y,gyro.z"
+    path = write(tmp_path / "wind.csv", header, *["1,0,0,1,0,0,0"] * 3)
     with pytest.raises(SpecError, match=message):
         read_log(path, columns)
 
 
 def test_a_csv_without_a_map_asks_for_one(tmp_path: Path) -> None:
-    path = tmp_path / "wind.csv"
-    path.write_text("t,acc\n1,2\n", encoding="utf-8")
+    path = write(tmp_path / "wind.csv", "t,acc", "1,2")
     with pytest.raises(LogError, match=r"columns are t,acc.*--columns"):
         read_log(path)
 
