@@ -41,7 +41,7 @@ def untrained(
 ) -> Manifest:
     """Manifest of a model that was never trained."""
     counts = WindowCounts({part: dict.fromkeys(labels, 0) for part in PARTS}, 0, {}, {})
-    score = Score(0, 0.0, (0.0, 0.0), 0.0, [[0] * len(labels) for _ in labels], dict.fromkeys(labels))
+    score = Score(0, 0.0, 0.0, [[0] * len(labels) for _ in labels], (0.0, 0.0), dict.fromkeys(labels))
     tensor = QuantizedTensor(1.0, 0, (1,))
     return Manifest(
         model=TfliteModel("dense", 0, 0, (), 0, 0, tensor, tensor),

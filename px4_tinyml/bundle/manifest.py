@@ -31,14 +31,10 @@ class FlightScore(JsonObject, frozen=True):
     confusion: Confusion
 
 
-class Score(JsonObject, frozen=True):
+class Score(FlightScore, frozen=True):
     """One model on the flights of a part. f1: by label, None without windows; by_flight: by source."""
 
-    windows: Count
-    macro_f1: Share
     macro_f1_interval: tuple[Share, Share]
-    accuracy: Share
-    confusion: Confusion
     f1: dict[str, Share | None]
     by_flight: dict[str, FlightScore] = msgspec.field(default_factory=dict)
 

@@ -106,7 +106,10 @@ class ModelBundle:
     def save(self, folder: Path) -> None:
         """Write the bundle's files into a folder (made if missing)."""
         self.check_folder(folder)
-        files = {MODEL_FILE: self.model, FLOAT_FILE: self.float_model, GOLDEN_FILE: self._golden_bytes()}
+        arrays: dict[str, Any] = dict(self.golden)
+        golden = io.BytesIO()
+        np.savez(golden, **arrays)
+        files = {MODEL_FILE: self.model, FLOAT_FILE: self.float_model, GOLDEN_FILE: golden.getvalue()}
         manifest = ManifestFile(
             **{name: getattr(self.manifest, name) for name in Manifest.__struct_fields__},
             bundle_version=BUNDLE_VERSION,
@@ -119,12 +122,6 @@ class ModelBundle:
         for name, data in files.items():
             (folder / name).write_bytes(data)
         write_json(folder / MANIFEST_FILE, manifest, indent=2, sort_keys=True)
-
-    def _golden_bytes(self) -> bytes:
-        file = io.BytesIO()
-        arrays: dict[str, Any] = dict(self.golden)
-        np.savez(file, **arrays)
-        return file.getvalue()
 
     @property
     def for_thinned(self) -> bool:
@@ -171,10 +168,9 @@ ENGINES: Mapping[str, Callable[[ModelBundle], Engine]] = {
 
 def check_model(spec: PipelineSpec, graph: Graph) -> None:
     """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
-    expected_input, expected_output = spec.window * len(spec.channels), len(spec.labels)
     for side, found, expected in (
-        ("inputs", graph.input.size, expected_input),
-        ("outputs", graph.output.size, expected_output),
+        ("inputs", graph.input.size, spec.window * len(spec.channels)),
+        ("outputs", graph.output.size, len(spec.labels)),
     ):
         if found != expected:
             raise ConversionError(f"the model has {found} {side}, the spec needs {expected}: train again")

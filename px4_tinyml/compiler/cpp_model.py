@@ -13,11 +13,10 @@ from typing import Any
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.operator import ConstantArray, Operator, Step
 from px4_tinyml.compiler.plan import Plan, plan_memory
-from px4_tinyml.emit.cpp import Emitted, braced, float_literal, identifier, integer, listed
+from px4_tinyml.emit.cpp import Emitted, braced, float_literal, identifier, integer, listed, rows
 from px4_tinyml.emit.write import license_header, render
 from px4_tinyml.errors import ConversionError
 
-NUMBERS_PER_LINE, STRUCTS_PER_LINE = 20, 4
 Constant = tuple[str, str, Emitted]
 """C++ type, name, value."""
 
@@ -80,16 +79,12 @@ def _layer(step: Step, position: int, plan: Plan) -> dict[str, Any]:
         "comment": _describe(step.operator),
         "call": call,
         "shape": [_integer(*constant) for constant in call.shape.items()] if call else [],
-        "arrays": [(name, array, _lines(array)) for name, array in arrays.items()],
+        "arrays": [
+            (name, array, rows(map(braced, array.values), 4) if array.structs else rows(array.values, 20))
+            for name, array in arrays.items()
+        ],
         "arguments": listed(arguments),
     }
-
-
-def _lines(array: ConstantArray) -> list[Emitted]:
-    """The lines of its values."""
-    items = [braced(value) if array.structs else integer(value) for value in array.values]
-    count = STRUCTS_PER_LINE if array.structs else NUMBERS_PER_LINE
-    return [listed(items[i : i + count]) for i in range(0, len(items), count)]
 
 
 def _place(plan: Plan, index: int) -> Emitted:

@@ -92,6 +92,9 @@ class KernelCall:
 class Step(ABC):
     """An operator with its numbers worked out. The memory plan's defaults are safe for every kernel."""
 
+    same_bytes: ClassVar[bool] = False
+    """True when the output is the input's bytes under another shape."""
+
     operator: Operator
 
     @abstractmethod
@@ -101,11 +104,6 @@ class Step(ABC):
     @abstractmethod
     def call(self) -> KernelCall | None:
         """The C++ call; None when there is nothing to compute."""
-
-    @property
-    def same_bytes(self) -> bool:
-        """True when the output is the input's bytes under another shape."""
-        return False
 
     @property
     def in_place(self) -> bool:

@@ -6,7 +6,9 @@ import os
 import re
 import sys
 import tempfile
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,10 @@ class TflmInterpreter:
             raise ToolchainError(
                 "the tflite-micro wheel is missing (x86-64 Linux only): pip install 'px4-tinyml[tflm]'"
             ) from error
+        # Enough for the model's activations and bookkeeping; the wheel allocates it once.
+        arena_size = 1 << 20 if len(model) < 1 << 17 else 10 * len(model)
         try:
-            self._interpreter: Any = runtime.Interpreter.from_bytes(model, arena_size=_arena_limit(model))
+            self._interpreter: Any = runtime.Interpreter.from_bytes(model, arena_size=arena_size)
         except RuntimeError as error:
             raise ConversionError(f"TensorFlow Lite Micro rejects this model: {error}") from error
         details = self._interpreter.get_input_details(0)
@@ -50,28 +54,24 @@ class TflmInterpreter:
     def arena_bytes(self) -> int:
         """Arena in use on this computer. Pointers are 8 bytes here: a controller needs less."""
         self._interpreter.invoke()
-        report = _stderr_of(self._interpreter.print_allocations)
-        found = re.search(r"Arena allocation total (\d+) bytes", report)
+        with native_stderr() as file:
+            self._interpreter.print_allocations()
+            file.seek(0)
+            found = re.search(rb"Arena allocation total (\d+) bytes", file.read())
         if found is None:
             raise ToolchainError("the tflite-micro wheel no longer reports its arena")
         return int(found.group(1))
 
 
-def _arena_limit(model: bytes) -> int:
-    """Enough for the model's activations and bookkeeping; the wheel allocates it once."""
-    return 1 << 20 if len(model) < 1 << 17 else 10 * len(model)
-
-
-def _stderr_of(function: Any) -> str:
-    """The text a C++ function writes to file descriptor 2."""
+@contextmanager
+def native_stderr() -> Iterator[BinaryIO]:
+    """A file that receives what native code writes to file descriptor 2; exceptions are still raised."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as file:
         try:
             os.dup2(file.fileno(), 2)
-            function()
+            yield file
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-        file.seek(0)
-        return file.read().decode(errors="replace")

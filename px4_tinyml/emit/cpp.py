@@ -112,10 +112,10 @@ def numbers(values: Iterable[object]) -> Emitted:
     return Emitted(", ".join(map(integer, values)))
 
 
-def rows(values: Iterable[object], per_line: int) -> list[Emitted]:
-    """Whole numbers, so many a line."""
-    items = [integer(value) for value in values]
-    return [listed(items[i : i + per_line]) for i in range(0, len(items), per_line)]
+def rows(items: Iterable[object], per_line: int) -> list[Emitted]:
+    """Lines of so many emitted texts, numbers or booleans."""
+    texts = list(map(literal, items))
+    return [listed(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
 
 
 def refused(value: object, expected: str) -> ConversionError:

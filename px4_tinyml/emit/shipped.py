@@ -21,7 +21,6 @@ PRETRAINED, PRETRAINED_50HZ = "pretrained", "pretrained-50hz"
 """Bundles that ship with the package, trained on simulated quadrotors (`make pretrained`); the second one for links
 that carry only 50 IMU samples a second."""
 
-
 log = logging.getLogger(__name__)
 
 

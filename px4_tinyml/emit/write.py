@@ -17,8 +17,6 @@ PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of px4_tinyml: template names are relative to it."""
 MODULE = Path("src/modules/motion_classifier")
 SOURCE_SUFFIXES = (".hpp", ".h", ".cpp", ".c", ".S")
-
-
 TEXT_SUFFIX = ".md.j2"
 """Templates of text for people; every other one is of code."""
 FILTERS: Mapping[str, Callable[..., cpp.Emitted]] = {

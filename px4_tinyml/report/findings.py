@@ -78,18 +78,8 @@ def headline(metrics: Metrics, dataset: Dataset) -> tuple[str, list[str]]:
     ]
 
 
-@dataclass(frozen=True)
-class ScoreBar:
-    """Macro-F1 of a model as a dot and a whisker, percent of an axis from `floor` to 1."""
-
-    floor: float
-    left: float
-    width: float
-    dot: float
-
-
-def score_bars(metrics: Metrics) -> dict[str, ScoreBar]:
-    """One bar a model, on a common axis."""
+def score_bars(metrics: Metrics) -> dict[str, dict[str, float]]:
+    """Macro-F1 of each model as a dot and a whisker, percent of an axis from `floor` to 1."""
     lowest = min(score.macro_f1_interval[0] for score in metrics.scores.values())
     floor = float(min(0.5, max(0.0, np.floor(10 * lowest) / 10))) if lowest < 0.9 else 0.8
     bars = {}
@@ -98,29 +88,19 @@ def score_bars(metrics: Metrics) -> dict[str, ScoreBar]:
             100 * (value - floor) / (1 - floor)
             for value in (result.macro_f1_interval[0], result.macro_f1, result.macro_f1_interval[1])
         )
-        bars[model] = ScoreBar(floor, left, right - left, dot)
+        bars[model] = {"floor": floor, "left": left, "width": right - left, "dot": dot}
     return bars
 
 
-@dataclass(frozen=True)
-class Error:
-    """count windows of label `truth` (a share of them all) that a model labels `called`."""
-
-    truth: str
-    called: str
-    count: int
-    share: float
-
-
-def commonest_error(result: Score, labels: Sequence[str]) -> Error | None:
-    """The wrong cell with the largest share of its row; None when every window is right."""
+def commonest_error(result: Score, labels: Sequence[str]) -> tuple[str, str, float] | None:
+    """Label, what a model calls it, and the share of its windows, where that is largest; None without an error."""
     matrix = np.array(result.confusion, np.int64)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     wrong = shares * ~np.eye(len(matrix), dtype=np.bool_)
     truth, called = divmod(int(np.argmax(wrong)), len(matrix))
     if not wrong.any():
         return None
-    return Error(labels[truth], labels[called], int(matrix[truth, called]), float(wrong[truth, called]))
+    return labels[truth], labels[called], float(wrong[truth, called])
 
 
 def course(training: Training) -> str:

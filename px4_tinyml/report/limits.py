@@ -13,8 +13,8 @@ from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, MIXED, TURBULENT_E
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report.words import count, listed, percent, plural, score
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.training.evaluation import int8_outputs
 from px4_tinyml.training.metrics import confusion_matrix, macro_f1
+from px4_tinyml.training.quantize import run_int8
 
 FEW_FLIGHTS = 10
 
@@ -107,7 +107,7 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> Limits:
     windows = dataset.windows(["test"])
     blind = windows.x.copy()
     blind[:, :, spec.channels.index(ALTITUDE_CHANNEL)] = 0.0
-    without = macro_f1(confusion_matrix(windows.y, int8_outputs(bundle, blind).argmax(axis=1), len(labels)))
+    without = macro_f1(confusion_matrix(windows.y, run_int8(bundle.model, blind, spec).argmax(axis=1), len(labels)))
     return {
         "When the barometer fails": f"{physics} The altitude channel tells them apart; without barometer samples it is "
         "set to zero and the decision has the flag BARO_STALE. On the same test windows without altitude, int8 "

@@ -15,7 +15,7 @@ from px4_tinyml.dataset.store import FlightWindows
 from px4_tinyml.flight_log import F32, I32
 from px4_tinyml.signal.decision import ONE_Q16, decide
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.training.evaluation import int8_outputs
+from px4_tinyml.training.quantize import run_int8
 
 F64 = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ def build_timeline(bundle: ModelBundle, flight: FlightWindows) -> Timeline:
     step = np.diff(end_slot, prepend=end_slot[:1] - spec.window)
     segment = np.cumsum(step != spec.hop)
     end_us = np.array([spec.slot_start_us(int(k)) for k in end_slot], np.uint64)
-    outputs = int8_outputs(bundle, flight.x)
+    outputs = run_int8(bundle.model, flight.x, spec)
     decisions = decide(outputs, ~flight.baro_ok, segment, flight.start_us, end_us, spec)
 
     longest = max(round(SHOWN_HOLE_S * spec.rate_hz), spec.window)

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from px4_tinyml.compiler.oracle import native_stderr
 from px4_tinyml.errors import ToolchainError
 
 
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
-    """Discard what TensorFlow's C++ code writes to file descriptor 2; exceptions are still raised."""
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    """Discard what TensorFlow's C++ code logs, and warnings; exceptions are still raised."""
+    with native_stderr(), warnings.catch_warnings(action="ignore"):
+        yield
 
 
 def tensorflow() -> Any:

@@ -9,7 +9,6 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import Metrics, Part, Thresholds
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError
-from px4_tinyml.flight_log import F32, I8
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.training import baselines
 from px4_tinyml.training.fit import network_input
@@ -18,7 +17,6 @@ from px4_tinyml.training.quantize import float_probabilities, run_int8
 
 MAX_INT8_LOSS = 0.005
 """Points of macro-F1 (of 1) that int8 may lose against float."""
-MODELS = ("float", "int8", "baseline")
 
 
 class QuantizationError(ParityError):
@@ -51,7 +49,7 @@ class Candidate:
         }
         sources = [flight.source for flight in dataset.flights]
         float32, int8, baseline = (
-            summarize(windows.y, predicted[name], windows.log_id, labels, sources) for name in MODELS
+            summarize(windows.y, calls, windows.log_id, labels, sources) for calls in predicted.values()
         )
         between_calls = None
         if len(between):
@@ -72,11 +70,6 @@ def evaluate(bundle: ModelBundle, dataset: Dataset, parts: Sequence[Part] = ("te
     check_same_signal_path(bundle, dataset.spec)
     candidate = Candidate(bundle.spec, bundle.model, bundle.float_model, bundle.manifest.baseline)
     return candidate.evaluate(dataset, parts)
-
-
-def int8_outputs(bundle: ModelBundle, x: F32) -> I8:
-    """int8 outputs [W,L] of the bundle for physical windows x[W,T,C]."""
-    return run_int8(bundle.model, x, bundle.spec)
 
 
 def check_quantization(metrics: Metrics) -> None:

@@ -50,18 +50,12 @@ def summarize(
     present = matrix.sum(axis=1) > 0
     by_class = dict(zip(labels, f1_by_class(matrix).tolist(), strict=True))
     return Score(
-        windows=int(matrix.sum()),
-        macro_f1=macro_f1(matrix),
+        *_score(matrix),
         macro_f1_interval=(low, high),
-        accuracy=_accuracy(matrix),
-        confusion=matrix.tolist(),
         f1={name: by_class[name] if ok else None for name, ok in zip(labels, present, strict=True)},
-        by_flight={
-            sources[f]: FlightScore(int(m.sum()), _accuracy(m), macro_f1(m), m.tolist())
-            for f, m in zip(flights.tolist(), each, strict=True)
-        },
+        by_flight={sources[f]: FlightScore(*_score(m)) for f, m in zip(flights.tolist(), each, strict=True)},
     )
 
 
-def _accuracy(matrix: I64) -> float:
-    return float(np.trace(matrix) / matrix.sum())
+def _score(matrix: I64) -> tuple[int, float, float, list[list[int]]]:
+    return int(matrix.sum()), float(np.trace(matrix) / matrix.sum()), macro_f1(matrix), matrix.tolist()

@@ -9,17 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.bundle.manifest import (
-    ArenaBytes,
-    Manifest,
-    QuantizationGate,
-    QuantizedTensor,
-    TfliteModel,
-    TrainedFlight,
-    TrainedOn,
-    Training,
-)
+from px4_tinyml.bundle import ModelBundle, manifest
 from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.compiler.plan import plan_memory
@@ -33,7 +23,7 @@ from px4_tinyml.signal.golden_feed import choose, golden_feed
 from px4_tinyml.training import baselines
 from px4_tinyml.training.evaluation import Candidate, check_quantization
 from px4_tinyml.training.fit import Trained, TrainOptions, fit_network
-from px4_tinyml.training.quantize import to_float, to_int8
+from px4_tinyml.training.quantize import to_tflite
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +40,10 @@ def train(dataset: Dataset, out: Path, options: TrainOptions | None = None) -> M
     ModelBundle.check_folder(out)
     train_part, validation = dataset.windows(["train"]), dataset.windows(["validation"])
     trained = fit_network(train_part, validation, dataset.spec, options)
-    float_model = to_float(trained)
-    model = to_int8(trained, float_model, train_part, validation, options.seed)
+    model, float_model = to_tflite(trained, train_part, validation, options.seed)
     graph, baseline = read_model(model), baselines.fit(train_part, dataset.spec, options.seed)
     candidate = Candidate(trained.spec, model, float_model, baseline)
-    manifest = Manifest(
+    entries = manifest.Manifest(
         model=describe_model(options.arch, graph, model, trained.model.count_params()),
         memory=_memory(graph, model),
         training=_describe_training(dataset, trained, options),
@@ -63,18 +52,18 @@ def train(dataset: Dataset, out: Path, options: TrainOptions | None = None) -> M
         int8_gate=_gate(candidate, dataset),
         metrics=candidate.evaluate(dataset, ["test"]),
     )
-    bundle = ModelBundle(trained.spec, model, float_model, manifest, golden={})
+    bundle = ModelBundle(trained.spec, model, float_model, entries, golden={})
     chosen = choose(train_part.x, train_part.y, trained.spec, options.seed)
     bundle = replace(bundle, golden=make_golden(bundle.classifier(), golden_feed(chosen, trained.spec, options.seed)))
     bundle.save(out)
     return bundle
 
 
-def _gate(candidate: Candidate, dataset: Dataset) -> QuantizationGate:
+def _gate(candidate: Candidate, dataset: Dataset) -> manifest.QuantizationGate:
     """What int8 costs over every labelled window. Raises QuantizationError when it is too much."""
     metrics = candidate.evaluate(dataset, PARTS)
     check_quantization(metrics)
-    return QuantizationGate(
+    return manifest.QuantizationGate(
         windows=metrics.int8.windows,
         agreement=metrics.agreement,
         float_macro_f1=metrics.float32.macro_f1,
@@ -82,9 +71,9 @@ def _gate(candidate: Candidate, dataset: Dataset) -> QuantizationGate:
     )
 
 
-def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> TfliteModel:
+def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> manifest.TfliteModel:
     """The manifest's entry of a network."""
-    return TfliteModel(
+    return manifest.TfliteModel(
         arch=arch,
         parameters=int(parameters),
         macs=graph.macs,
@@ -96,22 +85,22 @@ def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> Tf
     )
 
 
-def _quantization(tensor: Tensor) -> QuantizedTensor:
-    return QuantizedTensor(tensor.scale, tensor.zero_point, tuple(tensor.shape))
+def _quantization(tensor: Tensor) -> manifest.QuantizedTensor:
+    return manifest.QuantizedTensor(tensor.scale, tensor.zero_point, tensor.shape)
 
 
-def _memory(graph: Graph, model: bytes) -> ArenaBytes:
+def _memory(graph: Graph, model: bytes) -> manifest.ArenaBytes:
     try:
         tflm = TflmInterpreter(model).arena_bytes()
     except ToolchainError as error:
         log.info("TFLite Micro's arena is not measured: %s", error)
         tflm = None
-    return ArenaBytes(plan_memory(graph).arena_bytes, tflm)
+    return manifest.ArenaBytes(plan_memory(graph).arena_bytes, tflm)
 
 
-def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> Training:
+def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> manifest.Training:
     about = dataset.about
-    return Training(
+    return manifest.Training(
         seed=options.seed,
         epochs=options.epochs,
         epochs_run=len(trained.loss),
@@ -120,11 +109,11 @@ def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions
         learning_rate=options.learning_rate,
         loss=trained.loss,
         validation_loss=trained.validation_loss,
-        dataset=TrainedOn(
+        dataset=manifest.TrainedOn(
             spec_hash=dataset.spec.hash,
             split_by=about.split_by,
             thinned_hz=about.thinned_hz or None,
             counts=about.counts,
-            flights=tuple(TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in about.flights),
+            flights=tuple(manifest.TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in about.flights),
         ),
     )

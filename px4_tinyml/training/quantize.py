@@ -61,13 +61,8 @@ def _run_converter(tf: Any, converter: Any, calibration: F32 | None) -> bytes:
         raise ConversionError(f"TensorFlow could not convert the model: {error}") from error
 
 
-def to_float(trained: Trained) -> bytes:
-    """The network in float32, for `evaluate`."""
-    return _convert(trained, [None])[0]
-
-
-def to_int8(trained: Trained, float_model: bytes, train: Windows, validation: Windows, seed: int) -> bytes:
-    """Full int8 .tflite, int8 in and out.
+def to_tflite(trained: Trained, train: Windows, validation: Windows, seed: int) -> tuple[bytes, bytes]:
+    """Two .tflite files: full int8, int8 in and out; and float32, for `evaluate`.
 
     Ranges, and with them rounding, depend on the calibration windows. Several seeded sets are tried; the model that
     agrees best with the float model on the validation part, by class and then by probability, is returned.
@@ -76,6 +71,7 @@ def to_int8(trained: Trained, float_model: bytes, train: Windows, validation: Wi
     sets = [
         network_input(calibration_windows(train, CALIBRATION_SETS * seed + i), spec) for i in range(CALIBRATION_SETS)
     ]
+    float_model, *candidates = _convert(trained, [None, *sets])
     expected = float_probabilities(float_model, network_input(validation.x, spec))
 
     def agreement_with_float(model: bytes) -> tuple[float, float]:
@@ -85,7 +81,7 @@ def to_int8(trained: Trained, float_model: bytes, train: Windows, validation: Wi
         log.debug("int8: agreement with float %.4f, mean difference of probabilities %.4f", agreement, distance)
         return agreement, -distance
 
-    return max(_convert(trained, sets), key=agreement_with_float)
+    return max(candidates, key=agreement_with_float), float_model
 
 
 def run_int8(model: bytes, x: F32, spec: PipelineSpec) -> I8:

@@ -137,8 +137,6 @@ def test_a_damaged_data_set_is_rejected(fails, workshop: Workshop, dataset: Path
     assert "damaged" in message()
     description.write_bytes(b"[]")
     assert "not a data set of version" in message()
-    edit(description, lambda data: data["spec"].update(hop=18))
-    assert "the spec was changed by hand" in message()
     for key in ("spec", "flights", "counts"):
         edit(description, lambda data, key=key: data.pop(key))
         assert f"damaged: the document: Object missing required field `{key}`" in message()
@@ -163,18 +161,8 @@ def test_a_damaged_bundle_is_rejected(fails, workshop: Workshop, bundle: Path) -
         assert bundle.name in message("classify")
         path.write_bytes(files[path][: len(files[path]) // 2])
         assert bundle.name in message("replay")
-    model.write_bytes(files[model][:-1] + b"x")
-    assert "the parts come from different trainings" in message()
-    (bundle / "float.tflite").write_bytes(files[bundle / "float.tflite"][:1000])
-    assert "hash of float.tflite" in message()
-    edit(manifest, lambda data: data["files"].pop("float.tflite"))
-    assert "the sha256 of each of" in message()
     edit(manifest, lambda data: data["spec"]["decision"].update(enter=0.9))
     assert "hash of the spec" in message()
-    edit(manifest, lambda data: data.pop("baseline"))
-    assert "baseline" in message()
-    edit(manifest, lambda data: data.update(bundle_version=2))
-    assert "bundle version 2 found, 1 expected" in message()
 
 
 def test_a_bundle_for_another_signal_path_is_rejected(run, fails, workshop: Workshop, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from px4_tinyml.compiler.cpp_model import compile_model
 from px4_tinyml.compiler.graph import Graph
+from px4_tinyml.compiler.interpreter import Int8Interpreter
+from px4_tinyml.compiler.oracle import TflmInterpreter
+from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.targets.cortex_m import build as cortex_m
 from px4_tinyml.targets.cortex_m.run import run_image
@@ -58,6 +61,16 @@ class Program:
         assert len(values) == sum(sizes)
         parts = np.split(values, np.cumsum(sizes)[:-1])
         return [part.reshape(len(x), -1) for part, x in zip(parts, inputs, strict=True)]
+
+
+def check_engines(models: Mapping[str, bytes], inputs: Sequence[Rows], folder: Path, target: str) -> list[Rows]:
+    """Outputs of TFLite Micro for int8[N, …] of each model, which NumPy and C++ must give, too."""
+    results = Program([read_model(data) for data in models.values()], folder, target).run(inputs)
+    for (name, data), x, got in zip(models.items(), inputs, results, strict=True):
+        expected = TflmInterpreter(data).invoke(x)
+        assert np.array_equal(got, expected), name
+        assert np.array_equal(Int8Interpreter(data).invoke(x), expected), name
+    return results
 
 
 def _host(source: str, folder: Path, target: str) -> Callable[[bytes], bytes]:

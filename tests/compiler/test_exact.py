@@ -12,7 +12,7 @@ from px4_tinyml.compiler.interpreter import Int8Interpreter
 from px4_tinyml.compiler.oracle import TflmInterpreter
 from px4_tinyml.compiler.reader import read_model
 
-from .cpp import TARGETS, Program
+from .cpp import TARGETS, check_engines
 from .models import OPERATORS, Builder, extreme_dense, random_inputs, random_model, sensor_model
 
 REFERENCE = ("dense", "dense_per_tensor", "conv", "conv2d")
@@ -21,18 +21,12 @@ REFERENCE = ("dense", "dense_per_tensor", "conv", "conv2d")
 @pytest.mark.parametrize("target", TARGETS)
 def test_reference_models(shared: Path, toolchain: None, tmp_path: Path, target: str) -> None:
     models = {name: (shared / "reference" / f"{name}.tflite").read_bytes() for name in REFERENCE}
-    program = Program([read_model(data) for data in models.values()], tmp_path, target)
-    inputs, expected = [], []
-    for index, (name, data) in enumerate(models.items()):
-        recorded = np.load(shared / "reference" / f"{name}.npz")
-        interpreter, oracle = Int8Interpreter(data), TflmInterpreter(data)
-        given = recorded["inputs"].reshape(-1, interpreter.graph.input.size)
-        fresh = random_inputs(np.random.default_rng(index), 2000, interpreter.graph.input.size)
-        inputs.append(np.concatenate([given, fresh]))
-        expected.append(np.concatenate([recorded["outputs"].reshape(len(given), -1), oracle.invoke(fresh)]))
-        assert np.array_equal(interpreter.invoke(inputs[-1]), expected[-1]), name
-    for name, want, got in zip(models, expected, program.run(inputs), strict=True):
-        assert np.array_equal(got, want), name
+    recorded = [np.load(shared / "reference" / f"{name}.npz") for name in REFERENCE]
+    given = [file["inputs"].reshape(len(file["inputs"]), -1) for file in recorded]
+    inputs = [np.concatenate([x, random_inputs(np.random.default_rng(9), 2000, x.shape[1])]) for x in given]
+    outputs = check_engines(models, inputs, tmp_path, target)
+    for name, x, got, file in zip(REFERENCE, given, outputs, recorded, strict=True):
+        assert np.array_equal(got[: len(x)], file["outputs"].reshape(len(x), -1)), name
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -51,11 +45,9 @@ def test_random_models_in_numpy(part: int) -> None:
 def test_random_models_in_cpp(toolchain: None, tmp_path: Path, target: str) -> None:
     models = [random_model(seed) for seed in range(5 * len(OPERATORS))]
     models += [extreme_dense(seed) for seed in range(12)] + [sensor_model(seed) for seed in range(20)]
-    program = Program([read_model(data) for data in models], tmp_path, target)
-    sizes = [graph.input.size for graph in program.graphs]
+    sizes = [read_model(data).input.size for data in models]
     inputs = [random_inputs(np.random.default_rng(seed), 256, size) for seed, size in enumerate(sizes)]
-    for seed, (data, x, got) in enumerate(zip(models, inputs, program.run(inputs), strict=True)):
-        assert np.array_equal(got, TflmInterpreter(data).invoke(x)), f"model {seed}"
+    check_engines({f"model {i}": data for i, data in enumerate(models)}, inputs, tmp_path, target)
 
 
 def test_relu_divides_its_scales_in_double() -> None:
@@ -69,8 +61,7 @@ def test_relu_divides_its_scales_in_double() -> None:
     assert not np.array_equal(double, single)
     b = Builder()
     first, last = b.tensor((1, 256), float(source), 0), b.tensor((1, 256), float(target), 0)
-    b.operator("RELU", [first], last)
-    data = b.finish(first, last)
+    data = b.finish(first, b.operator("RELU", [first], last))
     for engine in (Int8Interpreter(data), TflmInterpreter(data)):
         assert np.array_equal(engine.invoke(x.astype(np.int8)[None])[0, 128:], double)
 
@@ -87,7 +78,6 @@ def test_dense_multiplies_its_one_filter_scale_in_double() -> None:
     first, last = b.tensor((1, 1), float(source), 0), b.tensor((1, len(differ)), float(target), 0)
     weights = b.constant(np.zeros((len(differ), 1), np.int8), [float(weight)])
     biases = b.constant(bias[differ].astype(np.int32), [float(source * weight)])
-    b.operator("FULLY_CONNECTED", [first, weights, biases], last, "FullyConnectedOptions")
-    data = b.finish(first, last)
+    data = b.finish(first, b.operator("FULLY_CONNECTED", [first, weights, biases], last, "FullyConnectedOptions"))
     for engine in (Int8Interpreter(data), TflmInterpreter(data)):
         assert np.array_equal(engine.invoke(np.zeros((1, 1), np.int8))[0], double[differ])

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from reference_models import SPECS, hostile_feed, reference_bundle
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.signal.slots import Feed
-
-
-@pytest.fixture
-def events() -> Callable[[int, float], Feed]:
-    return hostile_feed
 
 
 @pytest.fixture(scope="session")

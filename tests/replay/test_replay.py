@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_models import hostile_feed
 from toolchains import need_wheel
 
 import px4_tinyml.logs
@@ -34,9 +35,9 @@ def replay(bundle: ModelBundle, cxx: list[str]) -> Replay:
     return Replay(bundle, ALL)
 
 
-def test_all_targets_agree(replay: Replay, events) -> None:
+def test_all_targets_agree(replay: Replay) -> None:
     golden = replay.golden()
-    done = replay.run_feed("made", events(7, 60.0))
+    done = replay.run_feed("made", hostile_feed(7, 60.0))
     assert golden.mismatches == done.mismatches == 0
     assert golden.windows > 10 and done.windows > 40
     assert list(golden.pairs) == [("golden", name) for name in ALL]
@@ -44,10 +45,10 @@ def test_all_targets_agree(replay: Replay, events) -> None:
     assert min(done.counts[f"reset_{cause}"] for cause in ("non_finite", "backwards", "gap")) == 1
 
 
-def test_random_windows_agree(bundles, events) -> None:
+def test_random_windows_agree(bundles) -> None:
     """Windows full of anything, saturated ones among them: only the engines matter here."""
     bundle = bundles["conv"]
-    feed = events(11, 120.0)
+    feed = hostile_feed(11, 120.0)
     loud = feed.imu * np.random.default_rng(2).choice([0.1, 1, 30], len(feed.imu))[:, None].astype(np.float32)
     done = Replay(bundle, ALL).run_feed("loud", dataclasses.replace(feed, imu=loud))
     assert done.windows > 100 and done.mismatches == 0
@@ -77,28 +78,28 @@ def change_tree(monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str) 
         ("core/Pipeline.hpp", "++_counters.reset_gap", "++_counters.reset_backwards", "reset_gap 1 in numpy, 0"),
     ],
 )
-def test_a_tampered_target_is_found(bundles, events, monkeypatch, file, old, new, words) -> None:
+def test_a_tampered_target_is_found(bundles, monkeypatch, file, old, new, words) -> None:
     change_tree(monkeypatch, file, old, new)
     replay = Replay(bundles["conv"], ["numpy", "host"])
-    done = replay.run_feed("made", events(7, 60.0))
+    done = replay.run_feed("made", hostile_feed(7, 60.0))
     assert done.mismatches > 0 and replay.golden().mismatches > 0
     assert words in done.pairs["numpy", "host"].first
 
 
-def test_a_tampered_weight_is_found(bundles, events, monkeypatch) -> None:
+def test_a_tampered_weight_is_found(bundles, monkeypatch) -> None:
     weights = "kWeights7[] = {\n\t"
     text = host_files(bundles["conv"])["model/CompiledModel.cpp"]
     first = text[text.index(weights) + len(weights) :].split(",")[0]
     change_tree(monkeypatch, "model/CompiledModel.cpp", weights + first, f"{weights}{int(first) // 2}")
-    pair = Replay(bundles["conv"], ["numpy", "host"]).run_feed("made", events(7, 60.0)).pairs["numpy", "host"]
+    pair = Replay(bundles["conv"], ["numpy", "host"]).run_feed("made", hostile_feed(7, 60.0)).pairs["numpy", "host"]
     assert pair.mismatches > 0 and pair.input_values == 0 < pair.output_values
     assert "the int8 outputs (level, climb, descend, turbulence) are not" in pair.first
 
 
-def test_a_comparison_locates_the_difference(bundles, events) -> None:
+def test_a_comparison_locates_the_difference(bundles) -> None:
     bundle = bundles["conv"]
     classifier = bundle.classifier()
-    a, b = classifier.run(events(7, 60.0)), classifier.run(events(7, 60.0))
+    a, b = classifier.run(hostile_feed(7, 60.0)), classifier.run(hostile_feed(7, 60.0))
     assert compare(("a", "b"), a, b, bundle.spec).mismatches == 0
     b.inputs[5, 6 * 40 + 2] ^= 1
     found = compare(("a", "b"), a, b, bundle.spec)
@@ -110,8 +111,8 @@ def test_a_comparison_locates_the_difference(bundles, events) -> None:
     assert compare(("a", "b"), a, short, bundle.spec).mismatches == 2
 
 
-def test_golden_vectors_are_whole_and_repeatable(bundle: ModelBundle, events, tmp_path) -> None:
-    again = make_golden(bundle.classifier(), events(1, 20.0))
+def test_golden_vectors_are_whole_and_repeatable(bundle: ModelBundle, tmp_path) -> None:
+    again = make_golden(bundle.classifier(), hostile_feed(1, 20.0))
     assert all(np.array_equal(again[name], bundle.golden[name], equal_nan=True) for name in bundle.golden)
     bundle.save(tmp_path)
     feed, expected = read_golden(ModelBundle.load(tmp_path).golden, bundle.spec)
@@ -151,13 +152,13 @@ def test_a_model_that_does_not_fit_the_spec_is_rejected(bundles, tmp_path) -> No
 
 
 @pytest.fixture
-def logs(monkeypatch: pytest.MonkeyPatch, events) -> None:
+def logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """TEST DOUBLE of the log readers: "bad*" cannot be read, "short*" is too short, others are made."""
 
     def read(path, columns=None) -> list[FlightLog]:
         if path.name.startswith("bad"):
             raise LogError(f"{path}: not a log")
-        feed = events(3, 1.0 if path.name.startswith("short") else 30.0)
+        feed = hostile_feed(3, 1.0 if path.name.startswith("short") else 30.0)
         series = ImuSeries(feed.imu_time_us, feed.imu[:, :3], feed.imu[:, 3:])
         return [FlightLog(str(path), "0" * 64, "made", "made", series)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from px4_tinyml.dataset.store import Dataset, UnusedLog
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
 from px4_tinyml.signal.spec import PRESETS, PipelineSpec
 from px4_tinyml.training import baselines
-from px4_tinyml.training.evaluation import int8_outputs
 from px4_tinyml.training.fit import fit_scaling
 from px4_tinyml.training.metrics import summarize
 from px4_tinyml.training.pipeline import describe_model
+from px4_tinyml.training.quantize import run_int8
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 HOSTILE = '<img src=x onerror=alert(1)>"&$x^$.ulg'
@@ -46,16 +45,10 @@ def make_flight(source: str, vehicle: str, seed: int, leg_s: float = 12.0, edr: 
     reference = ReferenceSeries(
         time[ref], down[ref], flying[ref], flying[ref], true_edr[ref] if edr else unknown, unknown
     )
-    return FlightLog(
-        source=f"logs/{source}",
-        sha256=f"{seed:064x}",
-        kind="ulog",
-        vehicle=vehicle,
-        imu=ImuSeries(time, accel, gyro),
-        baro=BaroSeries(time[::5], altitude[::5] + rng.normal(0, 0.05, len(altitude[::5]))),
-        reference=reference,
-        warnings=("clock: 2 µs of <jitter>",) if seed == 1 else (),
-    )
+    baro = BaroSeries(time[::5], altitude[::5] + rng.normal(0, 0.05, len(altitude[::5])))
+    warnings = ("clock: 2 µs of <jitter>",) if seed == 1 else ()
+    imu = ImuSeries(time, accel, gyro)
+    return FlightLog(f"logs/{source}", f"{seed:064x}", "ulog", vehicle, imu, baro, reference, warnings=warnings)
 
 
 def make_dataset(folder: Path, spec: PipelineSpec, flights: list[FlightLog]) -> Dataset:
@@ -65,7 +58,8 @@ def make_dataset(folder: Path, spec: PipelineSpec, flights: list[FlightLog]) -> 
     return Dataset.load(folder)
 
 
-def make_bundle(dataset: Dataset) -> ModelBundle:
+@pytest.fixture(scope="session")
+def bundle(dataset: Dataset) -> ModelBundle:
     """The checked-in conv network with the data set's scaling, a fitted baseline and the metrics of both."""
     train, test = dataset.windows(["train"]), dataset.windows(["test"])
     spec, model = fit_scaling(train, dataset.spec), (MODELS / "conv.tflite").read_bytes()
@@ -73,13 +67,13 @@ def make_bundle(dataset: Dataset) -> ModelBundle:
     flights = tuple(TrainedFlight(f.source, f.vehicle, f.part, f.labels) for f in dataset.flights)
     loss, validation_loss = [1.2, 0.8, 0.5, 0.4, 0.3], [1.1, 0.7, 0.45, 0.5, 0.6]
     bundle = ModelBundle(spec, model, b"", untrained(spec.labels), {})
-    called = int8_outputs(bundle, test.x).argmax(axis=1)
+    called = run_int8(model, test.x, spec).argmax(axis=1)
     sources = [flight.source for flight in flights]
     int8, physics = (
         summarize(test.y, calls, test.log_id, spec.labels, sources)
         for calls in (called, baselines.predict(baseline, test.x, spec))
     )
-    between = int8_outputs(bundle, dataset.windows(["test"], between=True).x).argmax(axis=1)
+    between = run_int8(model, dataset.windows(["test"], between=True).x, spec).argmax(axis=1)
     calls = {name: int((between == i).sum()) for i, name in enumerate(spec.labels)}
     return bundle.with_manifest(
         model=describe_model("conv", bundle.graph, model, 988),
@@ -95,18 +89,7 @@ def make_bundle(dataset: Dataset) -> ModelBundle:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelBundle, Dataset]:
-    """An imu6 bundle and its data set; the names of flights and vehicles are attacks."""
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """An imu6 data set; the names of flights and vehicles are attacks."""
     flights = [make_flight(f"flight_{i}{HOSTILE}", f"quad {i} <u>", i) for i in range(10)]
-    dataset = make_dataset(tmp_path_factory.mktemp("report") / "dataset", PRESETS["imu6"], flights)
-    return make_bundle(dataset), dataset
-
-
-@pytest.fixture(scope="session")
-def flight_maker() -> Callable[..., FlightLog]:
-    return make_flight
-
-
-@pytest.fixture(scope="session")
-def dataset_maker() -> Callable[..., Dataset]:
-    return make_dataset
+    return make_dataset(tmp_path_factory.mktemp("report") / "dataset", PRESETS["imu6"], flights)

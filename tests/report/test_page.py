@@ -52,9 +52,6 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs) -> None:
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-
     def handle_endtag(self, tag) -> None:
         if tag not in VOID:
             assert self.open.pop() == tag
@@ -66,9 +63,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(trained: tuple[ModelBundle, Dataset], tmp_path_factory: pytest.TempPathFactory) -> str:
+def html(bundle: ModelBundle, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "new folder" / "report.html"
-    write_report(path, *trained, replayed(trained[0]))
+    write_report(path, bundle, dataset, replayed(bundle))
     return path.read_text(encoding="utf-8")
 
 
@@ -97,8 +94,8 @@ def test_no_external_resource_is_loaded(html: str, page: Page) -> None:
     assert len(html.encode()) < 3_000_000
 
 
-def test_the_same_inputs_give_the_same_bytes(trained: tuple[ModelBundle, Dataset], html: str, tmp_path: Path) -> None:
-    write_report(tmp_path / "again.html", *trained, replayed(trained[0]))
+def test_the_same_inputs_give_the_same_bytes(bundle: ModelBundle, dataset: Dataset, html: str, tmp_path: Path) -> None:
+    write_report(tmp_path / "again.html", bundle, dataset, replayed(bundle))
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
 
 
@@ -112,8 +109,8 @@ def test_names_from_logs_are_text(html: str, page: Page) -> None:
     assert "a&b.ulg" in page.sections["parity"]
 
 
-def test_scores_equal_the_manifest(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
-    metrics = trained[0].manifest.metrics
+def test_scores_equal_the_manifest(page: Page, bundle: ModelBundle, dataset: Dataset) -> None:
+    metrics = bundle.manifest.metrics
     for score in metrics.scores.values():
         assert f"{score.macro_f1:.3f}" in page.sections["header"]
         assert f"{score.accuracy:.3f}" in page.sections["confusion"]
@@ -127,8 +124,8 @@ def test_scores_equal_the_manifest(page: Page, trained: tuple[ModelBundle, Datas
     assert "98.7 %" in page.sections["header"]
 
 
-def test_flights_are_sorted_worst_first(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
-    by_flight = trained[0].manifest.metrics.int8.by_flight
+def test_flights_are_sorted_worst_first(page: Page, bundle: ModelBundle, dataset: Dataset) -> None:
+    by_flight = bundle.manifest.metrics.int8.by_flight
     text = page.sections["flights"]
     worst_first = sorted(by_flight, key=lambda source: by_flight[source].accuracy)
     assert len(worst_first) == 2
@@ -138,8 +135,7 @@ def test_flights_are_sorted_worst_first(page: Page, trained: tuple[ModelBundle, 
         assert f" {result.windows} {100 * result.accuracy:.1f} % {result.macro_f1:.3f} " in text
 
 
-def test_model_training_and_data_equal_the_manifest(page: Page, trained: tuple[ModelBundle, Dataset]) -> None:
-    bundle, dataset = trained
+def test_model_training_and_data_equal_the_manifest(page: Page, bundle: ModelBundle, dataset: Dataset) -> None:
     assert "33 504 MACs" in page.sections["header"] and bundle.spec.short_hash in page.sections["header"]
     assert "1 504 bytes" in page.sections["sizes"] and "not measured" in page.sections["sizes"]
     assert "EXPAND_DIMS CONV_2D RESHAPE" in page.sections["sizes"]
@@ -156,20 +152,19 @@ def test_model_training_and_data_equal_the_manifest(page: Page, trained: tuple[M
         assert re.sub(r"\s+", " ", rule).strip() in page.sections["details"]
 
 
-def test_parity_is_shown_only_when_given(page: Page, trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
+def test_parity_is_shown_only_when_given(page: Page, bundle: ModelBundle, dataset: Dataset, tmp_path: Path) -> None:
     assert "python, tflm and host compute the same: 0 mismatches in 12 345 windows" in page.sections["parity"]
-    write_report(tmp_path / "none.html", *trained)
+    write_report(tmp_path / "none.html", bundle, dataset)
     assert "parity" not in Page((tmp_path / "none.html").read_text(encoding="utf-8")).sections
-    write_report(tmp_path / "bad.html", *trained, replayed(trained[0], differing=7))
+    write_report(tmp_path / "bad.html", bundle, dataset, replayed(bundle, differing=7))
     bad = Page((tmp_path / "bad.html").read_text(encoding="utf-8")).sections["parity"]
     assert "differ: 7 mismatches" in bad and "python:host 12 345 7" in bad
     assert "the outputs are <not> the same" in bad
     with pytest.raises(ParityError, match="replay this bundle again"):
-        write_report(tmp_path / "other.html", *trained, {**replayed(trained[0]), "model_sha256": "0" * 64})
+        write_report(tmp_path / "other.html", bundle, dataset, {**replayed(bundle), "model_sha256": "0" * 64})
 
 
-def test_another_data_set_is_rejected(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
-    bundle, dataset = trained
+def test_another_data_set_is_rejected(bundle: ModelBundle, dataset: Dataset, tmp_path: Path) -> None:
     flights = tuple(replace(flight, part="test") for flight in dataset.flights)
     other = Dataset(dataset.folder, dataset.spec, replace(dataset.about, flights=flights))
     with pytest.raises(DatasetError, match="not the data set the bundle was trained on"):
@@ -177,7 +172,7 @@ def test_another_data_set_is_rejected(trained: tuple[ModelBundle, Dataset], tmp_
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_page_that_cannot_be_written_is_one_clear_error(trained: tuple[ModelBundle, Dataset], tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_an_error(bundle: ModelBundle, dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolchainError, match="cannot be written"):
-        write_report(tmp_path / "file" / "report.html", *trained)
+        write_report(tmp_path / "file" / "report.html", bundle, dataset)

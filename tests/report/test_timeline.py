@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +10,12 @@ import pytest
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import Part, TrainedFlight
 from px4_tinyml.dataset.build import prepare
-from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.flight_log import U64, FlightLog
 from px4_tinyml.report.charts import timeline_chart
 from px4_tinyml.report.timeline import Timeline, build_timeline, choose_flights
 from px4_tinyml.signal.slots import feed, make_slots
+
+from .conftest import make_flight
 
 US = 1_000_000
 
@@ -24,16 +24,9 @@ def timeline_of(log: FlightLog, bundle: ModelBundle) -> Timeline:
     return build_timeline(bundle, prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows)
 
 
-@pytest.fixture(scope="module")
-def bundle(trained: tuple[ModelBundle, Dataset]) -> ModelBundle:
-    return trained[0]
-
-
-def test_decisions_and_slots_equal_those_of_the_log(
-    bundle: ModelBundle, flight_maker: Callable[..., FlightLog]
-) -> None:
+def test_decisions_and_slots_equal_those_of_the_log(bundle: ModelBundle) -> None:
     """Up to the first hole, decisions from stored windows equal those from samples."""
-    log = flight_maker("a.ulg", "quad", 3)
+    log = make_flight("a.ulg", "quad", 3)
     timeline = timeline_of(log, bundle)
     stored = prepare(log, replace(bundle.spec, offset=None, inv_scale=None)).windows
     decided = bundle.classifier().classify(log).decisions
@@ -54,8 +47,8 @@ def test_decisions_and_slots_equal_those_of_the_log(
     assert np.allclose(np.diff(timeline.slot_s[:count]), 0.02)
 
 
-def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
-    timeline = timeline_of(flight_maker("a.ulg", "quad", 3), bundle)
+def test_truth_and_agreement(bundle: ModelBundle) -> None:
+    timeline = timeline_of(make_flight("a.ulg", "quad", 3), bundle)
     right, uncertain, labelled = timeline.agreement
     assert labelled == (timeline.truth >= 0).sum() < len(timeline.truth)
     assert right == sum(t == d for t, d in zip(timeline.truth, timeline.decision, strict=True) if t >= 0)
@@ -66,8 +59,8 @@ def test_truth_and_agreement(bundle: ModelBundle, flight_maker: Callable[..., Fl
 
 
 @pytest.mark.parametrize("jump_us", [3600 * US, -20 * US], ids=["an hour of nothing", "a clock that runs back"])
-def test_long_holes_are_shortened(jump_us: int, bundle: ModelBundle, flight_maker: Callable[..., FlightLog]) -> None:
-    log = flight_maker("a.ulg", "quad", 3)
+def test_long_holes_are_shortened(jump_us: int, bundle: ModelBundle) -> None:
+    log = make_flight("a.ulg", "quad", 3)
     late = int(log.imu.timestamp_us[len(log.imu) // 2])
 
     def moved(time_us: U64) -> U64:
@@ -84,10 +77,8 @@ def test_long_holes_are_shortened(jump_us: int, bundle: ModelBundle, flight_make
     assert (np.diff(timeline.slot_s) >= 0).all()
 
 
-def test_chart_is_drawn_for_both_widths_and_stays_small(
-    bundle: ModelBundle, flight_maker: Callable[..., FlightLog]
-) -> None:
-    log = flight_maker("long.ulg", "quad", 4, leg_s=300.0)
+def test_chart_is_drawn_for_both_widths_and_stays_small(bundle: ModelBundle) -> None:
+    log = make_flight("long.ulg", "quad", 4, leg_s=300.0)
     chart = timeline_chart(timeline_of(log, bundle), bundle.spec, "t")
     assert 'class="chart laptop"' in chart and 'class="chart phone"' in chart
     assert "#fe00" not in chart and "var(--label-3)" in chart and "EDR" in chart

@@ -36,18 +36,18 @@ addEventListener("load", () => {
     ("width", "charts"), [(1280, ["laptop"]), (800, ["laptop"]), (500, ["phone"]), (390, ["phone"])]
 )
 def test_the_page_fits_the_screen(
-    width: int, charts: list[str], trained: tuple[ModelBundle, Dataset], tmp_path: Path
+    width: int, charts: list[str], bundle: ModelBundle, dataset: Dataset, tmp_path: Path
 ) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         missing(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
     name = "x" * 200
     parity = {
-        "model_sha256": trained[0].sha256, "targets": ["a", "b"], "windows": 1, "mismatches": 1,
+        "model_sha256": bundle.sha256, "targets": ["a", "b"], "windows": 1, "mismatches": 1,
         "pairs": {"a:b": {"windows": 1, "mismatches": 1}},
         "logs": [{"log": name, "windows": 1, "mismatches": 1, "pairs": {"a:b": {"first": f"{name} differs"}}}],
     }  # fmt: skip
-    write_report(tmp_path / "report.html", *trained, parity)
+    write_report(tmp_path / "report.html", bundle, dataset, parity)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", "", html).replace("<details>", "<details open>") + PROBE
     (tmp_path / "probe.html").write_text(probed, encoding="utf-8")
