@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.bundle.manifest import Metrics, Part, Thresholds
+from px4_tinyml.bundle.manifest import Metrics, Part, QuantizationGate, Thresholds
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError
 from px4_tinyml.signal.spec import PipelineSpec
@@ -27,36 +26,26 @@ class QuantizationError(ParityError):
         self.metrics = metrics
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Both networks and the baseline of one spec, to be evaluated."""
-
-    spec: PipelineSpec
-    model: bytes
-    float_model: bytes
-    baseline: Thresholds
-
-    def evaluate(self, dataset: Dataset, parts: Sequence[Part]) -> Metrics:
-        """Scores on the labelled windows of some parts of a data set."""
-        windows, between = dataset.windows(parts), dataset.windows(parts, between=True)
-        if not len(windows):
-            raise DatasetError("no labelled window to evaluate on")
-        labels = self.spec.labels
-        predicted = {
-            "float": float_probabilities(self.float_model, network_input(windows.x, self.spec)).argmax(axis=1),
-            "int8": run_int8(self.model, windows.x, self.spec).argmax(axis=1),
-            "baseline": baselines.predict(self.baseline, windows.x, self.spec),
-        }
-        sources = [flight.source for flight in dataset.flights]
-        float32, int8, baseline = (
-            summarize(windows.y, calls, windows.log_id, labels, sources) for calls in predicted.values()
-        )
-        between_calls = None
-        if len(between):
-            calls = run_int8(self.model, between.x, self.spec).argmax(axis=1)
-            between_calls = {name: int((calls == i).sum()) for i, name in enumerate(labels)}
-        agreement = float((predicted["float"] == predicted["int8"]).mean())
-        return Metrics(labels, self.spec.hash, float32, int8, baseline, agreement, between_calls)
+def evaluate_models(
+    spec: PipelineSpec, model: bytes, float_model: bytes, rules: Thresholds, dataset: Dataset, parts: Sequence[Part]
+) -> Metrics:
+    """Scores of both networks and the baseline of a spec on the labelled windows of some parts of a data set."""
+    windows, between = dataset.windows(parts), dataset.windows(parts, between=True)
+    if not len(windows):
+        raise DatasetError("no labelled window to evaluate on")
+    predicted = (
+        float_probabilities(float_model, network_input(windows.x, spec)).argmax(axis=1),
+        run_int8(model, windows.x, spec).argmax(axis=1),
+        baselines.predict(rules, windows.x, spec),
+    )
+    sources = [flight.source for flight in dataset.flights]
+    float32, int8, baseline = (summarize(windows.y, calls, windows.log_id, spec.labels, sources) for calls in predicted)
+    between_calls = None
+    if len(between):
+        calls = run_int8(model, between.x, spec).argmax(axis=1)
+        between_calls = {name: int((calls == i).sum()) for i, name in enumerate(spec.labels)}
+    agreement = float((predicted[0] == predicted[1]).mean())
+    return Metrics(spec.labels, spec.hash, float32, int8, baseline, agreement, between_calls)
 
 
 def evaluate(bundle: ModelBundle, dataset: Dataset, parts: Sequence[Part] = ("test",)) -> Metrics:
@@ -68,12 +57,11 @@ def evaluate(bundle: ModelBundle, dataset: Dataset, parts: Sequence[Part] = ("te
     ToolchainError without TensorFlow.
     """
     check_same_signal_path(bundle, dataset.spec)
-    candidate = Candidate(bundle.spec, bundle.model, bundle.float_model, bundle.manifest.baseline)
-    return candidate.evaluate(dataset, parts)
+    return evaluate_models(bundle.spec, bundle.model, bundle.float_model, bundle.manifest.baseline, dataset, parts)
 
 
-def check_quantization(metrics: Metrics) -> None:
-    """The gate: QuantizationError when int8 loses more than MAX_INT8_LOSS of macro-F1 against float.
+def check_quantization(metrics: Metrics) -> QuantizationGate:
+    """What int8 costs; QuantizationError when int8 loses more than MAX_INT8_LOSS of macro-F1 against float.
 
     Measured over all labelled windows: rounding does not depend on which flights were trained on, and more windows
     measure it more finely.
@@ -88,6 +76,7 @@ def check_quantization(metrics: Metrics) -> None:
             "train longer, with another --seed or on more flights",
             metrics,
         )
+    return QuantizationGate(after.windows, metrics.agreement, before.macro_f1, after.macro_f1)
 
 
 def check_same_signal_path(bundle: ModelBundle, spec: PipelineSpec) -> None:

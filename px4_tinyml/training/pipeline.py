@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.golden import make_golden
 from px4_tinyml.signal.golden_feed import choose, golden_feed
 from px4_tinyml.training import baselines
-from px4_tinyml.training.evaluation import Candidate, check_quantization
+from px4_tinyml.training.evaluation import check_quantization, evaluate_models
 from px4_tinyml.training.fit import Trained, TrainOptions, fit_network
 from px4_tinyml.training.quantize import to_tflite
 
@@ -42,33 +43,21 @@ def train(dataset: Dataset, out: Path, options: TrainOptions | None = None) -> M
     trained = fit_network(train_part, validation, dataset.spec, options)
     model, float_model = to_tflite(trained, train_part, validation, options.seed)
     graph, baseline = read_model(model), baselines.fit(train_part, dataset.spec, options.seed)
-    candidate = Candidate(trained.spec, model, float_model, baseline)
+    evaluate = partial(evaluate_models, trained.spec, model, float_model, baseline, dataset)
     entries = manifest.Manifest(
         model=describe_model(options.arch, graph, model, trained.model.count_params()),
         memory=_memory(graph, model),
         training=_describe_training(dataset, trained, options),
         baseline=baseline,
         tools={name: importlib.metadata.version(name) for name in ("px4-tinyml", "tensorflow", "numpy")},
-        int8_gate=_gate(candidate, dataset),
-        metrics=candidate.evaluate(dataset, ["test"]),
+        int8_gate=check_quantization(evaluate(PARTS)),
+        metrics=evaluate(["test"]),
     )
     bundle = ModelBundle(trained.spec, model, float_model, entries, golden={})
     chosen = choose(train_part.x, train_part.y, trained.spec, options.seed)
     bundle = replace(bundle, golden=make_golden(bundle.classifier(), golden_feed(chosen, trained.spec, options.seed)))
     bundle.save(out)
     return bundle
-
-
-def _gate(candidate: Candidate, dataset: Dataset) -> manifest.QuantizationGate:
-    """What int8 costs over every labelled window. Raises QuantizationError when it is too much."""
-    metrics = candidate.evaluate(dataset, PARTS)
-    check_quantization(metrics)
-    return manifest.QuantizationGate(
-        windows=metrics.int8.windows,
-        agreement=metrics.agreement,
-        float_macro_f1=metrics.float32.macro_f1,
-        int8_macro_f1=metrics.int8.macro_f1,
-    )
 
 
 def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> manifest.TfliteModel:

@@ -27,12 +27,6 @@ def dataset(workshop: Workshop, tmp_path: Path) -> Path:
     return shutil.copytree(workshop.dataset, tmp_path / "set")
 
 
-@pytest.fixture
-def bundle(workshop: Workshop, tmp_path: Path) -> Path:
-    """A copy of the bundle, to be damaged."""
-    return shutil.copytree(workshop.bundle, tmp_path / "bundle")
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -144,7 +138,8 @@ def test_a_damaged_data_set_is_rejected(fails, workshop: Workshop, dataset: Path
     assert "not a data set of version" in message()
 
 
-def test_a_damaged_bundle_is_rejected(fails, workshop: Workshop, bundle: Path) -> None:
+def test_a_damaged_bundle_is_rejected(fails, workshop: Workshop, tmp_path: Path) -> None:
+    bundle = shutil.copytree(workshop.bundle, tmp_path / "bundle")
     files = {path: path.read_bytes() for path in bundle.iterdir()}
     model, golden, manifest = bundle / "model.tflite", bundle / "golden.npz", bundle / "manifest.json"
 

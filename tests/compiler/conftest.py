@@ -6,12 +6,6 @@ import pytest
 from toolchains import need, need_cortex_m
 
 
-@pytest.fixture(scope="session")
-def gxx() -> None:
-    """The compiler of hosts and of PX4's SITL builds."""
-    need("g++")
-
-
 @pytest.fixture()
 def toolchain(request: pytest.FixtureRequest) -> None:
     """The tools to build and run the `target` of a test (one of cpp.TARGETS)."""

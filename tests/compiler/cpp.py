@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,27 +45,20 @@ def one_source(graphs: Sequence[Graph]) -> str:
     return "\n".join(parts)
 
 
-class Program:
-    """Models compiled with the project's warnings as errors, for one of TARGETS."""
-
-    def __init__(self, graphs: Sequence[Graph], folder: Path, target: str = "plain") -> None:
-        self.graphs = graphs
-        build = _host if target in HOST else _cortex_m
-        self._run = build(one_source(graphs), folder, target)
-
-    def run(self, inputs: Sequence[Rows]) -> list[Rows]:
-        """int8[N, …] for each model → int8[N, output size] for each."""
-        blocks = (struct.pack("<I", len(x)) + np.ascontiguousarray(x).tobytes() for x in inputs)
-        values = np.frombuffer(self._run(b"".join(blocks)), np.int8)
-        sizes = [len(x) * graph.output.size for x, graph in zip(inputs, self.graphs, strict=True)]
-        assert len(values) == sum(sizes)
-        parts = np.split(values, np.cumsum(sizes)[:-1])
-        return [part.reshape(len(x), -1) for part, x in zip(parts, inputs, strict=True)]
+def run_cpp(graphs: Sequence[Graph], inputs: Sequence[Rows], folder: Path, target: str) -> list[Rows]:
+    """int8[N, …] for each model → int8[N, output size] for each, with warnings of the compiler as errors."""
+    blocks = (struct.pack("<I", len(x)) + np.ascontiguousarray(x).tobytes() for x in inputs)
+    run = _run_here if target in HOST else _run_emulated
+    values = np.frombuffer(run(one_source(graphs), folder, target, b"".join(blocks)), np.int8)
+    sizes = [len(x) * graph.output.size for x, graph in zip(inputs, graphs, strict=True)]
+    assert len(values) == sum(sizes)
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    return [part.reshape(len(x), -1) for part, x in zip(parts, inputs, strict=True)]
 
 
 def check_engines(models: Mapping[str, bytes], inputs: Sequence[Rows], folder: Path, target: str) -> list[Rows]:
     """Outputs of TFLite Micro for int8[N, …] of each model, which NumPy and C++ must give, too."""
-    results = Program([read_model(data) for data in models.values()], folder, target).run(inputs)
+    results = run_cpp([read_model(data) for data in models.values()], inputs, folder, target)
     for (name, data), x, got in zip(models.items(), inputs, results, strict=True):
         expected = TflmInterpreter(data).invoke(x)
         assert np.array_equal(got, expected), name
@@ -73,23 +66,19 @@ def check_engines(models: Mapping[str, bytes], inputs: Sequence[Rows], folder: P
     return results
 
 
-def _host(source: str, folder: Path, target: str) -> Callable[[bytes], bytes]:
+def _run_here(source: str, folder: Path, target: str, data: bytes) -> bytes:
     program, path = folder / "program", folder / "models.cpp"
     path.write_text(source, encoding="utf-8")
     command = ["g++", *FLAGS, *HOST[target], f"-I{MODULE}", f"-I{HERE}", str(path), "-o", str(program)]
     subprocess.run(command, check=True, timeout=300)
-
-    def run(data: bytes) -> bytes:
-        done = subprocess.run([program], input=data, capture_output=True, timeout=300)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    return run
+    done = subprocess.run([program], input=data, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
 
 
-def _cortex_m(source: str, folder: Path, target: str) -> Callable[[bytes], bytes]:
+def _run_emulated(source: str, folder: Path, target: str, data: bytes) -> bytes:
     files = {**cortex_m.frame_files(), "models.cpp": source}
     program = cortex_m.Program(("startup.cpp", "models.cpp"), (f"-I{MODULE}", f"-I{HERE}", *CORTEX_M[target]))
     cpu = target.split()[0]
     image = cortex_m.build_images(files, cpu, {"models": program}, folder) / "models"
-    return lambda data: run_image(image, cpu, {"in": data}, ["out"])["out"]
+    return run_image(image, cpu, {"in": data}, ["out"])["out"]

@@ -159,8 +159,8 @@ def _activation(rng: Rng) -> int:
 
 def _weighted(
     b: Builder, rng: Rng, now: int, filter_shape: tuple[int, ...], axis: int, products: int
-) -> tuple[int, list[int], float]:
-    """Filter and bias for an operator that sums `products` products; (filter, inputs, good output scale)."""
+) -> tuple[list[int], float]:
+    """Filter and bias for an operator that sums `products` products; (inputs, good output scale)."""
     channels = filter_shape[axis]
     count = channels if rng.random() < 0.6 else 1
     scale, _ = b.quantization(now)
@@ -176,7 +176,7 @@ def _weighted(
         bias_scales = [float(np.float32(scale) * np.float32(s)) for s in scales]
         inputs.append(b.constant(bias, bias_scales))
     spread = scale * float(np.mean(scales)) * 74.0 * 74.0 * float(np.sqrt(products)) / 60.0
-    return inputs[1], inputs, spread * float(rng.uniform(0.4, 2.5))
+    return inputs, spread * float(rng.uniform(0.4, 2.5))
 
 
 def _out_size(size: int, kernel: int, stride: int, dilation: int, same: bool) -> int:
@@ -214,7 +214,7 @@ def _append_conv(
         channels = shape[3] * multiplier
         filter_shape = (1, *kernel, channels)
         axis, products, extra = 3, kernel[0] * kernel[1], {"depthMultiplier": multiplier}
-    _, inputs, scale = _weighted(b, rng, now, filter_shape, axis, products)
+    inputs, scale = _weighted(b, rng, now, filter_shape, axis, products)
     size = [_out_size(shape[i + 1], kernel[i], stride[i], dilation[i], same) for i in (0, 1)]
     output = b.tensor((1, *size, channels), scale, int(rng.integers(-128, 128)))
     return b.operator(
@@ -266,7 +266,7 @@ def _add(b: Builder, rng: Rng, now: int, name: str) -> int:
 def _fully_connected(b: Builder, rng: Rng, now: int, name: str) -> int:
     shape = b.shape(now)
     outputs = int(rng.integers(1, 12))
-    _, inputs, scale = _weighted(b, rng, now, (outputs, shape[-1]), 0, shape[-1])
+    inputs, scale = _weighted(b, rng, now, (outputs, shape[-1]), 0, shape[-1])
     output = b.tensor((*shape[:-1], outputs), scale, int(rng.integers(-128, 128)))
     activation = _activation(rng)
     return b.operator(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from reference_models import MODELS
+from toolchains import need
 
 from px4_tinyml.compiler.cpp_model import compile_model
 from px4_tinyml.compiler.reader import read_model
@@ -42,9 +43,8 @@ def test_a_hash_that_is_not_hexadecimal_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("standard", ["c++14", "c++17"])
-def test_the_source_compiles_in_the_modules_layout(
-    conv: dict[str, str], gxx: None, tmp_path: Path, standard: str
-) -> None:
+def test_the_source_compiles_in_the_modules_layout(conv: dict[str, str], tmp_path: Path, standard: str) -> None:
+    need("g++", "nm")
     folder = tmp_path / "model"
     folder.mkdir()
     for name, text in conv.items():
@@ -58,7 +58,8 @@ def test_the_source_compiles_in_the_modules_layout(
 
 
 @pytest.mark.parametrize("header", sorted(p.relative_to(MODULE).as_posix() for p in MODULE.glob("engine/**/*.hpp")))
-def test_every_header_compiles_first(gxx: None, header: str) -> None:
+def test_every_header_compiles_first(header: str) -> None:
+    need("g++")
     code = f'#include "{header}"\n'
     command = ["g++", *FLAGS, "-Wshadow", "-fsyntax-only", f"-I{MODULE}", "-x", "c++", "-"]
     subprocess.run(command, input=code, text=True, check=True, timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,3 +94,17 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """An imu6 data set; the names of flights and vehicles are attacks."""
     flights = [make_flight(f"flight_{i}{HOSTILE}", f"quad {i} <u>", i) for i in range(10)]
     return make_dataset(tmp_path_factory.mktemp("report") / "dataset", PRESETS["imu6"], flights)
+
+
+def replayed(bundle: ModelBundle, differing: int = 0, name: str = "a&b.ulg") -> dict[str, Any]:
+    """What `replay --json` prints for one log."""
+    first = f"{name}, window 3: the outputs are <not> the same" if differing else ""
+    pairs = {"python:tflm": {"mismatches": 0, "first": ""}, "python:host": {"mismatches": differing, "first": first}}
+    return {
+        "model_sha256": bundle.sha256,
+        "targets": ["python", "tflm", "host"],
+        "windows": 12345,
+        "mismatches": differing,
+        "pairs": {pair: {"windows": 12345, "mismatches": of["mismatches"]} for pair, of in pairs.items()},
+        "logs": [{"log": name, "windows": 12345, "mismatches": differing, "pairs": pairs}],
+    }

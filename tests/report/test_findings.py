@@ -55,9 +55,7 @@ def test_the_gain_is_paired_by_flight() -> None:
         ([0.7, 0.9, 0.7], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
     ],
 )
-def test_verdict(
-    network: list[float], physics: list[float], verdict: str, bundle: ModelBundle, dataset: Dataset
-) -> None:
+def test_verdict(network: list[float], physics: list[float], verdict: str, dataset: Dataset) -> None:
     assert verdict in headline(metrics(network, physics), dataset)[0]
 
 
@@ -112,9 +110,7 @@ def without_truth(metrics: Metrics, *labels: int) -> Metrics:
         ((0, 1, 2), ": there are no test windows of climb and descend, none of level."),
     ],
 )
-def test_limits_of_an_imu_alone_without_test_windows(
-    missing: tuple[int, ...], words: str, bundle: ModelBundle, dataset: Dataset
-) -> None:
+def test_an_imu_alone_without_test_windows(missing, words: str, bundle: ModelBundle, dataset: Dataset) -> None:
     changed = bundle.with_manifest(metrics=without_truth(bundle.manifest.metrics, *missing))
     text = find_limits(changed, dataset)["No barometer among the inputs"]
     assert words in text and NOTHING not in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,20 +14,7 @@ from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import write_report
 
-
-def replayed(bundle: ModelBundle, differing: int = 0) -> dict[str, Any]:
-    """What `replay --json` prints for one log."""
-    first = "window 3: the outputs are <not> the same" if differing else ""
-    pairs = {"python:tflm": {"mismatches": 0, "first": ""}, "python:host": {"mismatches": differing, "first": first}}
-    return {
-        "model_sha256": bundle.sha256,
-        "targets": ["python", "tflm", "host"],
-        "windows": 12345,
-        "mismatches": differing,
-        "pairs": {pair: {"windows": 12345, "mismatches": of["mismatches"]} for pair, of in pairs.items()},
-        "logs": [{"log": "a&b.ulg", "windows": 12345, "mismatches": differing, "pairs": pairs}],
-    }
-
+from .conftest import replayed
 
 VOID = {"meta", "br", "path", "use"}
 
@@ -109,7 +95,7 @@ def test_names_from_logs_are_text(html: str, page: Page) -> None:
     assert "a&b.ulg" in page.sections["parity"]
 
 
-def test_scores_equal_the_manifest(page: Page, bundle: ModelBundle, dataset: Dataset) -> None:
+def test_scores_equal_the_manifest(page: Page, bundle: ModelBundle) -> None:
     metrics = bundle.manifest.metrics
     for score in metrics.scores.values():
         assert f"{score.macro_f1:.3f}" in page.sections["header"]
@@ -124,7 +110,7 @@ def test_scores_equal_the_manifest(page: Page, bundle: ModelBundle, dataset: Dat
     assert "98.7 %" in page.sections["header"]
 
 
-def test_flights_are_sorted_worst_first(page: Page, bundle: ModelBundle, dataset: Dataset) -> None:
+def test_flights_are_sorted_worst_first(page: Page, bundle: ModelBundle) -> None:
     by_flight = bundle.manifest.metrics.int8.by_flight
     text = page.sections["flights"]
     worst_first = sorted(by_flight, key=lambda source: by_flight[source].accuracy)

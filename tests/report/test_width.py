@@ -15,6 +15,8 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report import write_report
 
+from .conftest import replayed
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBE = """<script>
 addEventListener("load", () => {
@@ -41,13 +43,7 @@ def test_the_page_fits_the_screen(
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         missing(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
-    name = "x" * 200
-    parity = {
-        "model_sha256": bundle.sha256, "targets": ["a", "b"], "windows": 1, "mismatches": 1,
-        "pairs": {"a:b": {"windows": 1, "mismatches": 1}},
-        "logs": [{"log": name, "windows": 1, "mismatches": 1, "pairs": {"a:b": {"first": f"{name} differs"}}}],
-    }  # fmt: skip
-    write_report(tmp_path / "report.html", bundle, dataset, parity)
+    write_report(tmp_path / "report.html", bundle, dataset, replayed(bundle, 7, name="x" * 200))
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", "", html).replace("<details>", "<details open>") + PROBE
     (tmp_path / "probe.html").write_text(probed, encoding="utf-8")
