@@ -5,11 +5,9 @@ docs/simulation.md describes the model and its limits.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +56,10 @@ def fly(
         check(px4)
     Path(out).mkdir(parents=True, exist_ok=True)
     jobs = min(len(requests), jobs or (os.cpu_count() if px4 is None else 1) or 1)
-    with _mapper(jobs) as mapped:
-        for _ in progress(mapped(requests), "fly", total=len(requests), unit="flight"):
+    # spawn, not fork: the caller may have threads (TensorFlow starts some).
+    with contextlib.nullcontext() if jobs == 1 else multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        flown = map(_fly_one, requests) if pool is None else pool.imap_unordered(_fly_one, requests)
+        for _ in progress(flown, "fly", total=len(requests), unit="flight"):
             pass
     return sorted(path for _, path, _ in requests)
 
@@ -104,14 +104,3 @@ def _fly_one(request: _Request) -> None:
         write_flight(plan, Simulator(plan).fly(), path)
     else:
         fly_px4(plan, Px4Build.open(px4), path)
-
-
-@contextmanager
-def _mapper(jobs: int) -> Iterator[Callable[[list[_Request]], Iterator[None]]]:
-    """`map` over requests, in this process or in a pool."""
-    if jobs == 1:
-        yield functools.partial(map, _fly_one)
-        return
-    # spawn, not fork: the caller may have threads (TensorFlow starts some).
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield functools.partial(pool.imap_unordered, _fly_one)

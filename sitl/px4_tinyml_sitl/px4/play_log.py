@@ -109,7 +109,7 @@ class Px4Session:
         loop.wait(lambda: False, _SETTLE_S)
         lost, late = self._lost(), self._link.late
         source.play = True
-        with progress_of(source.seconds, title, "s of flight") as show:
+        with progress_of(source.stream.seconds, title, "s of flight") as show:
             while not source.done:
                 loop.wait(lambda: source.done, 1.0)
                 show((loop.time_us - source.first_us) / US_PER_S)

@@ -59,7 +59,7 @@ class StreamSource:
     """
 
     def __init__(self, stream: Stream, gap_us: int) -> None:
-        self._stream, self._gap_us = stream, gap_us
+        self.stream, self._gap_us = stream, gap_us
         self._noise: NDArray[np.float64] = np.random.default_rng(1).normal(0.0, 1.0, (4096, 8))
         self.play = False
         self.done = False
@@ -67,11 +67,6 @@ class StreamSource:
         self._due = {"mag": 0, "gps": 0, "baro": 0}
         self._samples = self._generate()
         self._now = next(self._samples)
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the stream."""
-        return self._stream.seconds
 
     @property
     def time_us(self) -> int:
@@ -84,7 +79,7 @@ class StreamSource:
         while not self.play:
             yield time_us, None, None
             time_us += STEP_US
-        stream = self._stream
+        stream = self.stream
         offset = -(-(time_us + self._gap_us) // stream.alignment_us) * stream.alignment_us
         self.first_us = offset + int(stream.time_us[0])
         altitude = [None if np.isnan(a) else float(a) for a in stream.altitude_m]

@@ -149,7 +149,7 @@ class Px4:
         self._make_etc()
         environment = {**os.environ, "PX4_SIM_MODEL": MODEL, "HEADLESS": "1"}
         # PX4's start-up script looks for its parts along PATH, in the build last.
-        environment["PATH"] = f"{self._make_scripts()}{os.pathsep}{environment.get('PATH', '')}"
+        environment["PATH"] = f"{self.folder / 'scripts'}{os.pathsep}{environment.get('PATH', '')}"
         environment |= {f"PX4_PARAM_{name}": f"{value:.9g}" for name, value in self._parameters.items()}
         self._group = ChildGroup()
         with self.output_file.open("wb") as output:
@@ -167,7 +167,9 @@ class Px4:
         self.stop()
 
     def _make_etc(self) -> None:
-        """Link PX4's etc/ file by file, so that files can be added without changing the build."""
+        """Link PX4's etc/ file by file, so that files can be added without changing the build, and add scripts/."""
+        (self.folder / "scripts").mkdir(exist_ok=True)
+        (self.folder / "scripts" / "px4-rc.mavlinksim").write_text(_START_SIMULATOR, encoding="utf-8")
         etc = self.folder / "etc"
         etc.mkdir(exist_ok=True)
         for entry in (self.build.folder / "etc").iterdir():
@@ -177,12 +179,6 @@ class Px4:
         if self._topics:
             (etc / "logging").mkdir(exist_ok=True)
             (etc / "logging" / "logger_topics.txt").write_text("\n".join(self._topics) + "\n", encoding="utf-8")
-
-    def _make_scripts(self) -> Path:
-        scripts = self.folder / "scripts"
-        scripts.mkdir(exist_ok=True)
-        (scripts / "px4-rc.mavlinksim").write_text(_START_SIMULATOR, encoding="utf-8")
-        return scripts
 
     @property
     def pid(self) -> int:

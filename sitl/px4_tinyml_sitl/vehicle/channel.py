@@ -10,7 +10,6 @@ from px4_tinyml.link.transports import Peer
 from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml_sitl.vehicle.command_server import CommandServer
-from px4_tinyml_sitl.vehicle.commander import Severity
 from px4_tinyml_sitl.vehicle.log_server import LogServer
 from px4_tinyml_sitl.vehicle.parameter_server import ParameterServer
 from px4_tinyml_sitl.vehicle.stream_scheduler import StreamScheduler
@@ -58,7 +57,7 @@ class MavlinkChannel:
         self._mavlink.seq = (self._mavlink.seq + 1) % 256
         return self.wire.send(data)
 
-    def say(self, severity: Severity, text: str) -> None:
+    def say(self, severity: int, text: str) -> None:
         """Send STATUSTEXT, in chunks when it is long."""
         raw = text.encode()
         chunks = [raw[at : at + _TEXT_SIZE] for at in range(0, len(raw), _TEXT_SIZE)]
@@ -66,7 +65,7 @@ class MavlinkChannel:
         if len(chunks) > 1:
             self._text_id = number = self._text_id % 0xFFFF + 1
         for index, chunk in enumerate(chunks):
-            self.send(mavlink.MAVLink_statustext_message(int(severity), chunk, number, index))
+            self.send(mavlink.MAVLink_statustext_message(severity, chunk, number, index))
 
     def update(self) -> None:
         """One tick: send what is due."""
@@ -138,7 +137,7 @@ class MavlinkChannel:
         self.send(mavlink.MAVLink_mission_count_message(frame.system, frame.component, 0, m.mission_type))
 
     def _mission_upload(self, m: Any, frame: Frame) -> None:
-        self._vehicle.say(Severity.CRITICAL, "Mission upload refused: --mission selects the mission")
+        self._vehicle.say(mavlink.MAV_SEVERITY_CRITICAL, "Mission upload refused: --mission selects the mission")
         self._mission_ack(m, frame, mavlink.MAV_MISSION_UNSUPPORTED)
 
     def _mission_ack(self, m: Any, frame: Frame, result: int) -> None:

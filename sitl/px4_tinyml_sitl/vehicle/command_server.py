@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml_sitl.vehicle.commander import MavCommand, MavResult, Refusal, Severity, whole
+from px4_tinyml_sitl.vehicle.commander import MavCommand, Refusal, whole
 from px4_tinyml_sitl.vehicle.log_server import LogStream
 from px4_tinyml_sitl.vehicle.vehicle_streams import HEARTBEAT
 
@@ -71,10 +71,10 @@ class CommandServer:
         if m.target_system == 0 and command.number not in _BROADCAST:
             return
         result = self._vehicle.commander.attempt(lambda: self._execute(command, frame))
-        ack = mavlink.MAVLink_command_ack_message(command.number, int(result), 0, 0, frame.system, frame.component)
+        ack = mavlink.MAVLink_command_ack_message(command.number, result, 0, 0, frame.system, frame.component)
         self._channel.send(ack)
         reboot = command.number == mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN and command.param1 == 1.0
-        if reboot and result is MavResult.ACCEPTED:
+        if reboot and result == mavlink.MAV_RESULT_ACCEPTED:
             self._vehicle.reboot()
 
     def _execute(self, command: MavCommand, frame: Frame) -> None:
@@ -88,9 +88,9 @@ class CommandServer:
     def _set_interval(self, c: MavCommand) -> None:
         number, interval, streams = whole(c.param1), c.param2, self._channel.streams
         if number == HEARTBEAT or not streams.has(number):
-            raise Refusal(MavResult.FAILED, f"No stream of message {number} to set a rate of")
+            raise Refusal(mavlink.MAV_RESULT_FAILED, f"No stream of message {number} to set a rate of")
         if any(math.isfinite(unused) and round(unused) != 0 for unused in (c.param3, c.param4, c.param7)):
-            raise Refusal(MavResult.FAILED, "SET_MESSAGE_INTERVAL: param3, 4 and 7 are not supported")
+            raise Refusal(mavlink.MAV_RESULT_FAILED, "SET_MESSAGE_INTERVAL: param3, 4 and 7 are not supported")
         rate_hz = 1e6 / interval if interval > 0.0 else 0.0 if interval < 0.0 else streams.default_hz(number)
         streams.set_rate(number, rate_hz)
 
@@ -109,23 +109,23 @@ class CommandServer:
         message = streams.build(number, {}) if streams.has(number) else None
         if message is None:
             # Ground stations request many messages: not critical.
-            raise Refusal(MavResult.DENIED, f"Message {number} is not available", Severity.INFO)
+            raise Refusal(mavlink.MAV_RESULT_DENIED, f"Message {number} is not available", mavlink.MAV_SEVERITY_INFO)
         self._channel.send(message)
 
     def _check_reboot(self, c: MavCommand) -> None:
         if c.param1 not in (0.0, 1.0):
-            raise Refusal(MavResult.DENIED, "Shutdown and bootloader denied: this is a simulation")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Shutdown and bootloader denied: this is a simulation")
         if c.param1 and self._vehicle.state.flight.armed:
-            raise Refusal(MavResult.DENIED, "Reboot denied: armed")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Reboot denied: armed")
 
     def _inject_failure(self, c: MavCommand) -> None:
         """PX4's failure injection for sensors: off and ok."""
         state = self._vehicle.state
         unit, failure = _FAILURE_UNITS.get(whole(c.param1)), whole(c.param2)
         if not state.parameters["SYS_FAILURE_EN"]:
-            raise Refusal(MavResult.DENIED, "Failure injection denied: SYS_FAILURE_EN is 0")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Failure injection denied: SYS_FAILURE_EN is 0")
         if unit is None or failure not in (mavlink.FAILURE_TYPE_OK, mavlink.FAILURE_TYPE_OFF):
-            raise Refusal(MavResult.UNSUPPORTED, f"Failure {c.param1:.0f}/{c.param2:.0f} is not supported")
+            raise Refusal(mavlink.MAV_RESULT_UNSUPPORTED, f"Failure {c.param1:.0f}/{c.param2:.0f} is not supported")
         (state.broken.add if failure == mavlink.FAILURE_TYPE_OFF else state.broken.discard)(unit)
 
     def _set_air(self, c: MavCommand) -> None:
@@ -133,17 +133,17 @@ class CommandServer:
         for name, value in (("SIM_TURB_EDR", c.param1), ("SIM_WIND_SPD", c.param2)):
             error = self._vehicle.state.parameters.set(name, value) if math.isfinite(value) else ""
             if error:
-                raise Refusal(MavResult.DENIED, error)
+                raise Refusal(mavlink.MAV_RESULT_DENIED, error)
         self._vehicle.set_air()
 
     def _start_stream(self, c: MavCommand, frame: Frame) -> None:
         channel, vehicle = self._channel, self._vehicle
         if c.param1 != _ULOG:
-            raise Refusal(MavResult.UNSUPPORTED, "Log streaming: only ULog (param1 = 0)")
+            raise Refusal(mavlink.MAV_RESULT_UNSUPPORTED, "Log streaming: only ULog (param1 = 0)")
         baud = channel.wire.baud
         if baud is not None and baud / 20 < _MIN_STREAM_BYTES_S:
-            raise Refusal(MavResult.DENIED, "Not enough bandwidth to enable log streaming")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Not enough bandwidth to enable log streaming")
         if vehicle.stream is not None and vehicle.stream.channel is not channel:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Log streaming denied: another link has it")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Log streaming denied: another link has it")
         vehicle.stop_stream()
         vehicle.stream = LogStream(vehicle.log, channel, frame.system, frame.component)

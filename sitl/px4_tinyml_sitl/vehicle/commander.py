@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 
 from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Guidance
@@ -22,28 +21,10 @@ _RTL_MIN_DIST_M = 10.0
 _RELATIVE_FRAMES = (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT)
 
 
-class MavResult(IntEnum):
-    """MAV_RESULT."""
-
-    ACCEPTED = mavlink.MAV_RESULT_ACCEPTED
-    TEMPORARILY_REJECTED = mavlink.MAV_RESULT_TEMPORARILY_REJECTED
-    DENIED = mavlink.MAV_RESULT_DENIED
-    UNSUPPORTED = mavlink.MAV_RESULT_UNSUPPORTED
-    FAILED = mavlink.MAV_RESULT_FAILED
-
-
-class Severity(IntEnum):
-    """MAV_SEVERITY."""
-
-    CRITICAL = mavlink.MAV_SEVERITY_CRITICAL
-    WARNING = mavlink.MAV_SEVERITY_WARNING
-    INFO = mavlink.MAV_SEVERITY_INFO
-
-
 class Refusal(Exception):
     """A command is refused: the result for COMMAND_ACK, the reason for STATUSTEXT."""
 
-    def __init__(self, result: MavResult, reason: str, severity: Severity = Severity.CRITICAL) -> None:
+    def __init__(self, result: int, reason: str, severity: int = mavlink.MAV_SEVERITY_CRITICAL) -> None:
         super().__init__(reason)
         self.result, self.severity = result, severity
 
@@ -71,9 +52,7 @@ def whole(value: float, missing: int = -1) -> int:
 class Commander:
     """In command of one flight. say: sends a STATUSTEXT; mission: draws the guidance of the next mission."""
 
-    def __init__(
-        self, state: VehicleState, say: Callable[[Severity, str], None], mission: Callable[[], Guidance]
-    ) -> None:
+    def __init__(self, state: VehicleState, say: Callable[[int, str], None], mission: Callable[[], Guidance]) -> None:
         self._state, self._say, self._mission = state, say, mission
         self._flight, self._parameters, self._home = state.flight, state.parameters, state.home
         self._return_phase = 0
@@ -98,21 +77,22 @@ class Commander:
     def command(self, command: MavCommand) -> None:
         """Execute a command. Raises Refusal."""
         if command.number not in self._commands:
-            raise Refusal(MavResult.UNSUPPORTED, f"Command {command.number} is not supported here")
+            raise Refusal(mavlink.MAV_RESULT_UNSUPPORTED, f"Command {command.number} is not supported here")
         self._commands[command.number](command)
 
-    def attempt(self, action: Callable[[], None]) -> MavResult:
+    def attempt(self, action: Callable[[], None]) -> int:
         """Run an action; a refusal is sent as STATUSTEXT, and its result returned."""
         try:
             action()
         except Refusal as refusal:
             self._say(refusal.severity, str(refusal))
             return refusal.result
-        return MavResult.ACCEPTED
+        accepted: int = mavlink.MAV_RESULT_ACCEPTED
+        return accepted
 
     def _arm_disarm(self, c: MavCommand) -> None:
         if c.param1 not in (0.0, 1.0):
-            raise Refusal(MavResult.UNSUPPORTED, f"Unsupported ARM_DISARM param: {c.param1:.3f}")
+            raise Refusal(mavlink.MAV_RESULT_UNSUPPORTED, f"Unsupported ARM_DISARM param: {c.param1:.3f}")
         (self.arm if c.param1 else self.disarm)(c.param2 == FORCE)
 
     def arm(self, forced: bool = False) -> None:
@@ -121,14 +101,14 @@ class Commander:
         if flight.armed:
             return
         if not forced and not flight.landed:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Arming denied: not landed")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Arming denied: not landed")
         if flight.tipped:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Arming denied: not upright (a reboot picks it up)")
         flight.arm()
         self._idle_s = 0.0
         self._was_armed = True
         self._home.set(flight.row)
-        self._say(Severity.INFO, "Armed by external command")
+        self._say(mavlink.MAV_SEVERITY_INFO, "Armed by external command")
         if self._state.mode in (Mode.TAKEOFF, Mode.MISSION):
             self._begin(self._state.mode)
 
@@ -137,21 +117,21 @@ class Commander:
         if not self._flight.armed:
             return
         if not forced and not self._flight.landed:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Disarming denied: not landed")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Disarming denied: not landed")
         self._flight.disarm()
         self._after_disarm("external command")
 
     def _after_disarm(self, reason: str) -> None:
         self._was_armed = False
         self._state.mode = Mode.HOLD
-        self._say(Severity.INFO, f"Disarmed by {reason}")
+        self._say(mavlink.MAV_SEVERITY_INFO, f"Disarmed by {reason}")
 
     def switch(self, mode: Mode) -> None:
         """Change the flight mode: it takes effect at once in flight, with arming on the ground."""
         if mode in (Mode.LAND, Mode.RETURN) and not self._flight.wants_flight:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, f"{mode.name.title()} denied: not flying")
         if mode is Mode.TAKEOFF and self._flight.wants_flight:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Takeoff denied: already flying")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Takeoff denied: already flying")
         self._state.mode = mode
         if self._flight.armed:
             self._begin(mode)
@@ -179,16 +159,16 @@ class Commander:
             height = max(self._takeoff_m, parameters["MIS_TAKEOFF_ALT"])
             guide.go_to(north, east, down - height)
             flight.wants_flight = True
-            self._say(Severity.INFO, f"Takeoff to {height:.1f} m above home")
+            self._say(mavlink.MAV_SEVERITY_INFO, f"Takeoff to {height:.1f} m above home")
         elif mode is Mode.LAND:
             guide.land()
-            self._say(Severity.INFO, "Landing at current position")
+            self._say(mavlink.MAV_SEVERITY_INFO, "Landing at current position")
         elif mode is Mode.RETURN:
             self._return_phase = 0
             home = self._home.position
             near = math.hypot(north - home[0], east - home[1]) < _RTL_MIN_DIST_M
             guide.go_to(north, east, down if near else min(home[2] - parameters["RTL_RETURN_ALT"], down))
-            self._say(Severity.INFO, f"RTL: start return at {home[2] - guide.target[2]:.0f} m")
+            self._say(mavlink.MAV_SEVERITY_INFO, f"RTL: start return at {home[2] - guide.target[2]:.0f} m")
         else:
             guide.hold()
 
@@ -200,14 +180,14 @@ class Commander:
         modes = {mode.px4_mode: mode for mode in Mode}
         if not base_mode & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED or (main, sub) not in modes:
             reason = f"Switching to mode {main}/{sub} is not possible here"
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, reason)
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, reason)
         self.switch(modes[main, sub])
 
     def _reposition(self, c: MavCommand) -> None:
         if whole(c.param2) != mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE:
-            raise Refusal(MavResult.UNSUPPORTED, "Reposition without a change of mode is not supported")
+            raise Refusal(mavlink.MAV_RESULT_UNSUPPORTED, "Reposition without a change of mode is not supported")
         if not self._flight.wants_flight:
-            raise Refusal(MavResult.TEMPORARILY_REJECTED, "Reposition denied: not flying")
+            raise Refusal(mavlink.MAV_RESULT_TEMPORARILY_REJECTED, "Reposition denied: not flying")
         self.switch(Mode.HOLD)
         guide = self._flight.commanded
         north, east, down = guide.target
@@ -222,7 +202,7 @@ class Commander:
 
     def _change_speed(self, c: MavCommand) -> None:
         if not (math.isfinite(c.param2) and c.param2 > 0.0):
-            raise Refusal(MavResult.DENIED, "Speed denied: above 0 m/s expected")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Speed denied: above 0 m/s expected")
         self._flight.commanded.speed_m_s = min(c.param2, self._max_speed_m_s())
 
     def _max_speed_m_s(self) -> float:
@@ -230,7 +210,7 @@ class Commander:
 
     def _terminate(self, c: MavCommand) -> None:
         if not (c.param1 > 0.5 and self._flight.armed):
-            raise Refusal(MavResult.DENIED, "Termination denied: not armed")
+            raise Refusal(mavlink.MAV_RESULT_DENIED, "Termination denied: not armed")
         self.disarm(forced=True)
 
     # Changes without a command

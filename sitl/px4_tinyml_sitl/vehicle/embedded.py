@@ -16,7 +16,7 @@ import numpy as np
 
 from px4_tinyml.errors import LinkError, SpecError
 from px4_tinyml.link.transports import Peer
-from px4_tinyml.mavlink import dialect
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.signing import SigningKey
 from px4_tinyml_sitl.airframes import airframe as find_airframe
@@ -25,7 +25,7 @@ from px4_tinyml_sitl.catalog import DEFAULT_MISSION, MISSIONS
 from px4_tinyml_sitl.flight import plan_flight
 from px4_tinyml_sitl.missions import plan_mission
 from px4_tinyml_sitl.vehicle.channel import MavlinkChannel
-from px4_tinyml_sitl.vehicle.commander import Commander, Severity
+from px4_tinyml_sitl.vehicle.commander import Commander
 from px4_tinyml_sitl.vehicle.log_server import LogStream
 from px4_tinyml_sitl.vehicle.onboard_log import OnboardLog
 from px4_tinyml_sitl.vehicle.simulation import STEP_US
@@ -141,7 +141,7 @@ class EmbeddedVehicle:
         self.log.update()
         if self.stream is not None and self.stream.lost:
             self.stream = None
-            self.say(Severity.WARNING, "Log streaming stopped: no acknowledgement")
+            self.say(mavlink.MAV_SEVERITY_WARNING, "Log streaming stopped: no acknowledgement")
         booting = state.now_us < BOOT_US
         for channel in self._channels:
             for frame, peer in channel.wire.receive():
@@ -210,16 +210,16 @@ class EmbeddedVehicle:
 
     # For the channels
 
-    def say(self, severity: Severity, text: str) -> None:
+    def say(self, severity: int, text: str) -> None:
         """Send STATUSTEXT on every channel."""
-        _log.debug("%s: %s", severity.name, text)
+        _log.debug("severity %d: %s", severity, text)
         for channel in self._channels:
             channel.say(severity, text)
 
     def forward(self, frame: Frame, channel: MavlinkChannel, peer: Peer) -> None:
         """Forward a frame that is not for this vehicle alone to all other known peers, as Mavlink::forward_message."""
         system = component = 0
-        if "target_system" in getattr(dialect.messages().get(frame.message_id), "fieldnames", ()):
+        if "target_system" in getattr(mavlink.messages().get(frame.message_id), "fieldnames", ()):
             message = frame.message
             system, component = message.target_system, getattr(message, "target_component", 0)
         if (system, component) == (self.state.system_id, 1):

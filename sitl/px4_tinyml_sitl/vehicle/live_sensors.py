@@ -88,8 +88,7 @@ class LiveBaro:
             share = min((time_s - self._due_s) / self._dt, 1.0)
             altitude = now + share * (before - now) + suite.baro_noise_m * float(self._rng.standard_normal())
             self.samples.append((round(self._due_s * 1e6), altitude))
-            period = suite.baro_interval_us * 1e-6
-            self._due_s += period
+            self._due_s += suite.baro_interval_us * 1e-6
 
 
 def body_field_gauss(rotation: tuple[float, ...]) -> tuple[float, float, float]:

@@ -48,15 +48,13 @@ class LogServer:
             self._entries = deque(range(message.start, last + 1))
             if not self._listed:
                 self._send(mavlink.MAVLink_log_entry_message(0, 0, 0, 0, 0))
-        elif name == "LOG_REQUEST_DATA":
-            self._sending = None
+            return
+        self._sending = None
+        if name == "LOG_REQUEST_DATA":
             if message.id < len(self._listed) and message.ofs < self._listed[message.id][1]:
                 end = min(message.ofs + message.count, self._listed[message.id][1])
                 self._sending = (message.id, message.ofs, end)
-        elif name == "LOG_REQUEST_END":
-            self._sending = None
         elif name == "LOG_ERASE":
-            self._sending = None
             for path in self._log.paths():
                 if path != self._log.open_path:
                     path.unlink(missing_ok=True)

@@ -15,9 +15,9 @@ import numpy as np
 
 from px4_tinyml.logs.ulog.topics import FORMATS
 from px4_tinyml.logs.ulog.ulog_writer import ULogWriter, message_dtype, ulog_message
+from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl import logged_topics
 from px4_tinyml_sitl.attitude import quaternion
-from px4_tinyml_sitl.vehicle.commander import Severity
 from px4_tinyml_sitl.vehicle.state import VehicleState
 
 _TRUTH = "vehicle_local_position_groundtruth"
@@ -49,7 +49,7 @@ class _Topic:
 class OnboardLog:
     """Writes logs into a folder. listeners are called with the data messages of every tick, armed or not."""
 
-    def __init__(self, state: VehicleState, folder: Path, say: Callable[[Severity, str], None]) -> None:
+    def __init__(self, state: VehicleState, folder: Path, say: Callable[[int, str], None]) -> None:
         self.folder = folder
         self.listeners: list[Callable[[bytes], None]] = []
         self._state, self._say = state, say
@@ -121,7 +121,7 @@ class OnboardLog:
 
     def _fail(self, error: OSError) -> None:
         _log.warning("log in %s: %s; the rest of this flight is not logged", self.folder, error.strerror)
-        self._say(Severity.CRITICAL, f"Logging failed: {error.strerror}"[:50])
+        self._say(mavlink.MAV_SEVERITY_CRITICAL, f"Logging failed: {error.strerror}"[:50])
         self._file, self._failed = None, True
 
     def close(self) -> None:

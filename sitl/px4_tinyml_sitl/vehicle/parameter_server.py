@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml.mavlink.framer import Frame
-from px4_tinyml_sitl.vehicle.commander import Severity
 from px4_tinyml_sitl.vehicle.parameters import VehicleParameter, int_as_float
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class ParameterServer:
             return
         error = self._parameters.set(m.param_id, m.param_value, m.param_type)
         if error:
-            self._vehicle.say(Severity.WARNING, error)
+            self._vehicle.say(mavlink.MAV_SEVERITY_WARNING, error)
         parameter = self._parameters.find(m.param_id)
         if parameter is not None:
             self._vehicle.set_air()

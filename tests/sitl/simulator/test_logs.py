@@ -23,6 +23,7 @@ RATES_HZ = {
     "turbulence_truth": 10.0, "actuator_motors": 10.0, "wind": 1.0,
 }  # fmt: skip
 
+Flights = list[tuple[Path, ULog, dict[str, Any]]]
 OF_MODULES = {"parameter_update", "debug_vect", "debug_array", "mavlink_log"}
 """Topics that flights do not log: for the PX4 module on the host."""
 SINCE_V1_17 = {"failure_detector_status", "nav_state_display", "traffic_avoidance_system_present"}
@@ -40,6 +41,11 @@ def read(path: Path) -> tuple[ULog, dict[str, Any]]:
     return log, {d.name: d.data for d in log.data_list}
 
 
+@pytest.fixture(scope="module")
+def flights(logs: list[Path]) -> Flights:
+    return [(path, *read(path)) for path in logs]
+
+
 def test_names_are_sorted_and_cycle_through_airframes_and_weather(logs: list[Path]) -> None:
     assert logs == sorted(logs)
     number, airframe, weather = zip(*(path.stem.removeprefix("flight_").split("_") for path in logs), strict=True)
@@ -48,9 +54,8 @@ def test_names_are_sorted_and_cycle_through_airframes_and_weather(logs: list[Pat
     assert weather == ("calm", "turbulent", "changing") * 3
 
 
-def test_pyulog_reads_every_file_completely(logs: list[Path]) -> None:
-    for path in logs:
-        log, data = read(path)
+def test_pyulog_reads_every_file_completely(flights: Flights) -> None:
+    for path, log, data in flights:
         assert not log.file_corruption
         assert set(data) == set(FORMATS) - OF_MODULES
         assert log.msg_info_dict["ver_hw"] == "JSBSIM_QUAD"
@@ -79,9 +84,8 @@ def fields(dtype: np.dtype[Any]) -> list[tuple[str, str, tuple[int, ...]]]:
     return [(name, dtype[name].base.str, dtype[name].shape) for name in names]
 
 
-def test_rates_are_those_of_the_default_logger(logs: list[Path]) -> None:
-    for path in logs:
-        _, data = read(path)
+def test_rates_are_those_of_the_default_logger(flights: Flights) -> None:
+    for path, _, data in flights:
         for name, rate in RATES_HZ.items():
             step = np.median(np.diff(data[name]["timestamp"].astype(np.int64)))
             assert step == pytest.approx(1e6 / rate, rel=0.01), (path, name)
@@ -92,9 +96,8 @@ def test_rates_are_those_of_the_default_logger(logs: list[Path]) -> None:
         assert 45_000 < np.median(baro) < 210_000
 
 
-def test_sensors_agree_with_the_truth(logs: list[Path]) -> None:
-    for path in logs:
-        _, data = read(path)
+def test_sensors_agree_with_the_truth(flights: Flights) -> None:
+    for _, _, data in flights:
         imu, baro = data["sensor_combined"], data["vehicle_air_data"]
         truth, position = data["vehicle_local_position_groundtruth"], data["vehicle_local_position"]
         standing = imu["timestamp"] < imu["timestamp"][0] + 1_500_000
@@ -115,9 +118,8 @@ def test_sensors_agree_with_the_truth(logs: list[Path]) -> None:
         assert np.linalg.norm(q, axis=1) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_truth_is_consistent_with_the_formulae(logs: list[Path]) -> None:
-    for path in logs:
-        _, data = read(path)
+def test_truth_is_consistent_with_the_formulae(flights: Flights) -> None:
+    for path, _, data in flights:
         truth = data["turbulence_truth"]
         for i in range(0, len(truth["edr"]), 37):
             w20, height = float(truth["w20_m_s"][i]), float(truth["height_m"][i])

@@ -234,28 +234,31 @@ class Sleeps:
         self.now_s += seconds
 
 
+@contextlib.contextmanager
+def loop_of(clock: Clock, speed: float) -> Iterator[hil_loop.HilLoop]:
+    """A loop that a double of PX4 is connected to, not started."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        double = Px4Double(listener.getsockname()[1])
+        yield hil_loop.HilLoop(clock, HilLink(listener, 0), lambda: None, speed)
+        double.close()
+
+
 @pytest.mark.parametrize("speed", [2.0, 8.0])
 def test_loop_keeps_to_its_speed(speed: float, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, sleeps = Clock(), Sleeps()
     monkeypatch.setattr(hil_loop, "time", sleeps)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        double = Px4Double(listener.getsockname()[1])
-        loop = hil_loop.HilLoop(clock, HilLink(listener, 0), lambda: None, speed)
+    with loop_of(clock, speed) as loop:
         loop._ending = sleeps
         with loop:
             assert loop.wait(lambda: clock.steps > 4000, 60.0)
-        double.close()
     assert clock.time_us / 1e6 / sleeps.now_s == pytest.approx(speed, rel=0.03)
 
 
 def test_loop_reports_the_error_that_ended_it() -> None:
     clock = Clock()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        double = Px4Double(listener.getsockname()[1])
-        with hil_loop.HilLoop(clock, HilLink(listener, 0), lambda: None, 50.0) as loop:
-            assert loop.wait(lambda: clock.steps > 10, 5.0)
-            clock.failing = True
-            with pytest.raises(RuntimeError, match="simulation under PX4 failed"):
-                loop.wait(lambda: False, 5.0)
-        double.close()
+    with loop_of(clock, 50.0) as loop, loop:
+        assert loop.wait(lambda: clock.steps > 10, 5.0)
+        clock.failing = True
+        with pytest.raises(RuntimeError, match="simulation under PX4 failed"):
+            loop.wait(lambda: False, 5.0)
     assert isinstance(loop.error, ValueError)

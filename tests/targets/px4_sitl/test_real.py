@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,14 @@ def px4_processes(build: Px4Build) -> set[int]:
     return pids
 
 
-def test_replay_agrees(px4_build: Px4Build, bundle: ModelBundle, simulated: Path) -> None:
+@pytest.fixture(autouse=True)
+def no_px4_is_left_running(px4_build: Px4Build) -> Iterator[None]:
     before = px4_processes(px4_build)
+    yield
+    assert px4_processes(px4_build) <= before
+
+
+def test_replay_agrees(px4_build: Px4Build, bundle: ModelBundle, simulated: Path) -> None:
     replay = Replay(bundle, ["python", "px4"], px4_build.folder)
     golden = replay.golden()
     assert golden.pairs["golden", "px4"].mismatches == 0
@@ -125,7 +132,6 @@ def test_replay_agrees(px4_build: Px4Build, bundle: ModelBundle, simulated: Path
     pair = done.pairs["python on PX4's log", "px4"]
     assert pair.windows >= done.windows - 1 > 30
     assert (pair.mismatches, pair.first) == (0, "")
-    assert px4_processes(px4_build) <= before
 
 
 def test_command_replays(px4_build: Px4Build, simulated: Path) -> None:
@@ -149,7 +155,6 @@ def test_turbulent_flight(
     px4_build: Px4Build, bundle: ModelBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flown, logged, labelled, reported on both links; decisions agree with the truth; no PX4 is left running."""
-    before = px4_processes(px4_build)
     listeners: list[Listener] = []
     pilot = flying.Pilot
 
@@ -166,7 +171,6 @@ def test_turbulent_flight(
     finally:
         for listener in listeners:
             listener.close()
-    assert px4_processes(px4_build) <= before
     assert not out.with_name(f".{out.name}.px4").exists()
     assert "Disarmed by landing" in out.with_name(f"{out.name}.px4.txt").read_text(encoding="utf-8")
 
@@ -202,21 +206,18 @@ def test_turbulent_flight(
 
 
 def test_two_flights_at_once(px4_build: Px4Build, tmp_path: Path) -> None:
-    before = px4_processes(px4_build)
     paths = fly(tmp_path, 2, mission="hover", seconds=25.0, seed=1, edr=0.3, jobs=2, px4=px4_build.folder)
     assert len(paths) == 2
     for path in paths:
         decisions = UlogFile.read(path.read_bytes(), str(path)).topic("motion_classification")
         assert decisions is not None
         assert len(decisions) > 30
-    assert px4_processes(px4_build) <= before
 
 
 def test_px4_that_dies_in_flight_is_reported(
     px4_build: Px4Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error quotes PX4 and names the folder that is kept."""
-    before = px4_processes(px4_build)
     mission = flying._mission
 
     def deadly(plan: Any, px4: Px4, loop: HilLoop) -> None:
@@ -229,7 +230,6 @@ def test_px4_that_dies_in_flight_is_reported(
         flying.fly_px4(plan, px4_build, tmp_path / "flight.ulg")
     assert (tmp_path / ".flight.ulg.px4" / "px4.out").exists()
     assert not (tmp_path / "flight.ulg").exists()
-    assert px4_processes(px4_build) <= before
 
 
 def start_flying(build: Px4Build, out: Path) -> subprocess.Popen[bytes]:
@@ -244,13 +244,11 @@ def start_flying(build: Px4Build, out: Path) -> subprocess.Popen[bytes]:
 
 
 def test_interrupted_command_leaves_no_process(px4_build: Px4Build, tmp_path: Path) -> None:
-    before = px4_processes(px4_build)
     process = start_flying(px4_build, tmp_path)
     booted = "Startup script returned successfully"
     wait_until(lambda: any(booted in path.read_text("utf-8", "replace") for path in tmp_path.glob(".*/px4.out")))
     process.send_signal(signal.SIGINT)
     assert process.wait(60.0) == 130
-    assert px4_processes(px4_build) <= before
 
 
 def test_killed_command_leaves_no_process(px4_build: Px4Build, tmp_path: Path) -> None:
