@@ -22,26 +22,24 @@ def test_the_world_obeys_newtons_laws() -> None:
     """1 g on the ground, free fall, a force and a moment, each against its closed form."""
     vehicle = dataclasses.replace(draw_vehicle(airframe("450"), np.random.default_rng(0)), imu_offset_m=(0.0,) * 3)
     world = World(vehicle)
-    for _ in range(RATE_HZ):
-        world.step(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    state, _ = world.state()
+
+    def push(seconds: float, fx: float = 0.0, fz: float = 0.0, mz: float = 0.0) -> tuple[list[float], list[float]]:
+        for _ in range(round(seconds * RATE_HZ)):
+            world.step(fx, 0.0, fz, 0.0, 0.0, mz)
+        return world.state()
+
+    state, _ = push(1.0)
     assert state[7:10] == pytest.approx([0.0, 0.0, -G], abs=0.02)
     assert state[6] == pytest.approx(world.rest_height_m, abs=0.001)
     lift = -1.5 * vehicle.mass_kg * G
-    for _ in range(RATE_HZ // 10):
-        world.step(0.0, 0.0, lift, 0.0, 0.0, 0.0)
-    before, _ = world.state()
-    for _ in range(RATE_HZ):
-        world.step(0.2, 0.0, lift, 0.0, 0.0, 0.01 * vehicle.inertia_kg_m2[2])
-    state, angles = world.state()
+    before, _ = push(0.1, fz=lift)
+    state, angles = push(1.0, fx=0.2, fz=lift, mz=0.01 * vehicle.inertia_kg_m2[2])
     assert state[5] - before[5] == pytest.approx(-0.5 * G, rel=0.005)
     assert state[6] - before[6] == pytest.approx(0.25 * G - before[5], rel=0.005)
     assert state[3] - before[3] == pytest.approx(0.2 / vehicle.mass_kg, rel=0.02)
     assert state[7:10] == pytest.approx([0.2 / vehicle.mass_kg, 0.0, -1.5 * G], abs=0.01)
     assert angles[2] == pytest.approx(0.01, rel=0.02)
-    for _ in range(RATE_HZ // 4):
-        world.step(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    assert world.state()[0][7:10] == pytest.approx([0.0, 0.0, 0.0], abs=0.005)
+    assert push(0.25)[0][7:10] == pytest.approx([0.0, 0.0, 0.0], abs=0.005)
 
 
 @pytest.mark.parametrize("name", ["cine3", "450", "680h"])

@@ -37,18 +37,19 @@ def companion_heartbeat(client: Client) -> None:
     client.link.mav.heartbeat_send(18, 8, 0, 0, 4)
 
 
-def wait_until_seen(vehicle: EmbeddedVehicle, component: int) -> None:
-    wait_until(lambda: any(channel.was_seen(0, component) for channel in vehicle._channels))
-
-
-def test_a_report_arrives_at_a_second_client_forwarded_and_echoed(field: Field) -> None:
+def ground_and_companion(field: Field) -> tuple[Client, Client, EmbeddedVehicle]:
+    """Two links of one vehicle, which has received a heartbeat of the companion: it forwards nothing before."""
     ground, companion = field.client(), field.client(**COMPANION)
     vehicle = field.vehicle([f"udpout:127.0.0.1:{c.port}" for c in (ground, companion)], speed=4)
     ground.wait("HEARTBEAT")
     companion.wait("HEARTBEAT")
-    # Nothing is forwarded to a link before a frame was received on it.
     companion_heartbeat(companion)
-    wait_until_seen(vehicle, 191)
+    wait_until(lambda: any(channel.was_seen(0, 191) for channel in vehicle._channels))
+    return ground, companion, vehicle
+
+
+def test_a_report_arrives_at_a_second_client_forwarded_and_echoed(field: Field) -> None:
+    ground, companion, vehicle = ground_and_companion(field)
     ground.link.mav.heartbeat_send(6, 8, 0, 0, 4)
     companion.wait("HEARTBEAT", lambda m: m.get_srcSystem() == 255)
     companion_heartbeat(companion)
@@ -81,12 +82,7 @@ def test_several_clients_on_one_udp_port(field: Field) -> None:
 
 
 def test_commands_for_another_component_are_forwarded_and_not_answered(field: Field) -> None:
-    ground, companion = field.client(), field.client(**COMPANION)
-    vehicle = field.vehicle([f"udpout:127.0.0.1:{c.port}" for c in (ground, companion)], speed=4)
-    ground.wait("HEARTBEAT")
-    companion.wait("HEARTBEAT")
-    companion_heartbeat(companion)
-    wait_until_seen(vehicle, 191)
+    ground, companion, _ = ground_and_companion(field)
     ground.link.mav.command_long_send(1, 191, 512, 0, 148.0, 0, 0, 0, 0, 0, 0)
     assert companion.wait("COMMAND_LONG").target_component == 191
     assert "COMMAND_ACK" not in ground.types(2.0)

@@ -11,6 +11,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from pyulog import ULog
 from vehicle_field import Client, Field
 
+from px4_tinyml.link.log_stream import UlogAssembler
 from px4_tinyml.logs import read_log
 from px4_tinyml_sitl.vehicle.log_server import LogServer
 from px4_tinyml_sitl.vehicle.wire import Faults
@@ -129,37 +130,13 @@ def test_log_streaming_with_lost_packets(field: Field, tmp_path: Path) -> None:
     lost = max(pieces) + 1 - len(pieces)
     assert lost > 5
     path = tmp_path / "streamed.ulg"
-    path.write_bytes(reassembled(pieces))
+    assembler = UlogAssembler()
+    path.write_bytes(b"".join(assembler.take(number, *pieces[number], 0.0) for number in sorted(pieces)))
+    assert assembler.lost == lost
     log = ULog(str(path))
     assert not log.file_corruption
     assert len(log.get_dataset("sensor_combined").data["timestamp"]) > 500
     assert client.command(2511, tries=10)[0] == 0
-
-
-def reassembled(pieces: dict[int, tuple[bytes, int]]) -> bytes:
-    """The stream without incomplete messages."""
-    out, whole, following = bytearray(), 0, True
-    for number in range(max(pieces) + 1):
-        if number not in pieces:
-            del out[whole:]
-            following = False
-            continue
-        data, first = pieces[number]
-        if following:
-            out += data
-        elif first < len(data):
-            out += data[first:]
-            following = True
-        whole = whole_messages(out, whole)
-    return bytes(out[:whole])
-
-
-def whole_messages(data: bytearray, place: int) -> int:
-    """End of the last complete ULog message. place: start of a message."""
-    place = place or 16
-    while place + 3 <= len(data) and place + 3 + int.from_bytes(data[place : place + 2], "little") <= len(data):
-        place += 3 + int.from_bytes(data[place : place + 2], "little")
-    return place
 
 
 def test_a_stream_without_acknowledgements_ends(field: Field) -> None:
