@@ -34,12 +34,16 @@ def information(plan: FlightPlan, mission: str, weather: str) -> dict[str, str]:
     return system | flight_information(plan, mission, weather)
 
 
+def pressure_pa(altitude_m: Any) -> Any:
+    """Pressure at an altitude above sea level, m."""
+    return 101325.0 * (1.0 - 2.25577e-5 * altitude_m) ** 5.2559
+
+
 def air_data(altitude_m: Any, rho_kg_m3: float) -> dict[str, Any]:
     """vehicle_air_data. altitude_m: above sea level."""
     return {
-        "baro_device_id": _BARO_DEVICE, "baro_alt_meter": altitude_m,
-        "baro_pressure_pa": 101325.0 * (1.0 - 2.25577e-5 * altitude_m) ** 5.2559, "ambient_temperature": 15.0,
-        "rho": rho_kg_m3,
+        "baro_device_id": _BARO_DEVICE, "baro_alt_meter": altitude_m, "baro_pressure_pa": pressure_pa(altitude_m),
+        "ambient_temperature": 15.0, "rho": rho_kg_m3,
     }  # fmt: skip
 
 

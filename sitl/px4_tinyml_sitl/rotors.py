@@ -49,13 +49,7 @@ class Rotors:
                 held[i] = command[i] - band
             elif command[i] < held[i] - band:
                 held[i] = command[i] + band
-            wanted = held[i]
-            if command[i] <= 0.0:
-                wanted = 0.0
-            elif wanted < self._slowest:
-                wanted = self._slowest
-            elif wanted > self._fastest:
-                wanted = self._fastest
+            wanted = 0.0 if command[i] <= 0.0 else min(max(held[i], self._slowest), self._fastest)
             speed[i] += self._follow * (wanted - speed[i])
 
     def wrench(

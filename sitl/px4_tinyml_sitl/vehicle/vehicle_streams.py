@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from px4_tinyml.mavlink import dialect as mavlink
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion, wrapped
+from px4_tinyml_sitl.logged_topics import pressure_pa
 from px4_tinyml_sitl.vehicle.live_sensors import body_field_gauss
 from px4_tinyml_sitl.vehicle.state import Mode, VehicleState
 
@@ -80,10 +81,6 @@ def _is_new(memory: Memory, stamp: int) -> bool:
     return True
 
 
-def _pressure_hpa(altitude_m: float) -> float:
-    return 1013.25 * math.pow(1.0 - 2.25577e-5 * altitude_m, 5.2559)
-
-
 def _ms(v: VehicleState) -> int:
     return (v.now_us // 1000) & 0xFFFFFFFF
 
@@ -122,7 +119,7 @@ def highres_imu(v: VehicleState, memory: Memory) -> Fields:
             memory["baro"] = v.baro[0]
             updated |= _BARO_UPDATED
         altitude = v.baro[1]
-        pressure = _pressure_hpa(altitude)
+        pressure = 0.01 * pressure_pa(altitude)
     mag = body_field_gauss(body_to_ned(*v.flight.angles[3:]))
     return time_us, *accel.tolist(), *gyro.tolist(), *mag, pressure, 0.0, altitude, 15.0, updated
 
@@ -241,7 +238,7 @@ def position_target_local_ned(v: VehicleState, memory: Memory) -> Fields:
 def scaled_pressure(v: VehicleState, memory: Memory) -> Fields:
     if v.baro is None or not _is_new(memory, v.baro[0]):
         return None
-    return v.baro[0] // 1000 & 0xFFFFFFFF, _pressure_hpa(v.baro[1]), 0.0, 1500
+    return v.baro[0] // 1000 & 0xFFFFFFFF, 0.01 * pressure_pa(v.baro[1]), 0.0, 1500
 
 
 @_stream(10.0, 1.0)
