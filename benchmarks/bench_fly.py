@@ -18,11 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from px4_tinyml.flight_log import F64
 from px4_tinyml.progress import progress
 from px4_tinyml_sitl.catalog import AIRFRAMES
-from px4_tinyml_sitl.flight import measured_imu
-from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, fly_hover, hovering_s, median_bands
+from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, hover_bands
 from px4_tinyml_sitl.simulate import fly
 
 EDRS = (0.0, 0.3)
@@ -40,12 +38,6 @@ def throughput() -> dict[str, float]:
     return {"times_real_time": flown / spent, "megabytes_per_hour": megabytes / flown * 3600.0}
 
 
-def hover_bands(name: str, seed: int, edr: float) -> F64:
-    """Band medians [quantity, band] of one vehicle holding position."""
-    plan, flown = fly_hover(name, seed, edr, 45.0)
-    return median_bands(measured_imu(plan, flown, np.random.default_rng(seed)), hovering_s(flown))
-
-
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,14 +45,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     result: dict[str, Any] = {"throughput": throughput(), "bands": {}}
-    cases = [(name, edr, seed) for name in AIRFRAMES for edr in EDRS for seed in range(args.vehicles)]
-    rows = {case: hover_bands(case[0], case[2], case[1]) for case in progress(cases, "hover", unit="flight")}
-    for edr in EDRS:
-        every = np.array([row for case, row in rows.items() if case[1] == edr])
-        table = {"p5, p50, p95": np.percentile(every, [5, 50, 95], axis=0).round(3).tolist()}
-        for name in AIRFRAMES:
-            own = np.array([row for case, row in rows.items() if case[:2] == (name, edr)])
-            table[name] = np.median(own, axis=0).round(3).tolist()
+    cases = [(name, seed, edr, 45.0, seed) for edr in EDRS for name in AIRFRAMES for seed in range(args.vehicles)]
+    rows = np.array([hover_bands(*case) for case in progress(cases, "hover", unit="flight")])
+    for edr, own in zip(EDRS, rows.reshape(len(EDRS), len(AIRFRAMES), args.vehicles, *rows.shape[1:]), strict=True):
+        table = {"p5, p50, p95": np.percentile(own, [5, 50, 95], axis=(0, 1)).round(3).tolist()}
+        table |= zip(AIRFRAMES, np.median(own, axis=1).round(3).tolist(), strict=True)
         result["bands"][str(edr)] = table
     if args.json:
         print(json.dumps(result))

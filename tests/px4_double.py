@@ -69,7 +69,6 @@ class Px4Double(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Answer until the link is closed."""
         codec = common.MAVLink(None)
         while data := self._receive():
             for message in codec.parse_buffer(data) or ():
@@ -94,6 +93,5 @@ class Px4Double(threading.Thread):
             return b""
 
     def close(self) -> None:
-        """Close the link."""
         self._socket.close()
         self.join(5.0)

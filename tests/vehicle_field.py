@@ -18,7 +18,6 @@ NAN = float("nan")
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Poll a condition until it holds."""
     end = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < end, "timeout"

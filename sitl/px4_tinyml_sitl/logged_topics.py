@@ -61,7 +61,6 @@ def local_position(s: Mapping[str, Any], prefix: str, heading: Any, plan: Flight
 
 
 def land_detected(s: Mapping[str, Any]) -> dict[str, Any]:
-    """vehicle_land_detected."""
     return {
         "landed": s["landed"], "maybe_landed": s["landed"], "ground_contact": s["height"] < 0.02,
         "has_low_throttle": s["thrust_ratio"] < 0.5, "in_descend": s["sp_vz"] > 0.5,

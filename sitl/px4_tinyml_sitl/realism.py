@@ -11,7 +11,7 @@ import numpy as np
 from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.signal.bands import band_rms
 from px4_tinyml.units import RAD_PER_DEG, US_PER_S
-from px4_tinyml_sitl.flight import FlightPlan, Flown, Simulator, plan_flight
+from px4_tinyml_sitl.flight import FlightPlan, Flown, Simulator, measured_imu, plan_flight
 
 RATE_HZ = 50
 WINDOW = 128
@@ -72,3 +72,9 @@ def median_bands(imu: ImuSeries, between_s: tuple[float, float] | None = None) -
         rows = rows[(start >= between_s[0]) & (start < between_s[1])]
     result: F64 = np.median(rows, axis=0)
     return result
+
+
+def hover_bands(name: str, seed: int, edr: float, seconds: float, noise_seed: int) -> F64:
+    """Band medians [quantity, band] of one vehicle holding position."""
+    plan, flown = fly_hover(name, seed, edr, seconds)
+    return median_bands(measured_imu(plan, flown, np.random.default_rng(noise_seed)), hovering_s(flown))

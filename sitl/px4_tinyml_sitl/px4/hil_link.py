@@ -78,7 +78,6 @@ class HilLink:
         raise LinkError(f"PX4 did not connect to the simulator on TCP {port} within {timeout_s:.0f} s")
 
     def close(self) -> None:
-        """Close the connection."""
         if self._socket is not None:
             self._socket.close()
 
@@ -95,7 +94,6 @@ class HilLink:
         )
 
     def gps(self, time_us: int, fix: Fix) -> None:
-        """Add HIL_GPS."""
         north, east, down = fix.velocity_m_s
         self._add(
             mavlink.MAVLink_hil_gps_message(

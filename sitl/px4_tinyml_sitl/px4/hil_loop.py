@@ -72,7 +72,6 @@ class HilLoop(threading.Thread):
                 wall_s, simulated_us = time.monotonic(), self.time_us
 
     def stop(self) -> None:
-        """Stop the loop."""
         self._ending.set()
         if self.is_alive():
             self.join()

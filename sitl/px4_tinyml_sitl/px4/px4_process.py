@@ -182,7 +182,6 @@ class Px4:
 
     @property
     def pid(self) -> int:
-        """Of the running process."""
         return self._running_process().pid
 
     def check(self) -> None:

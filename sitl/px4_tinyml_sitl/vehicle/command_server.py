@@ -53,12 +53,10 @@ class CommandServer:
         }
 
     def command_long(self, m: Any, frame: Frame) -> None:
-        """COMMAND_LONG."""
         params = (m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7)
         self._answer(m, frame, MavCommand(m.command, *params))
 
     def command_int(self, m: Any, frame: Frame) -> None:
-        """COMMAND_INT."""
         x, y = (math.nan, math.nan) if m.x == m.y == _NO_PLACE else (m.x / 1e7, m.y / 1e7)
         self._answer(m, frame, MavCommand(m.command, m.param1, m.param2, m.param3, m.param4, x, y, m.z, m.frame))
 

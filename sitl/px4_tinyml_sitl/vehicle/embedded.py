@@ -195,7 +195,6 @@ class EmbeddedVehicle:
             raise self._failure
 
     def close(self) -> None:
-        """Close wires and files."""
         self.log.close()
         for wire in self.wires:
             wire.close()

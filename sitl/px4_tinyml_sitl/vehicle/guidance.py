@@ -44,7 +44,6 @@ class CommandedGuidance(Guidance):
         self.target_yaw = self.yaw if yaw is None else yaw
 
     def land(self) -> None:
-        """Descend to the ground here."""
         self.hold()
         self.landing = True
 

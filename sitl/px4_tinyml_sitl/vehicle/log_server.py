@@ -169,6 +169,5 @@ class LogStream:
             self.update()
 
     def stop(self) -> None:
-        """Stop streaming."""
         if self._listen in self._log.listeners:
             self._log.listeners.remove(self._listen)

@@ -82,11 +82,9 @@ class Parameters:
         return self._table[name].value
 
     def find(self, name: str) -> VehicleParameter | None:
-        """By name."""
         return self._table.get(name)
 
     def at(self, index: int) -> VehicleParameter | None:
-        """By place in the list."""
         return list(self._table.values())[index] if 0 <= index < len(self._table) else None
 
     def set(self, name: str, on_wire: float, wire_type: int = _REAL32) -> str:

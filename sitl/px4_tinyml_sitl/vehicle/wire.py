@@ -120,7 +120,6 @@ class Wire:
             return False
 
     def close(self) -> None:
-        """Close the port."""
         if self._port is not None:
             self._port.close()
             self._port = None

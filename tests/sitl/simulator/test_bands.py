@@ -10,16 +10,7 @@ from pyulog import ULog
 
 from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml_sitl.catalog import AIRFRAMES
-from px4_tinyml_sitl.flight import measured_imu
-from px4_tinyml_sitl.realism import (
-    QUANTITIES,
-    REAL_CALM,
-    fly_hover,
-    hovering_s,
-    median_bands,
-    slot_means,
-    window_bands,
-)  # fmt: skip
+from px4_tinyml_sitl.realism import QUANTITIES, REAL_CALM, hover_bands, median_bands, slot_means, window_bands
 
 LOWEST, HIGHEST = np.moveaxis([REAL_CALM[q] for q in QUANTITIES], 2, 0)
 
@@ -72,12 +63,9 @@ def test_real_calm_logs_are_in_the_recorded_range(shared: Path, name: str) -> No
 
 def test_calm_hover_is_in_the_real_range_and_turbulence_above_it() -> None:
     """Three vehicles of every airframe, in still air and in EDR 0.3."""
-
-    def bands_of(name: str, seed: int, edr: float) -> F64:
-        plan, flown = fly_hover(name, seed, edr, 40.0)
-        return median_bands(measured_imu(plan, flown, np.random.default_rng(0)), hovering_s(flown))
-
-    bands = {(n, e): np.array([bands_of(n, seed, e) for seed in range(3)]) for n in AIRFRAMES for e in (0.0, 0.3)}
+    bands = {
+        (n, e): np.array([hover_bands(n, seed, e, 40.0, 0) for seed in range(3)]) for n in AIRFRAMES for e in (0.0, 0.3)
+    }
     middle = np.median(np.concatenate([bands[name, 0.0] for name in AIRFRAMES]), axis=0)
     assert (middle >= LOWEST).all(), middle
     assert (middle <= HIGHEST).all(), middle
