@@ -89,7 +89,7 @@ def vehicle(port: int) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A UDP port nobody listens on."""
+    """A free UDP port."""
     with Link("udpin:127.0.0.1:0") as link:
         return link.local_port
 

@@ -1,4 +1,4 @@
-"""What the live tests are made of: a small bundle, frames of vehicles, and what links do to them."""
+"""Samples for the tests of live: a small bundle, frames of vehicles, and what links do to them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def small_spec() -> PipelineSpec:
 
 
 def dense_model(spec: PipelineSpec, seed: int = 1) -> bytes:
-    """A dense layer of random weights and a softmax: every input counts, and every class comes up."""
+    """A dense layer of random weights and a softmax: every input counts, and every class occurs."""
     rng = np.random.default_rng(seed)
     inputs, outputs = spec.window * len(spec.channels), len(spec.labels)
     b = Builder()
@@ -133,7 +133,7 @@ FLIGHTS = {"px4": px4_flight, "ardupilot": ardupilot_flight}
 def delivered(
     sent: list[tuple[float, Frame]], rng: np.random.Generator, loss: float, duplicates: float, reordered: float
 ) -> list[Frame]:
-    """What a bad link makes of frames, in the order of arrival, with the times of arrival."""
+    """Frames as a bad link delivers them, in the order of arrival, with the times of arrival."""
     arrivals: list[tuple[float, bytes, Frame]] = []
     for t_s, frame in sent:
         if rng.random() < loss:

@@ -1,4 +1,4 @@
-"""The engines a companion computer may have: all give the bits of `classify`, and each says why it cannot run."""
+"""The engines a companion computer may have: all give the bits of `classify`, and each reports why it cannot run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated vehicle on a link: turbulence begins in flight, and a ground station hears of it from the companion."""
+"""A simulated vehicle on a link: turbulence begins in flight, and the companion reports it to a ground station."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def set_turbulence(vehicle: EmbeddedVehicle, edr: float) -> int:
 
 
 def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
-    """Twice in one flight, from where the air counts as turbulent to the end of the window that says so.
+    """Twice in one flight, from where the air counts as turbulent to the end of the first window classified so.
 
-    Windows are 2.56 s long and begin every 0.64 s, and two must agree: of two onsets one must be told within 3 s, the
+    Windows are 2.56 s long and begin every 0.64 s, and two must agree: one of two onsets is reported within 3 s, the
     other may wait for one window more (docs/live.md has the share). Times are the vehicle's: how busy this computer is
     is not in them; what it adds in flight is latency_us, measured by benchmarks/bench_live.py.
     """
@@ -110,14 +110,14 @@ def test_turbulence_is_reported_within_three_seconds(tmp_path: Path) -> None:
     ):
         ground.going = lambda: live.running
 
-        def told(message: Any) -> bool:
+        def is_turbulence(message: Any) -> bool:
             return from_companion(message, "DEBUG_FLOAT_ARRAY") and message.data[0] == TURBULENCE
 
         for calm in (18, 34):  # so long that a text may be sent again
             ground.wait_for_calm(calm)
             ground.texts.clear()
             began_us = set_turbulence(vehicle, EDR)
-            onsets_s.append((ground.wait(told, 20.0).time_usec - began_us) / 1e6)
+            onsets_s.append((ground.wait(is_turbulence, 20.0).time_usec - began_us) / 1e6)
             ground.wait(lambda m: from_companion(m, "DEBUG_VECT") and m.x == TURBULENCE and m.z > 0.5, 10.0)
             ground.wait(lambda m: any(text.startswith("Turbulence (") for text in ground.texts), 10.0)
             set_turbulence(vehicle, 0.0)

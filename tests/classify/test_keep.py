@@ -62,7 +62,7 @@ def windows_of(path: Path, spec: PipelineSpec) -> dict[int, np.ndarray]:
     return dict(zip(raw.start_us.tolist(), raw.x, strict=True))
 
 
-def test_unsure_is_what_no_class_could_be_entered_with(bundle: ModelBundle) -> None:
+def test_a_window_is_unsure_below_the_threshold_of_every_class(bundle: ModelBundle) -> None:
     row = np.zeros(1, DECISION)[0]
     row["flags"], row["probability"][0] = 0, 128
     assert bundle.spec.decision.enter == 0.5 and not unsure(row, bundle.spec)
@@ -119,9 +119,7 @@ def test_cuts_and_labels_are_ready_for_dataset(
     assert "turbulence" in json.dumps(made) and len(list((tmp_path / "set").rglob("*.parquet"))) == len(cuts(folder))
 
 
-def test_labels_saved_without_a_last_newline_are_gone_on_with(
-    bundle: ModelBundle, library: Path, tmp_path: Path
-) -> None:
+def test_rows_are_appended_to_labels_without_a_last_newline(bundle: ModelBundle, library: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     kept(tmp_path, flight(50.0), bundle, library)
     labels.write_text(labels.read_text().replace("exclude", "level").rstrip("\n"))
@@ -131,7 +129,7 @@ def test_labels_saved_without_a_last_newline_are_gone_on_with(
     assert all(rows_for(str(path), rows) for path in cuts(tmp_path)) and len(cuts(tmp_path)) == 4
 
 
-def test_what_is_there_already_is_not_written_again(bundle: ModelBundle, library: Path, tmp_path: Path) -> None:
+def test_an_existing_cut_is_not_written_again(bundle: ModelBundle, library: Path, tmp_path: Path) -> None:
     kept(tmp_path, flight(50.0), bundle, library)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     again = kept(tmp_path, flight(50.0), bundle, library)
@@ -149,15 +147,15 @@ def test_a_long_unsure_stretch_is_several_cuts_and_no_window_is_in_two(
         frames.append(frame)
     keeper = UncertainKeeper(tmp_path, bundle.spec, "0", (1, 1))
     companion = Companion(HostPipeline(library, bundle.spec), 1, 1)
-    told = 0
+    unsure_windows = 0
     for frame in frames:
         decisions = [d.decision for d in companion.take([frame])]
-        told += sum(unsure(decision, bundle.spec) for decision in decisions)
+        unsure_windows += sum(unsure(decision, bundle.spec) for decision in decisions)
         keeper.take([frame], decisions)
     keeper.close()
     sidecars = [json.loads(path.read_text())["windows"] for path in tmp_path.glob("uncertain-*.json")]
     starts = [w["start_us"] for windows in sidecars for w in windows]
-    assert 3 <= len(sidecars) <= 5 and len(starts) == len(set(starts)) == told
+    assert 3 <= len(sidecars) <= 5 and len(starts) == len(set(starts)) == unsure_windows
     inside: list[int] = []
     for path in cuts(tmp_path):
         inside += windows_of(path, bundle.spec)
@@ -173,7 +171,7 @@ def test_the_folder_is_not_filled_beyond_its_limit(
     assert 0.1e6 < size <= 0.2e6 and keeper.counts["full"] > 3 and keeper.counts["cuts"] > 1
     assert caplog.text.count("no more windows are kept") == 1
     assert len(keeper._frames) < 25 * 55, "memory is bounded, too"
-    more = kept(tmp_path, flight(50.0, seed=9), bundle, library, limit_mb=0.2)  # what is there counts
+    more = kept(tmp_path, flight(50.0, seed=9), bundle, library, limit_mb=0.2)  # existing files count
     assert more.counts["full"] == 2 and more.counts["cuts"] == 0
 
 
@@ -185,7 +183,7 @@ def test_nothing_is_kept_on_the_ground(
     assert keeper.counts["on_ground"] > 10 and list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_fails_is_said_and_counted(
+def test_a_folder_that_fails_is_logged_and_counted(
     bundle: ModelBundle, library: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "file"

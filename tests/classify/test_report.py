@@ -100,7 +100,7 @@ def test_the_vector_stops_when_decisions_do(bundle: ModelBundle) -> None:
     assert len(wire.of("DEBUG_VECT")) == 1 + window_us // 500_000
 
 
-def test_a_full_link_drops_and_counts_and_a_text_is_told_later(bundle: ModelBundle) -> None:
+def test_a_full_link_drops_and_counts_and_a_text_is_sent_later(bundle: ModelBundle) -> None:
     wire = Wire(room=False)
     report = MavlinkReport(bundle.spec, wire.send)
     report.decided([decided(5_000_000, TURBULENCE)])
@@ -114,7 +114,7 @@ def test_a_full_link_drops_and_counts_and_a_text_is_told_later(bundle: ModelBund
     assert len(wire.messages) == 1
 
 
-def test_labels_without_turbulence_tell_no_text() -> None:
+def test_labels_without_turbulence_send_no_text() -> None:
     spec = PipelineSpec(labels=("a", "b"))
     notice = TurbulenceNotice(spec)
     assert all(notice.update(decided(n * 20_000_000, n % 2).decision) is None for n in range(1, 10))

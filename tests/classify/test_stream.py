@@ -1,4 +1,4 @@
-"""What a link gives while it flies is what its recording gives afterwards, whatever the link does."""
+"""A live link and its recording give the same samples and decisions, also on a bad link."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def test_samples_and_decisions_equal_those_of_the_recording(
             assert np.array_equal(live[name], offline.decisions[name]), name
 
 
-def test_bad_links_are_really_bad_and_decisions_really_come(bundle: ModelBundle, library: Path) -> None:
-    """The property above is about something: losses, copies and late frames happen, and many windows are classified."""
+def test_bad_links_lose_frames_and_many_windows_are_classified(bundle: ModelBundle, library: Path) -> None:
+    """So that the property above is not empty."""
     rng = np.random.default_rng(4)
     sender = Sender(1)
     sent = list(FLIGHTS["px4"](sender, rng, 20.0, 5_000_000))
@@ -147,7 +147,7 @@ def test_a_copy_of_the_whole_link_changes_nothing() -> None:
     assert stream.counts.duplicates == len(once.imu)
 
 
-def test_times_of_32_bits_go_on_after_49_days() -> None:
+def test_times_of_32_bits_wrap_after_49_days() -> None:
     sender = Sender(1)
     m = sender.m
     start_ms = (1 << 32) - 1000
@@ -155,7 +155,7 @@ def test_times_of_32_bits_go_on_after_49_days() -> None:
     for i in range(100):
         now_ms = (start_ms + 20 * i) % (1 << 32)
         frames.append(sender.frame(m.MAVLink_scaled_imu_message(now_ms, 0, 0, -1000, 0, 0, 0, 0, 0, 0)))
-    frames[60], frames[45] = frames[45], frames[60]  # one from before the wrap comes after it
+    frames[60], frames[45] = frames[45], frames[60]  # one from before the wrap is received after it
     sink, stream = streamed(frames)
     assert [t for t, _ in sink.imu] == [
         (start_ms + 20 * i) * 1000 for i in (*range(45), *range(60, 61), *range(61, 100))
@@ -197,7 +197,7 @@ def test_another_barometer_takes_over_after_a_pause_in_which_the_altitude_is_sta
     assert np.diff(scaled) == pytest.approx(100_000)
 
 
-def test_raw_imu_waits_for_the_heartbeat_that_says_what_it_means() -> None:
+def test_raw_imu_is_dropped_until_a_heartbeat_names_the_autopilot() -> None:
     rng = np.random.default_rng(5)
     frames = [frame for _, frame in FLIGHTS["ardupilot"](Sender(1), rng, 4.0, 0)]
     sink, stream = streamed(frames)
@@ -205,7 +205,7 @@ def test_raw_imu_waits_for_the_heartbeat_that_says_what_it_means() -> None:
     assert stream.counts.imu["RAW_IMU"] > 100 and len(sink.baro) > 30
 
 
-def test_what_no_sensor_reads_is_left_out() -> None:
+def test_implausible_samples_are_dropped() -> None:
     sender = Sender(1)
     sound = [0.0, 0.0, -9.8, 0.0, 0.0, 0.0]
     frames = []
@@ -225,7 +225,7 @@ def test_what_no_sensor_reads_is_left_out() -> None:
 
 
 def test_memory_stays_flat(bundle: ModelBundle, library: Path) -> None:
-    """What is held after three boots is held after twelve (a day: bench_live.py); numpy's own caches fill slowly."""
+    """Memory after three boots is that after twelve (a day: bench_live.py); numpy's own caches fill slowly."""
     rng, sender = np.random.default_rng(1), Sender(1)
     frames = [frame for _, frame in FLIGHTS["px4"](sender, rng, 10.0, 0)]
     companion = Companion(HostPipeline(library, bundle.spec), 1, 1)

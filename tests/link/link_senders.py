@@ -21,6 +21,7 @@ from pymavlink.dialects.v20 import ardupilotmega as mavlink
 from px4_tinyml import progress
 from px4_tinyml.link.connection import Frame, Link
 from px4_tinyml.logs.tlog.tlog_file import TlogFile
+from px4_tinyml.mavlink.signing import EPOCH_2015_S, TICKS_PER_S
 
 PX4, ARDUPILOT = mavlink.MAV_AUTOPILOT_PX4, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA
 
@@ -48,10 +49,15 @@ class Vehicle:
     def heartbeat(self, autopilot: int = PX4, kind: int = 2) -> bytes:
         return self.pack(mavlink.MAVLink_heartbeat_message(kind, autopilot, 0, 0, 4, 3))
 
-    def sign(self, key: bytes, timestamp: int) -> None:
-        """Sign from now on, with times from this one (10 µs since 2015)."""
+    def sign(self, key: bytes, timestamp: int | None = None) -> None:
+        """Sign from now on, with times from this one (10 µs since 2015), or our clock's."""
         signing = self.mavlink.signing
-        signing.secret_key, signing.timestamp, signing.sign_outgoing = key, timestamp, True
+        signing.secret_key, signing.timestamp, signing.sign_outgoing = key, timestamp or signing_now(), True
+
+
+def signing_now() -> int:
+    """Our clock's time in signatures."""
+    return int((time.time() - EPOCH_2015_S) * TICKS_PER_S)
 
 
 class UdpSender:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 import pytest
-from link_senders import Vehicle
+from link_senders import Vehicle, signing_now
 
 from px4_tinyml.errors import LinkError
-from px4_tinyml.mavlink.signing import EPOCH_2015_S, NEW_STREAM_LATE, TICKS_PER_S, SignatureCheck, SigningKey
+from px4_tinyml.mavlink.signing import NEW_STREAM_LATE, TICKS_PER_S, SignatureCheck, SigningKey
 
 KEY = bytes(range(32))
-
-
-def now() -> int:
-    return int((time.time() - EPOCH_2015_S) * TICKS_PER_S)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +47,7 @@ def test_signatures_of_another_implementation() -> None:
     vehicle, key = Vehicle(), SigningKey(KEY)
     assert key.check(vehicle.attitude()) is SignatureCheck.UNSIGNED
     assert key.check(Vehicle(version=1).attitude()) is SignatureCheck.UNSIGNED
-    vehicle.sign(KEY, now())
+    vehicle.sign(KEY)
     frame = vehicle.attitude()
     assert key.check(frame) is SignatureCheck.GOOD
     assert key.check(frame) is SignatureCheck.REPLAYED
@@ -60,13 +55,13 @@ def test_signatures_of_another_implementation() -> None:
         damaged = bytearray(frame)
         damaged[byte] ^= 0x04  # any byte (the bit of the flags stays)
         assert SigningKey(KEY).check(bytes(damaged)) in (SignatureCheck.BAD, SignatureCheck.UNSIGNED)
-    vehicle.sign(bytes(32), now() + 10)
+    vehicle.sign(bytes(32), signing_now() + 10)
     assert key.check(vehicle.attitude()) is SignatureCheck.BAD
 
 
 def test_a_time_that_does_not_grow_is_rejected() -> None:
     key, first, second = SigningKey(KEY), Vehicle(1), Vehicle(2)
-    start = now()
+    start = signing_now()
     first.sign(KEY, start)
     assert key.check(first.attitude()) is SignatureCheck.GOOD
     first.sign(KEY, start)
