@@ -2,9 +2,8 @@
 
     python examples/node_held_out.py DATASET BUNDLE CAPTURES.csv...
 
-Builds the sketch for the bundle, runs it on a Cortex-M4F in QEMU, lets its sensors see the held-out captures one after
-the other, and reads its MAVLink. docs/tutorial_arduino.md is the whole story. Exit code 3 when a decision of the node
-is not Python's.
+Builds the sketch for the bundle, runs it on a Cortex-M4F in QEMU with the held-out captures as its sensors' samples,
+and reads its MAVLink messages (docs/tutorial_arduino.md). Exit code 3 when a decision differs from Python's.
 """
 
 from __future__ import annotations
