@@ -25,10 +25,7 @@ def build_host(bundle: ModelBundle, cache_dir: Path | None = None) -> Path:
 
 
 def build_tree(
-    files: Mapping[str, str],
-    cache_dir: Path | None = None,
-    flags: Sequence[str] = (),
-    libraries: Sequence[Path] = (),
+    files: Mapping[str, str], cache_dir: Path | None = None, flags: Sequence[str] = (), libraries: Sequence[Path] = ()
 ) -> Path:
     """Folder with motion_classify and libmotion.so, built from the files of a host project and static libraries.
 

@@ -71,10 +71,7 @@ def run_host(command: Path, events: Feed) -> Classification:
     with tempfile.TemporaryDirectory(prefix="px4-tinyml-") as folder:
         dump = Path(folder) / "dump"
         done = subprocess.run(
-            [str(command), "--binary", "--dump", str(dump)],
-            input=encode_feed(events),
-            capture_output=True,
-            check=False,
+            [str(command), "--binary", "--dump", str(dump)], input=encode_feed(events), capture_output=True, check=False
         )
         if done.returncode != 0:
             message = done.stderr.decode(errors="replace").strip()

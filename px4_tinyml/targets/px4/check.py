@@ -118,14 +118,7 @@ class Px4Check:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """Problems first."""
-        found = (
-            *self._release(),
-            *self._names(),
-            *self._board(),
-            *self._submodules(),
-            *self._tools(),
-            *self._places(),
-        )
+        found = (*self._release(), *self._names(), *self._board(), *self._submodules(), *self._tools(), *self._places())
         return tuple(sorted(found, key=lambda finding: finding.level != PROBLEM))
 
     @property

@@ -57,10 +57,7 @@ def px4_files(bundle: ModelBundle, engine: str = "auto") -> dict[str, str]:
         model |= compile_model(graph, spec.hash)
     if engine != "compiled":
         model |= tflm_model(bundle.model, graph, spec.hash, px4_arena(bundle.tflm_arena_bytes()))
-    module = {
-        **model_files(model, graph, spec),
-        **golden_vectors(bundle),
-    }
+    module = {**model_files(model, graph, spec), **golden_vectors(bundle)}
     return {
         **{name: (root / name).read_text(encoding="utf-8") for name in HAND_WRITTEN},
         **{(MODULE / name).as_posix(): text for name, text in module.items()},

@@ -110,11 +110,7 @@ def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None
     imu = script.messages(
         "sensor_combined",
         events.imu_time_us,
-        {
-            "timestamp": events.imu_time_us,
-            "accelerometer_m_s2": events.imu[:, :3],
-            "gyro_rad": events.imu[:, 3:],
-        },
+        {"timestamp": events.imu_time_us, "accelerometer_m_s2": events.imu[:, :3], "gyro_rad": events.imu[:, 3:]},
     )
     baro_clock_us = arrival_us(events.baro_time_us[:delivered], events.imu_time_us, after)
     baro = script.messages(

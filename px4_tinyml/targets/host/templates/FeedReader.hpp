@@ -22,22 +22,22 @@ struct FeedEvent {
 	float altitude_m;
 };
 
+/// Functions return 1 on success, 0 at the end of the file, and -1 after they printed an error.
 class FeedReader
 {
 public:
 	FeedReader(FILE *file, const char *name, bool binary) : _file(file), _name(name), _binary(binary) {}
 
-	/// Read and check the header. False: an error was printed.
-	bool begin() { return _binary ? begin_binary() : begin_csv(); }
+	/// Read and check the header.
+	int begin() { return _binary ? begin_binary() : begin_csv(); }
 
-	/// 1: an event; 0: the end; -1: an error was printed.
 	int next(FeedEvent &event) { return _binary ? next_binary(event) : next_csv(event); }
 
 private:
 #if defined(__GNUC__)
 	__attribute__((format(printf, 2, 3)))
 #endif
-	bool fail(const char *format, ...)
+	int fail(const char *format, ...)
 	{
 		fprintf(stderr, "motion_classify: %s:%llu: ", _name, _line);
 		va_list arguments;
@@ -45,10 +45,12 @@ private:
 		vfprintf(stderr, format, arguments);
 		va_end(arguments);
 		fputc('\n', stderr);
-		return false;
+		return -1;
 	}
 
-	bool begin_binary()
+	int end() { return ferror(_file) ? fail("cannot be read: %s", strerror(errno)) : 0; }
+
+	int begin_binary()
 	{
 		char magic[8];
 		uint32_t head[2];
@@ -63,7 +65,7 @@ private:
 				    static_cast<unsigned>(FeedRecord::VERSION), static_cast<unsigned>(sizeof(FeedRecord)));
 		}
 
-		return true;
+		return 1;
 	}
 
 	int next_binary(FeedEvent &event)
@@ -77,9 +79,8 @@ private:
 		}
 
 		if (got != sizeof(record) || record.kind > 1) {
-			fail("record %s: expected %u bytes with kind 0 (IMU) or 1 (barometer)",
-			     got != sizeof(record) ? "cut short" : "of unknown kind", static_cast<unsigned>(sizeof(record)));
-			return -1;
+			return fail("record %s: expected %u bytes with kind 0 (IMU) or 1 (barometer)",
+				    got != sizeof(record) ? "cut short" : "of unknown kind", static_cast<unsigned>(sizeof(record)));
 		}
 
 		event.time_us = record.time_us;
@@ -90,26 +91,12 @@ private:
 		return 1;
 	}
 
-	int end()
-	{
-		if (ferror(_file)) {
-			fail("cannot be read: %s", strerror(errno));
-			return -1;
-		}
-
-		return 0;
-	}
-
-	bool begin_csv()
+	int begin_csv()
 	{
 		const int got = read_line();
 
-		if (got < 0) {
-			return false;
-		}
-
-		if (got == 0) {
-			return fail("empty: expected the header timestamp_us,ax,ay,az,gx,gy,gz[,altitude_m]");
+		if (got <= 0) {
+			return got < 0 ? got : fail("empty: expected the header timestamp_us,ax,ay,az,gx,gy,gz[,altitude_m]");
 		}
 
 		_with_altitude = strcmp(_text, "timestamp_us,ax,ay,az,gx,gy,gz,altitude_m") == 0;
@@ -118,7 +105,7 @@ private:
 			return fail("header is '%.80s', expected timestamp_us,ax,ay,az,gx,gy,gz[,altitude_m]", _text);
 		}
 
-		return true;
+		return 1;
 	}
 
 	int next_csv(FeedEvent &event)
@@ -127,16 +114,12 @@ private:
 
 		do {
 			got = read_line();
+		} while (got > 0 && _text[0] == '\0');
 
-			if (got <= 0) {
-				return got;
-			}
-		} while (_text[0] == '\0');
-
-		return parse(event) ? 1 : -1;
+		return got > 0 ? parse(event) : got;
 	}
 
-	/// One line without its end. 1: a line; 0: the end; -1: an error was printed.
+	/// One line without its end.
 	int read_line()
 	{
 		++_line;
@@ -148,8 +131,7 @@ private:
 		size_t length = strlen(_text);
 
 		if ((length == 0 || _text[length - 1] != '\n') && !feof(_file)) {
-			fail("line longer than %u characters, or with a NUL in it", static_cast<unsigned>(sizeof(_text) - 2));
-			return -1;
+			return fail("line longer than %u characters, or with a NUL in it", static_cast<unsigned>(sizeof(_text) - 2));
 		}
 
 		while (length > 0 && (_text[length - 1] == '\n' || _text[length - 1] == '\r')) {
@@ -159,38 +141,43 @@ private:
 		return 1;
 	}
 
-	bool parse(FeedEvent &event)
+	int parse(FeedEvent &event)
 	{
-		char *fields[8];
+		char *fields[8] = {_text};
 		const unsigned expected = _with_altitude ? 8 : 7;
-		unsigned count = 0;
+		unsigned count = 1;
 
-		for (char *at = _text; at; ++count) {
-			char *const comma = strchr(at, ',');
+		for (char *comma = strchr(_text, ','); comma; comma = strchr(comma + 1, ','), ++count) {
+			*comma = '\0';
 
 			if (count < expected) {
-				fields[count] = at;
+				fields[count] = comma + 1;
 			}
-
-			if (comma) {
-				*comma = '\0';
-			}
-
-			at = comma ? comma + 1 : nullptr;
 		}
 
 		if (count != expected) {
 			return fail("%u fields found, %u expected", count, expected);
 		}
 
-		if (!parse_time(fields[0], event.time_us)) {
-			return false;
+		char *rest = nullptr;
+		errno = 0;
+		event.time_us = strtoull(fields[0], &rest, 10);
+
+		if (fields[0][0] < '0' || fields[0][0] > '9' || *rest != '\0' || errno == ERANGE) {
+			return fail("timestamp_us is '%.40s', expected whole microseconds", fields[0]);
 		}
 
 		unsigned filled = 0;
 
-		for (unsigned i = 0; i < 6; ++i) {
-			filled += fields[1 + i][0] != '\0';
+		for (unsigned i = 1; i < count; ++i) {
+			float &value = i < 7 ? event.imu[i - 1] : event.altitude_m;
+			value = strtof(fields[i], &rest);
+
+			if (fields[i][0] != '\0' && (rest == fields[i] || *rest != '\0')) {
+				return fail("'%.40s' found, a number expected", fields[i]);
+			}
+
+			filled += i < 7 && fields[i][0] != '\0';
 		}
 
 		event.has_imu = filled == 6;
@@ -200,38 +187,7 @@ private:
 			return fail("%u of the six IMU values are given: expected all, or none and an altitude", filled);
 		}
 
-		for (unsigned i = 0; event.has_imu && i < 6; ++i) {
-			if (!parse_float(fields[1 + i], event.imu[i])) {
-				return false;
-			}
-		}
-
-		return !event.has_altitude || parse_float(fields[7], event.altitude_m);
-	}
-
-	bool parse_time(const char *text, uint64_t &time_us)
-	{
-		char *rest = nullptr;
-		errno = 0;
-		time_us = strtoull(text, &rest, 10);
-
-		if (text[0] < '0' || text[0] > '9' || *rest != '\0' || errno == ERANGE) {
-			return fail("timestamp_us is '%.40s', expected whole microseconds", text);
-		}
-
-		return true;
-	}
-
-	bool parse_float(const char *text, float &value)
-	{
-		char *rest = nullptr;
-		value = strtof(text, &rest);
-
-		if (rest == text || *rest != '\0') {
-			return fail("'%.40s' found, a number expected", text);
-		}
-
-		return true;
+		return 1;
 	}
 
 	FILE *_file;

@@ -19,17 +19,24 @@ const char USAGE[] =
 	"  --dump FILE   write decisions, int8 inputs and int8 outputs to a binary file, and no CSV\n"
 	"  --version     print the hash of the pipeline spec\n";
 
-/// What the engine was given and answered, window by window.
-struct Recording {
-	std::vector<int8_t> input;
-	std::vector<int8_t> output;
-};
+/// Input and output of the engine, window by window.
+using Windows = std::vector<int8_t>;
 
 void record(void *context, const int8_t *input, const int8_t *output)
 {
-	Recording &recording = *static_cast<Recording *>(context);
-	recording.input.insert(recording.input.end(), input, input + motion_input_size());
-	recording.output.insert(recording.output.end(), output, output + motion_label_count());
+	Windows &windows = *static_cast<Windows *>(context);
+	windows.insert(windows.end(), input, input + motion_input_size());
+	windows.insert(windows.end(), output, output + motion_label_count());
+}
+
+/// False after it printed an error.
+bool written(bool ok, const char *name)
+{
+	if (!ok) {
+		fprintf(stderr, "motion_classify: %s: cannot be written: %s\n", name, strerror(errno));
+	}
+
+	return ok;
 }
 
 void print_header()
@@ -57,61 +64,44 @@ void print_decision(const motion_decision &decision)
 }
 
 /// The binary file of --dump: a head, one record a window, the counters as its end.
-bool write_dump(const char *path, const Recording &recording, const std::vector<motion_decision> &decisions,
+bool write_dump(const char *path, const Windows &windows, const std::vector<motion_decision> &decisions,
 		const motion_counters &counters)
 {
 	FILE *const file = fopen(path, "wb");
 
-	if (!file) {
-		fprintf(stderr, "motion_classify: %s: cannot be written: %s\n", path, strerror(errno));
-		return false;
-	}
-
 	const uint32_t inputs = motion_input_size();
 	const uint32_t outputs = motion_label_count();
 	const uint32_t head[4] = {1, static_cast<uint32_t>(sizeof(motion_decision)), inputs, outputs};
-	bool ok = fwrite("MOTNDUMP", 8, 1, file) == 1 && fwrite(head, sizeof(head), 1, file) == 1;
+	bool ok = file && fwrite("MOTNDUMP", 8, 1, file) == 1 && fwrite(head, sizeof(head), 1, file) == 1;
 
 	for (size_t i = 0; ok && i < decisions.size(); ++i) {
 		ok = fwrite(&decisions[i], sizeof(decisions[i]), 1, file) == 1
-		     && fwrite(&recording.input[i * inputs], inputs, 1, file) == 1
-		     && fwrite(&recording.output[i * outputs], outputs, 1, file) == 1;
+		     && fwrite(&windows[i * (inputs + outputs)], inputs + outputs, 1, file) == 1;
 	}
 
 	ok = ok && fwrite("MOTN_END", 8, 1, file) == 1 && fwrite(&counters, sizeof(counters), 1, file) == 1;
-
-	if (fclose(file) != 0 || !ok) {
-		fprintf(stderr, "motion_classify: %s: cannot be written: %s\n", path, strerror(errno));
-		return false;
-	}
-
-	return true;
+	return written(file && fclose(file) == 0 && ok, path);
 }
 
 int classify(FILE *file, const char *name, bool binary, const char *dump)
 {
 	motion_pipeline *const pipeline = motion_create();
 	FeedReader reader(file, name, binary);
-	Recording recording;
+	Windows windows;
 	std::vector<motion_decision> made(motion_max_decisions());
 	std::vector<motion_decision> decisions;
 
-	if (!pipeline) {
-		fprintf(stderr, "motion_classify: no memory\n");
-		return 1;
-	}
-
-	if (motion_problem(pipeline)) {
-		fprintf(stderr, "motion_classify: %s\n", motion_problem(pipeline));
+	if (!pipeline || motion_problem(pipeline)) {
+		fprintf(stderr, "motion_classify: %s\n", pipeline ? motion_problem(pipeline) : "no memory");
 		motion_destroy(pipeline);
 		return 1;
 	}
 
 	if (dump) {
-		motion_set_recorder(pipeline, record, &recording);
+		motion_set_recorder(pipeline, record, &windows);
 	}
 
-	int status = reader.begin() ? 1 : -1;
+	int status = reader.begin();
 
 	if (status > 0 && !dump) {
 		print_header();
@@ -143,22 +133,14 @@ int classify(FILE *file, const char *name, bool binary, const char *dump)
 	const motion_counters counters = motion_get_counters(pipeline);
 	motion_destroy(pipeline);
 
-	if (status == 0 && dump) {
-		status = write_dump(dump, recording, decisions, counters) ? 0 : -1;
+	if (status != 0 || (dump && !write_dump(dump, windows, decisions, counters))
+	    || !written(fflush(stdout) == 0, "standard output")) {
+		return 1;
 	}
 
-	if (status == 0 && fflush(stdout) != 0) {
-		fprintf(stderr, "motion_classify: standard output: cannot be written: %s\n", strerror(errno));
-		status = -1;
-	}
-
-	if (status == 0) {
-		fprintf(stderr, "%u decisions, %u sparse windows, resets: %u non-finite, %u backwards, %u gaps\n",
-			counters.decisions, counters.sparse, counters.reset_non_finite, counters.reset_backwards,
-			counters.reset_gap);
-	}
-
-	return status == 0 ? 0 : 1;
+	fprintf(stderr, "%u decisions, %u sparse windows, resets: %u non-finite, %u backwards, %u gaps\n",
+		counters.decisions, counters.sparse, counters.reset_non_finite, counters.reset_backwards, counters.reset_gap);
+	return 0;
 }
 
 } // namespace

@@ -123,16 +123,6 @@ class Publications:
 
 
 @dataclass(frozen=True)
-class PrintedLine:
-    """Text on the console. level: 1 information, 2 warning, 3 error."""
-
-    clock_us: int
-    event: int
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
 class CommandResult:
     """Exit code of a command, and the number of allocated memory blocks after it."""
 
@@ -145,12 +135,12 @@ class CommandResult:
 class Record:
     """Output of a run. windows: int8 input and output of the model for each motion_classification, in order.
 
-    runs: how often the work item ran; allocations: of memory, while it did.
+    texts: (action, text on the console). runs: how often the work item ran; allocations: of memory, while it did.
     """
 
     topics: dict[str, Publications]
     windows: I8
-    texts: list[PrintedLine]
+    texts: list[tuple[int, str]]
     results: list[CommandResult]
     runs: int
     allocations: int
@@ -162,7 +152,7 @@ class Record:
 
     def printed(self, event: int | None = None) -> str:
         """All printed text, or that of one action."""
-        return "".join(text.text for text in self.texts if event in (None, text.event))
+        return "".join(text for action, text in self.texts if event in (None, action))
 
 
 def decode_record(data: bytes, harness: Harness) -> Record:
@@ -171,7 +161,7 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         raise ToolchainError("px4-host wrote another format: it belongs to another version of px4-tinyml")
     found: dict[int, list[tuple[int, int, bytes]]] = {i: [] for i in range(len(harness.topics))}
     windows: list[bytes] = []
-    texts: list[PrintedLine] = []
+    texts: list[tuple[int, str]] = []
     results: list[CommandResult] = []
     place, end = len(_RECORD_MAGIC), None
     while place + _RECORD.size <= len(data) and end is None:
@@ -183,7 +173,7 @@ def decode_record(data: bytes, harness: Harness) -> Record:
         elif kind == _Kind.WINDOW:
             windows.append(payload)
         elif kind == _Kind.TEXT:
-            texts.append(PrintedLine(clock_us, event, payload[0], payload[1:].decode(errors="replace")))
+            texts.append((event, payload.decode(errors="replace")))
         elif kind == _Kind.RESULT:
             results.append(CommandResult(event, *_RESULT.unpack(payload)))
         elif kind == _Kind.END:

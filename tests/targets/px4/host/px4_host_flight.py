@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DecisionFilter, Flag
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec
-from px4_tinyml.targets.compare import Comparison, compare
+from px4_tinyml.targets.px4.build import px4_tree
 from px4_tinyml.targets.px4.run import Px4Host, add_feed
 from px4_tinyml.targets.px4.stand_in.script import Record, Script
+from px4_tinyml.targets.px4.stand_in.shim import MODULE_DIR
 
 
 def cut(events: Feed, start: int, stop: int) -> Feed:
@@ -28,17 +32,27 @@ def cut(events: Feed, start: int, stop: int) -> Feed:
     )
 
 
+def pick_imu(events: Feed, rows: slice | NDArray[np.bool_]) -> Feed:
+    """A feed with these of its IMU samples only."""
+    imu = {name: getattr(events, name)[rows] for name in ("imu_time_us", "imu", "baro_before")}
+    return dataclasses.replace(events, **imu)
+
+
 def join(parts: Sequence[Feed]) -> Feed:
     """One feed after the other."""
-    before, barometers = [], 0
-    for part in parts:
-        before.append(part.baro_before + barometers)
-        barometers += len(part.baro_time_us)
-    fields = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m")
-    }
-    return Feed(**fields, baro_before=np.concatenate(before))
+    names = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before")
+    fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    first = np.cumsum([0, *(len(part.baro_time_us) for part in parts[:-1])])
+    fields["baro_before"] += np.repeat(first, [len(part.imu) for part in parts])
+    return Feed(**fields)
+
+
+def changed(bundle: ModelBundle, name: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]) -> Px4Host:
+    """The module with one place of one of its files changed."""
+    tree, path = px4_tree(bundle), MODULE_DIR + name
+    text, count = re.subn(pattern, replacement, tree[path])
+    assert count == 1
+    return Px4Host(bundle, options=("-O0", "-g0"), tree={**tree, path: text})
 
 
 class Flight:
@@ -64,10 +78,6 @@ class Flight:
     def events(self) -> Feed:
         """What the reference is given."""
         return join(self._parts)
-
-    def compared(self, python: Classifier) -> Comparison:
-        """End the flight and compare with the reference."""
-        return compare(("python", "px4-host"), python.run(self.events), self.end()[0], self.host.spec)
 
 
 def decided_with(python: Classifier, events: Feed, changes: Sequence[tuple[int, DecisionSpec]]) -> Classification:

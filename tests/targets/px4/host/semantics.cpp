@@ -35,7 +35,7 @@ static_assert(1_s == 1000_ms && 3_ms == 3000_us, "time literals");
 namespace px4_host
 {
 void published(const orb_metadata *, const void *) {}
-void print(int, const char *text) { snprintf(printed, sizeof(printed), "%s", text); }
+void print(const char *text) { snprintf(printed, sizeof(printed), "%s", text); }
 void work_done(uint64_t) {}
 } // namespace px4_host
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from px4_host_feeds import hover
+from px4_host_flight import changed
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import LogError
@@ -14,7 +15,6 @@ from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.signal.golden import read_golden
 from px4_tinyml.signal.slots import feed
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.build import px4_tree
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.ulog_feed import play_ulog
 
@@ -67,11 +67,7 @@ def test_real_logs(host: Px4Host, python: Classifier, shared: Path) -> None:
 
 
 def test_a_tampered_module_is_found(bundle: ModelBundle, python: Classifier, cxx: list[str]) -> None:
-    tree = px4_tree(bundle)
-    name = "src/modules/motion_classifier/MotionClassifier.cpp"
-    old = ".baro_alt_meter);"
-    assert tree[name].count(old) == 1
-    wrong = {**tree, name: tree[name].replace(old, ".baro_alt_meter * 1.1f);")}
+    wrong = changed(bundle, "MotionClassifier.cpp", r"\.baro_alt_meter\);", ".baro_alt_meter * 1.1f);")
     events = hover(30.0)
-    found = compare(NAMES, python.run(events), Px4Host(bundle, options=("-O1",), tree=wrong).run(events), bundle.spec)
+    found = compare(NAMES, python.run(events), wrong.run(events), bundle.spec)
     assert found.mismatches > 0 and "int8 inputs differ" in found.first and "channel alt" in found.first

@@ -38,27 +38,16 @@ def test_a_restart_forgets_the_window_and_not_the_barometer(
     expected = classifier.run(feed_with_bad_samples(records)).decisions
     names = [name for name in DECISION.names or () if name != "padding"]
     assert np.array_equal(found[names], expected[names])
-    assert (
-        np.count_nonzero(found["flags"] & 4) == 4
-    )  # at the start and after each loss but the one right before another
+    # At the start and after each loss but the one right before another.
+    assert np.count_nonzero(found["flags"] & 4) == 4
 
 
 def feed_with_bad_samples(records: NDArray[np.void]) -> Feed:
     """Every loss is a sample of NaN before the next one."""
-    imu, imu_us, baro, baro_us, before = [], [], [], [], []
-    for record in records:
-        if record["baro"]:
-            baro.append(record["imu"][0])
-            baro_us.append(record["time_us"])
-            continue
-        for sample in [np.full(6, np.nan, np.float32)] * int(record["lost"]) + [record["imu"]]:
-            imu.append(sample)
-            imu_us.append(record["time_us"])
-            before.append(len(baro))
-    return Feed(
-        np.array(imu_us, np.uint64),
-        np.array(imu, np.float32),
-        np.array(baro_us, np.uint64),
-        np.array(baro, np.float32),
-        np.array(before, np.int64),
-    )
+    is_baro = records["baro"] == 1
+    baro, before = records[is_baro], np.cumsum(is_baro)[~is_baro]
+    lost = np.flatnonzero(records[~is_baro]["lost"])
+    imu = np.insert(records[~is_baro], lost, records[~is_baro][lost])
+    imu["imu"][lost + np.arange(len(lost))] = np.nan
+    before = np.insert(before, lost, before[lost])
+    return Feed(imu["time_us"], imu["imu"], baro["time_us"], baro["imu"][:, 0], before)

@@ -55,7 +55,7 @@ void run_queue();
 enum class Kind : uint16_t {
 	Publication = 0, ///< a topic's message; of motion_classification: after a Window
 	Window = 1,      ///< int8 input, then int8 output, of the model's last run
-	Text = 2,        ///< a printed line: its level (1 byte), then the text
+	Text = 2,        ///< a printed line
 	Result = 3,      ///< of a command: its exit code, blocks allocated and not freed (int64 each)
 	End = 4,         ///< how often work items ran, allocations in them (uint64 each)
 };
@@ -69,7 +69,7 @@ void begin_event(uint32_t index, bool by_harness);
 
 /// A message was published. Recorded unless the harness itself did it.
 void published(const orb_metadata *meta, const void *message);
-void print(int level, const char *text);
+void print(const char *text);
 
 /// A work item has run, and allocated so often.
 void work_done(uint64_t allocations);

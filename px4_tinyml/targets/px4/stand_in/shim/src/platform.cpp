@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <string>
-
 #include <drivers/drv_hrt.h>
 #include <lib/perf/perf_counter.h>
 #include <px4_platform_common/log.h>
@@ -21,28 +19,24 @@
 
 // ---- printing
 
-static void print_line(int level, const char *module, const char *format, va_list arguments)
-{
-	px4_host::Pause own;
-	char text[4096]; // the description of a module is one line
-	vsnprintf(text, sizeof(text), format, arguments);
-	px4_host::print(level, (module ? "[" + std::string(module) + "] " + text + "\n" : std::string(text)).c_str());
-}
-
 void px4_log_modulename(int level, const char *module, const char *format, ...)
 {
+	char text[1024];
 	va_list arguments;
 	va_start(arguments, format);
-	print_line(level, module, format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	px4_log_raw(level, "[%s] %s\n", module, text);
 }
 
-void px4_log_raw(int level, const char *format, ...)
+void px4_log_raw(int, const char *format, ...)
 {
+	char text[4096]; // the description of a module is one line
 	va_list arguments;
 	va_start(arguments, format);
-	print_line(level, nullptr, format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	px4_host::print(text);
 }
 
 // ---- performance counters

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <string>
-
 #include <uORB/uORB.h>
 
 #include "model/CompiledModel.hpp"
@@ -92,12 +90,7 @@ void published(const orb_metadata *meta, const void *message)
 	record(Kind::Publication, meta->o_id, message, meta->o_size_no_padding);
 }
 
-void print(int level, const char *text)
-{
-	Pause own;
-	const std::string line = static_cast<char>(level) + std::string(text);
-	record(Kind::Text, 0, line.data(), line.size());
-}
+void print(const char *text) { record(Kind::Text, 0, text, strlen(text)); }
 
 void work_done(uint64_t allocated)
 {
@@ -107,7 +100,6 @@ void work_done(uint64_t allocated)
 
 void record_end()
 {
-	Pause own;
 	const uint64_t numbers[] = {runs, allocations_in_runs};
 	record(Kind::End, 0, numbers, sizeof(numbers));
 }

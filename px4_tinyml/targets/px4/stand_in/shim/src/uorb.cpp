@@ -20,60 +20,58 @@ struct Node {
 	orb_id_t meta{nullptr};
 	bool exists{false};
 	bool advertised{false};
-	unsigned generation{0};
+	unsigned generation{0}; ///< counts the messages ever published
 	std::vector<uint8_t> messages{};
 	std::vector<SubscriptionCallbackWorkItem *> callbacks{};
 };
 
 static Node &node_of(orb_id_t meta)
 {
+	px4_host::Pause own;
 	static std::vector<Node> nodes(px4_host::topic_count);
 	return nodes[meta->o_id];
 }
 
-Node *find_node(orb_id_t meta)
+Node &create_node(orb_id_t meta)
 {
-	px4_host::Pause own;
-	Node &node = node_of(meta);
-	return node.exists ? &node : nullptr;
-}
-
-Node *create_node(orb_id_t meta)
-{
-	px4_host::Pause own;
 	Node &node = node_of(meta);
 	node.meta = meta;
 	node.exists = true;
-	return &node;
+	return node;
 }
 
-unsigned initial_generation(const Node &node) { return node.generation - (node.messages.empty() ? 0 : 1); }
-
-bool is_advertised(const Node &node) { return node.advertised; }
-
-unsigned updates_available(const Node &node, unsigned generation)
+bool Subscription::subscribe()
 {
-	return node.advertised ? node.generation - generation : 0;
+	if (!_node && node_of(_meta).exists) {
+		_node = &node_of(_meta);
+		_last_generation = _node->generation - (_node->messages.empty() ? 0 : 1);
+	}
+
+	return _node != nullptr;
 }
 
-bool copy_message(const Node &node, void *message, unsigned &generation)
+bool Subscription::advertised() { return subscribe() && _node->advertised; }
+
+bool Subscription::updated() { return advertised() && _node->generation != _last_generation; }
+
+bool Subscription::copy(void *message)
 {
-	if (node.messages.empty()) {
+	if (!advertised() || _node->messages.empty()) {
 		return false;
 	}
 
-	const unsigned queue = node.meta->o_queue;
-	const unsigned behind = node.generation - generation; // right also where the counts wrapped
+	const unsigned queue = _meta->o_queue;
+	const unsigned behind = _node->generation - _last_generation; // right also where the counts wrapped
 
 	if (behind == 0) {
-		generation = node.generation - 1; // the last one once more
+		_last_generation = _node->generation - 1; // the last one once more
 
 	} else if (behind > queue) {
-		generation = node.generation - queue; // what is older was overwritten
+		_last_generation = _node->generation - queue; // what is older was overwritten
 	}
 
-	memcpy(message, &node.messages[node.meta->o_size * (generation % queue)], node.meta->o_size);
-	++generation;
+	memcpy(message, &_node->messages[_meta->o_size * (_last_generation % queue)], _meta->o_size);
+	++_last_generation;
 	return true;
 }
 
@@ -94,14 +92,14 @@ void remove_callback(Node &node, SubscriptionCallbackWorkItem *callback)
 
 orb_advert_t orb_advertise(orb_id_t meta, const void *data)
 {
-	uORB::Node *const node = uORB::create_node(meta);
-	node->advertised = true;
+	uORB::Node &node = uORB::create_node(meta);
+	node.advertised = true;
 
 	if (data) {
-		orb_publish(meta, node, data);
+		orb_publish(meta, &node, data);
 	}
 
-	return node;
+	return &node;
 }
 
 int orb_unadvertise(orb_advert_t handle)

@@ -5,7 +5,6 @@
 #include "Host.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <vector>
 
 #include <px4_platform_common/posix.h>
@@ -20,19 +19,8 @@ constexpr uint64_t JUMP_US = 60 * 1000000ULL;
 uint64_t clock_us;
 bool queue_is_held;
 
-std::deque<px4::WorkItem *> &queue()
-{
-	px4_host::Pause own;
-	static std::deque<px4::WorkItem *> items;
-	return items;
-}
-
-std::vector<px4::ScheduledWorkItem *> &timers()
-{
-	px4_host::Pause own;
-	static std::vector<px4::ScheduledWorkItem *> items;
-	return items;
-}
+std::vector<px4::WorkItem *> queue;
+std::vector<px4::ScheduledWorkItem *> timers;
 
 template <class Container, class Item>
 void forget(Container &items, Item item)
@@ -53,26 +41,22 @@ void WorkItem::ScheduleNow()
 {
 	px4_host::Pause own;
 
-	if (std::find(queue().begin(), queue().end(), this) == queue().end()) {
-		queue().push_back(this);
+	if (std::find(queue.begin(), queue.end(), this) == queue.end()) {
+		queue.push_back(this);
 	}
 }
 
 void WorkItem::ScheduleClear()
 {
 	px4_host::Pause own;
-	forget(queue(), this);
+	forget(queue, this);
 }
 
 void WorkItem::run_queued()
 {
-	while (!queue().empty()) {
-		WorkItem *item;
-		{
-			px4_host::Pause own;
-			item = queue().front();
-			queue().pop_front();
-		}
+	while (!queue.empty()) {
+		WorkItem *const item = queue.front();
+		queue.erase(queue.begin());
 		const uint64_t before = px4_host::allocations();
 		item->Run(); // it may be gone after this
 		px4_host::work_done(px4_host::allocations() - before);
@@ -84,8 +68,8 @@ ScheduledWorkItem::~ScheduledWorkItem() { ScheduleClear(); }
 void ScheduledWorkItem::ScheduleAt(hrt_abstime time_us)
 {
 	px4_host::Pause own;
-	forget(timers(), this);
-	timers().push_back(this);
+	forget(timers, this);
+	timers.push_back(this);
 	_deadline_us = time_us;
 	_interval_us = 0;
 }
@@ -99,7 +83,7 @@ void ScheduledWorkItem::ScheduleOnInterval(uint32_t interval_us, uint32_t delay_
 void ScheduledWorkItem::ScheduleClear()
 {
 	px4_host::Pause own;
-	forget(timers(), this);
+	forget(timers, this);
 	_deadline_us = NEVER;
 	_interval_us = 0;
 	WorkItem::ScheduleClear();
@@ -109,7 +93,7 @@ hrt_abstime ScheduledWorkItem::next_deadline()
 {
 	hrt_abstime next = NEVER;
 
-	for (const ScheduledWorkItem *item : timers()) {
+	for (const ScheduledWorkItem *item : timers) {
 		next = std::min(next, item->_deadline_us);
 	}
 
@@ -118,7 +102,7 @@ hrt_abstime ScheduledWorkItem::next_deadline()
 
 void ScheduledWorkItem::move_deadlines(hrt_abstime earlier_us)
 {
-	for (ScheduledWorkItem *item : timers()) {
+	for (ScheduledWorkItem *item : timers) {
 		item->_deadline_us -= std::min(earlier_us, item->_deadline_us);
 	}
 }
@@ -126,7 +110,7 @@ void ScheduledWorkItem::move_deadlines(hrt_abstime earlier_us)
 void ScheduledWorkItem::fire_due()
 {
 	px4_host::Pause own;
-	const std::vector<ScheduledWorkItem *> all = timers();
+	const std::vector<ScheduledWorkItem *> all = timers;
 
 	for (ScheduledWorkItem *item : all) {
 		if (item->_deadline_us > clock_us) {
@@ -134,15 +118,12 @@ void ScheduledWorkItem::fire_due()
 		}
 
 		if (item->_interval_us > 0) {
-			item->_deadline_us += item->_interval_us;
-			item->_deadline_us = std::max(item->_deadline_us, clock_us + 1); // none is made up for
-
-			if (item->_deadline_us <= clock_us) {
-				item->_deadline_us = NEVER; // 64 bits are over
-			}
+			// None is made up for. At the end of 64 bits there is no next time.
+			const hrt_abstime next = std::max(item->_deadline_us + item->_interval_us, clock_us + 1);
+			item->_deadline_us = next > clock_us ? next : NEVER;
 
 		} else {
-			forget(timers(), item);
+			forget(timers, item);
 			item->_deadline_us = NEVER;
 		}
 
@@ -168,16 +149,9 @@ void set_clock(uint64_t time_us)
 		clock_us = time_us;
 	}
 
-	for (;;) {
-		const uint64_t deadline = px4::ScheduledWorkItem::next_deadline();
-
-		if (deadline == px4::ScheduledWorkItem::NEVER || deadline > time_us) {
-			break;
-		}
-
-		clock_us = std::max(clock_us, deadline);
+	for (uint64_t next; (next = px4::ScheduledWorkItem::next_deadline()) <= time_us && next != UINT64_MAX;) {
+		clock_us = std::max(clock_us, next);
 		px4::ScheduledWorkItem::fire_due();
-
 		run_queue();
 	}
 

@@ -17,25 +17,18 @@ public:
 	Subscription(const Subscription &) = delete;
 	Subscription &operator=(const Subscription &) = delete;
 
-	/// True when the topic exists. What was published just before can still be read.
-	bool subscribe()
-	{
-		if (!_node && (_node = find_node(_meta))) {
-			_last_generation = initial_generation(*_node);
-		}
-
-		return _node != nullptr;
-	}
+	/// True when the topic exists: advertised, or with a callback. What was published just before can still be read.
+	bool subscribe();
 
 	bool valid() const { return _node != nullptr; }
-	bool advertised() { return subscribe() && is_advertised(*_node); }
-	bool updated() { return subscribe() && updates_available(*_node, _last_generation) != 0; }
+	bool advertised();
+	bool updated();
 
 	/// The next message, when there is one.
 	bool update(void *message) { return updated() && copy(message); }
 
-	/// The next message, or the last one once more.
-	bool copy(void *message) { return advertised() && copy_message(*_node, message, _last_generation); }
+	/// The next message, the oldest kept one where that is gone, or the last one once more where none is new.
+	bool copy(void *message);
 
 	unsigned get_last_generation() const { return _last_generation; }
 

@@ -21,7 +21,7 @@ public:
 	/// Creates the topic where it does not exist.
 	bool registerCallback()
 	{
-		add_callback(*create_node(_subscription._meta), this);
+		add_callback(create_node(_subscription._meta), this);
 		return _subscription.subscribe();
 	}
 

@@ -32,17 +32,11 @@ namespace uORB
 
 class SubscriptionCallbackWorkItem;
 
-/// Where the last messages of a topic are. `generation` counts the messages ever published.
+/// Where the last messages of a topic are.
 struct Node;
 
-/// The node of a topic; null until it is advertised or a callback is registered.
-Node *find_node(orb_id_t meta);
-Node *create_node(orb_id_t meta);
-unsigned initial_generation(const Node &node);
-bool is_advertised(const Node &node);
-unsigned updates_available(const Node &node, unsigned generation);
-/// The message after `generation`, the oldest kept one where that is gone, the last one again where none is new.
-bool copy_message(const Node &node, void *message, unsigned &generation);
+/// The node of a topic; it exists from now on.
+Node &create_node(orb_id_t meta);
 void add_callback(Node &node, SubscriptionCallbackWorkItem *callback);
 void remove_callback(Node &node, SubscriptionCallbackWorkItem *callback);
 
