@@ -22,7 +22,6 @@ def main() -> int:
     costs = [cost for subject in subjects for cost in measure_all(subject, list(CPUS))]
     tools = {name: run_tool([tool(name), "--version"]).splitlines()[0] for name in (COMPILER, EMULATOR)}
     results = HERE / "results" / "engine.json"
-    results.parent.mkdir(exist_ok=True)
     results.write_text(json.dumps({"tools": tools, "rows": [row(cost) for cost in costs]}, indent=2) + "\n")
     print(table(costs))
     print(f"\n{results}")

@@ -44,15 +44,8 @@ def table(costs: Sequence[Cost]) -> str:
 
 def layer_table(cost: Cost) -> str:
     """One line a layer that has code; "" when the layers are not known."""
-    head = (
-        f"{cost.engine} on {cost.target}, by layer",
-        "",
-        "weights",
-        "MACs",
-        "instructions",
-        "per MAC",
-        "cycles est.",
-    )
+    title = f"{cost.engine} on {cost.target}, by layer"
+    head = (title, "", "weights", "MACs", "instructions", "per MAC", "cycles est.")
     rows = [
         (f"{layer.index} {layer.operator}", layer.shapes, layer.weights_bytes, layer.macs, layer.instructions,
          per_mac(layer.instructions, layer.macs), layer.cycles)

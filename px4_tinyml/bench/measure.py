@@ -73,7 +73,11 @@ def measure(subject: Subject, target: str, engine: str = "compiled") -> Cost:
     """
     if target not in TARGETS:
         raise SpecError(f"target {target!r} is not known; expected some of {', '.join(TARGETS)}")
-    code, name, arena_bytes = _tflm(subject, target) if engine == "tflm" else _compiled(subject)
+    if engine == "tflm":
+        code, name, arena_bytes = _tflm(subject, target)
+    else:
+        code, name = compiled_code(subject.graph, subject.spec), "compiled"
+        arena_bytes = plan_memory(subject.graph).arena_bytes
     cost = Cost(
         model=subject.name,
         engine=name,
@@ -86,11 +90,6 @@ def measure(subject: Subject, target: str, engine: str = "compiled") -> Cost:
         ram_bytes=None,
     )
     return (measure_host if target == "host" else measure_cortex_m)(subject, code, cost)
-
-
-def _compiled(subject: Subject) -> tuple[Code, str, int]:
-    plan = plan_memory(subject.graph)
-    return compiled_code(subject.graph, subject.spec), "compiled", plan.arena_bytes
 
 
 def _tflm(subject: Subject, target: str) -> tuple[Code, str, int]:

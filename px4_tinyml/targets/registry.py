@@ -20,7 +20,7 @@ from px4_tinyml.targets.host.generate import generate_host
 from px4_tinyml.targets.host.run import host_runner
 from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.generate import generate_px4
-from px4_tinyml.targets.px4.run import px4_host_runner
+from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.tflm.bench import arena_for
 from px4_tinyml.targets.tflm.generate import Arena
 
@@ -34,7 +34,7 @@ RUNNERS: dict[str, Callable[[ModelBundle], Runner]] = {
     "numpy": partial(engine_runner, engine="numpy"),
     "tflm": partial(engine_runner, engine="tflm"),
     "host": host_runner,
-    "px4-host": px4_host_runner,
+    "px4-host": lambda bundle: Px4Host(bundle).run,
     **{cpu: partial(cortex_m_runner, cpu=cpu) for cpu in CPUS},
     "arduino": arduino_runner,
 }

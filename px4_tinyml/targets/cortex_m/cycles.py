@@ -39,16 +39,8 @@ class Instruction:
     @property
     def registers(self) -> int:
         """Number of registers in a list in braces."""
-        count = 0
-        for part in re.search(r"\{(.*)\}", self.operands).group(1).split(","):  # type: ignore[union-attr]
-            first, _, last = part.strip().partition("-")
-            count += 1 + (int(last[1:]) - int(first[1:]) if last else 0)
-        return count
-
-    @property
-    def destination(self) -> str:
-        """The first operand."""
-        return self.operands.split(",")[0]
+        ranges = re.findall(r"\w(\d+)-\w(\d+)", self.operands)
+        return self.operands[self.operands.find("{") :].count(",") + 1 + sum(int(b) - int(a) for a, b in ranges)
 
     @property
     def address_part(self) -> str:
@@ -61,11 +53,6 @@ class Instruction:
         return tuple(part.strip() for part in self.address_part.strip("[]!").split(",") if "#" not in part)
 
     @property
-    def updates_base(self) -> bool:
-        """Pre- or post-indexed."""
-        return not self.address_part.endswith("]")
-
-    @property
     def is_single_load(self) -> bool:
         return bool(re.match(r"ldr(?!d|ex)", self.name))
 
@@ -73,7 +60,9 @@ class Instruction:
 def cycles(instruction: Instruction, before: Instruction | None) -> int:
     """Cycles of an instruction that does not jump; `before`: the one executed before it."""
     name = instruction.name
-    loaded = before.destination if before and before.is_single_load and not before.updates_base else None
+    loaded = None
+    if before and before.is_single_load and before.address_part.endswith("]"):  # neither pre- nor post-indexed
+        loaded = before.operands.split(",")[0]
     if instruction.is_single_load:
         return 1 if loaded and loaded not in instruction.address_registers else 2
     if re.match(r"str(?!d|ex)", name):
@@ -113,7 +102,8 @@ class Block:
         costs = [(0, 0)]
         i, before = 0, None
         while i < len(self.instructions):
-            if tuple(each.name for each in self.instructions[i : i + len(HOOK)]) == HOOK and _is_hook(self, i):
+            ahead = self.instructions[i : i + len(HOOK)]
+            if tuple(each.name for each in ahead) == HOOK and "#0x40000000" in ahead[2].operands:
                 costs.append((0, 0))
                 i, before = i + len(HOOK), None
                 continue
@@ -121,14 +111,9 @@ class Block:
             count, total = costs[-1]
             costs[-1] = (count + 1, total + cycles(instruction, before))
             i, before = i + 1, instruction
-        if jumped:
-            count, total = costs[-1]
-            costs[-1] = (count, total + REFILL)
+        count, total = costs[-1]
+        costs[-1] = (count, total + REFILL * jumped)
         return costs
-
-
-def _is_hook(block: Block, at: int) -> bool:
-    return "#0x40000000" in block.instructions[at + 2].operands
 
 
 def estimate(image: Path, cpu: str, row: I8) -> list[tuple[int, int]]:

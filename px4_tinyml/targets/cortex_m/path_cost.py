@@ -40,15 +40,13 @@ def path_cost(image: Path, spec: PipelineSpec, cpu: str, imu_hz: int) -> PathCos
     model[called] = clock(cpu).instructions(ticks[called, 1]) - clock(cpu).instructions(ticks[called, 0])
 
     imu_at = np.arange(len(events.imu)) + events.baro_before
-    is_imu = np.zeros(len(total), np.bool_)
-    is_imu[imu_at] = True
+    at = np.arange(len(total))
+    is_imu = np.isin(at, imu_at)
     slots = np.array([spec.slot_of(int(t)) for t in events.imu_time_us])
-    closes = np.zeros(len(total), np.bool_)
-    closes[imu_at[1:]] = np.diff(slots) > 0
+    closes = np.isin(at, imu_at[1:][np.diff(slots) > 0])
     # From the first decision to the last one: a whole number of hops.
     first, *_, last = np.flatnonzero(called)
-    steady = np.zeros(len(total), np.bool_)
-    steady[first + 1 : last + 1] = True
+    steady = (at > first) & (at <= last)
     per_second = total[steady].sum() * spec.rate_hz / (spec.hop * (called.sum() - 1))
     return PathCost(
         imu_hz=imu_hz,

@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.emit.toolchain import build_once, compiler, run_tool
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.programs import compile_objects
-from px4_tinyml.targets.px4.generate import px4_files
 from px4_tinyml.targets.px4.stand_in.shim import LINK_OPTIONS, Harness
 
 COMMAND = "px4_host"
@@ -21,11 +19,6 @@ PX4_OPTIONS = (
     *("-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra"),
 )
 """Compiler options of PX4 v1.17 that matter (cmake/px4_add_common_flags.cmake and the boards')."""
-
-
-def px4_tree(bundle: ModelBundle) -> dict[str, str]:
-    """The module's tree for a bundle, with the compiled engine."""
-    return px4_files(bundle, "compiled")
 
 
 def module_options(tree: Mapping[str, str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.targets.px4.checkout import NEWEST, OLDEST, TFLM, Checkout, Px4Board, message_topics
+from px4_tinyml.targets.px4.generate import MODEL_SOURCES
 
 COMMAND = "motion_classifier"
 PROBLEM, WARNING = "problem", "warning"
@@ -39,13 +40,8 @@ class ModuleTree:
     @staticmethod
     def open(folder: Path) -> ModuleTree:
         """Raises ToolchainError for any other folder."""
-        expected = (
-            "src/CMakeLists.txt",
-            "msg/CMakeLists.txt",
-            f"{MODULE}/CMakeLists.txt",
-            f"{MODULE}/model/MotionSpec.hpp",
-        )
-        missing = [name for name in expected if not (folder / name).is_file()]
+        cmake = [f"{place}/CMakeLists.txt" for place in ("src", "msg", MODULE)]
+        missing = [name for name in (*cmake, f"{MODULE}/model/MotionSpec.hpp") if not (folder / name).is_file()]
         if missing:
             raise ToolchainError(
                 f"{folder}: not a module tree: {', '.join(missing)} not found; give the folder that "
@@ -69,7 +65,7 @@ class ModuleTree:
 
     def engine_bytes(self, engine: str) -> dict[str, int]:
         """Arena (RAM) and weights (flash) of one of its engines, as generated."""
-        header = {"compiled": "CompiledModel.hpp", "tflm": "TflmModel.hpp"}[engine]
+        header = f"{MODEL_SOURCES[engine]}.hpp"
         names = {"arena_bytes": "kArenaBytes", "weights_bytes": "kWeightsBytes"}
         found = {key: self._search(header, rf"\b{name} = (\d+);", "") for key, name in names.items()}
         return {key: int(value) for key, value in found.items() if value}
@@ -243,7 +239,10 @@ class Px4Check:
         flash, built = board.flash_bytes, self.built_bytes
         cache = self._build / "CMakeCache.txt"
         needed = CODE_BYTES + self.tree.engine_bytes("compiled").get("weights_bytes", 0)
-        if flash and built and flash - built < needed and not _has_external_modules(cache):
+        text = cache.read_text(encoding="utf-8", errors="replace") if cache.is_file() else ""
+        # The flash of external modules in the last build is not known separately.
+        external = re.search(r"^EXTERNAL_MODULES_LOCATION:\w+=.", text, re.MULTILINE)
+        if flash and built and flash - built < needed and not external:
             yield Finding(
                 WARNING,
                 f"the last build here leaves {flash - built} bytes of flash, the module needs about {needed}",
@@ -291,15 +290,8 @@ class Px4Check:
     def _places(self) -> Iterator[Finding]:
         for name, path in (("module tree", self.tree.root), ("checkout", self.checkout.root)):
             if re.search(r"\s", str(path)):
-                yield Finding(
-                    PROBLEM, f"the {name}'s path has a space: {path}", "PX4's Makefile does not support it: move it"
-                )
-
-
-def _has_external_modules(cache: Path) -> bool:
-    """Whether a build includes external modules; their flash is not known separately."""
-    text = cache.read_text(encoding="utf-8", errors="replace") if cache.is_file() else ""
-    return re.search(r"^EXTERNAL_MODULES_LOCATION:\w+=.", text, re.MULTILINE) is not None
+                what = f"the {name}'s path has a space: {path}"
+                yield Finding(PROBLEM, what, "PX4's Makefile does not support it: move it")
 
 
 def release_name(release: tuple[int, int]) -> str:

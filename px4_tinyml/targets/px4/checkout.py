@@ -159,21 +159,21 @@ class Checkout:
 
     def commands(self) -> dict[str, Path]:
         """Every module's command and the CMakeLists.txt (from the root) that defines it."""
-        found = {}
-        for path in self._sources("CMakeLists.txt"):
-            for name in re.findall(r"^\s*MAIN\s+(\w+)", _text(path), re.MULTILINE):
-                found[name] = path.relative_to(self.root)
-        return found
+        return {
+            name: path.relative_to(self.root)
+            for path in self._sources("CMakeLists.txt")
+            for name in re.findall(r"^\s*MAIN\s+(\w+)", _text(path), re.MULTILINE)
+        }
 
     def parameters(self, names: set[str]) -> dict[str, Path]:
         """Which of these parameters are defined here, and where (from the root)."""
         pattern = re.compile(r"^\s+(\w+):\s*$|PARAM_DEFINE_\w+\(\s*(\w+)", re.MULTILINE)
-        found = {}
-        for path in (*self._sources(".yaml"), *self._sources(".c")):
-            for pair in pattern.findall(_text(path)):
-                for name in names.intersection(pair):
-                    found[name] = path.relative_to(self.root)
-        return found
+        return {
+            name: path.relative_to(self.root)
+            for path in (*self._sources(".yaml"), *self._sources(".c"))
+            for pair in pattern.findall(_text(path))
+            for name in names.intersection(pair)
+        }
 
     def _sources(self, ending: str) -> list[Path]:
         """Files below src/ whose name ends so, submodules and vendored trees with a .git left out."""
@@ -207,10 +207,8 @@ def _config(path: Path) -> dict[str, str]:
     """CONFIG_… of a .px4board file, unquoted; "# CONFIG_X is not set" is "n"."""
     text = _text(path)
     unset = dict.fromkeys(re.findall(r"^# (CONFIG_\w+) is not set", text, re.MULTILINE), "n")
-    return {
-        **unset,
-        **{key: value.strip('"') for key, value in re.findall(r"^(CONFIG_\w+)=(.*?)\s*$", text, re.MULTILINE)},
-    }
+    values = re.findall(r"^(CONFIG_\w+)=(.*?)\s*$", text, re.MULTILINE)
+    return {**unset, **{key: value.strip('"') for key, value in values}}
 
 
 def _instead(root: Path) -> str:

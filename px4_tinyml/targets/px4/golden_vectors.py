@@ -77,13 +77,8 @@ def _mixtures(bundle: ModelBundle, inputs: I8) -> tuple[NDArray[np.void], I8]:
     """Mixtures with the least confident outputs, and these: a confident output hides small errors."""
     rng = np.random.default_rng(0)
     candidates = np.zeros(CANDIDATES, MIXTURE)
-    for name, end in (
-        ("first", len(inputs)),
-        ("second", len(inputs)),
-        ("weight", PARTS),
-        ("noise", 24),
-        ("seed", 2**32),
-    ):
+    ends = {"first": len(inputs), "second": len(inputs), "weight": PARTS, "noise": 24, "seed": 2**32}
+    for name, end in ends.items():
         candidates[name] = rng.integers(0, end, CANDIDATES)
     outputs = Int8Interpreter(bundle.graph).invoke(mix(candidates, inputs))
     chosen = np.sort(np.argsort(outputs.max(axis=1), kind="stable")[:MIXTURES])
@@ -107,8 +102,7 @@ def steps(spec: PipelineSpec, input_scale: float) -> F32:
     """Physical size of one int8 step for each channel, as a power of two: products with it are exact."""
     if spec.inv_scale is None:
         raise ValueError("the spec is not fitted")
-    exponents = [round(float(np.log2(input_scale / inverse))) for inverse in spec.inv_scale]
-    return np.array([2.0**e for e in exponents], np.float32)
+    return np.array([2.0 ** round(float(np.log2(input_scale / inverse))) for inverse in spec.inv_scale], np.float32)
 
 
 def first_slot(spec: PipelineSpec) -> int:
@@ -122,18 +116,13 @@ def feed(spec: PipelineSpec, inputs: I8, step: F32) -> Feed:
     rows = inputs.reshape(len(inputs), spec.window, len(spec.channels)).astype(np.float32)
     axes = [IMU_CHANNELS.index(name) for name in spec.channels if name in IMU_CHANNELS]
     quarter_us = 250_000 // spec.rate_hz
-    imu: list[F32] = []
-    imu_us: list[int] = []
-    baro: list[float] = []
-    baro_us: list[int] = []
-    before: list[int] = []
+    imu: list[tuple[int, F32, int]] = []
+    baro: list[tuple[int, float]] = []
 
     def push(time_us: int, row: F32, aside: float) -> None:
         sample = np.zeros(len(IMU_CHANNELS), np.float32)
         sample[axes] = ((row + np.float32(aside)) * step)[: len(axes)]
-        imu.append(sample)
-        imu_us.append(time_us)
-        before.append(len(baro))
+        imu.append((time_us, sample, len(baro)))
 
     slot = first_slot(spec)
     for number, window in enumerate(rows):
@@ -147,16 +136,16 @@ def feed(spec: PipelineSpec, inputs: I8, step: F32) -> Feed:
                 continue
             row, start_us = window[(i - 1) % spec.window], spec.slot_start_us(slot + i)
             if ALTITUDE_CHANNEL in spec.channels and fault != BACKWARDS:
-                baro.append(float(row[-1] * step[-1]))
-                baro_us.append(start_us)
+                baro.append((start_us, float(row[-1] * step[-1])))
             push(start_us + quarter_us, row, 1.0)
             push(start_us + 3 * quarter_us, row, -1.0)
         slot += spec.window + 2 * spec.hop
+    imu_us, samples, before = zip(*imu, strict=True)
     return Feed(
         np.array(imu_us, np.uint64),
-        np.stack(imu),
-        np.array(baro_us, np.uint64),
-        np.array(baro, np.float32),
+        np.stack(samples),
+        np.array([time_us for time_us, _ in baro], np.uint64),
+        np.array([altitude for _, altitude in baro], np.float32),
         np.array(before, np.int64),
     )
 

@@ -19,9 +19,9 @@ from px4_tinyml.logs.ulog.ulog_file import Topic
 from px4_tinyml.signal.classifier import COUNTERS, Classification
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.compare import reported_decisions
-from px4_tinyml.targets.px4.build import build_module, module_options, px4_tree
+from px4_tinyml.targets.px4.build import build_module, module_options
+from px4_tinyml.targets.px4.generate import px4_files
 from px4_tinyml.targets.px4.stand_in.script import Publications, Record, Script, decode_record
 from px4_tinyml.targets.px4.stand_in.shim import make_harness
 
@@ -55,7 +55,7 @@ class Px4Host:
         in the user's cache. Raises ToolchainError with the compiler's output.
         """
         self.spec = bundle.spec
-        tree = px4_tree(bundle) if tree is None else tree
+        tree = px4_files(bundle, "compiled") if tree is None else tree
         self.harness = make_harness(tree, px4)
         self.command = build_module(self.harness, form, [*module_options(tree), *options], options)
 
@@ -90,19 +90,19 @@ class Px4Host:
         for result in record.results:
             if result.code != 0:
                 raise ToolchainError(f"motion_classifier failed: {record.printed(result.event).strip()}")
-        return classification(record, self.spec, status_counts(record.printed(script.count - 2))), record
+        counts = status_counts(record.printed(script.count - 2))
+        decisions = published_decisions(record.decisions, self.spec)
+        inputs = self.spec.window * len(self.spec.channels)
+        windows = record.windows.reshape(len(decisions), inputs + len(self.spec.labels))
+        done = Classification(windows[:, :inputs], windows[:, inputs:], decisions, {c: counts[c] for c in COUNTERS})
+        return done, record
 
 
-def px4_host_runner(bundle: ModelBundle) -> Runner:
-    """Build a bundle's module; returns what runs a feed through it. Raises ToolchainError."""
-    return Px4Host(bundle).run
-
-
-def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None = None) -> None:
+def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None = None) -> list[NDArray[np.int64]]:
     """Publish a feed's samples as sensor_combined and vehicle_air_data, in its order.
 
     The clock is the IMU's; a barometer sample is published between the IMU samples around it. baro_fields: other
-    values in vehicle_air_data.
+    values in vehicle_air_data. Returns the indices of the actions, of the barometer and of the IMU.
     """
     count = len(events.imu)
     delivered = int(events.baro_before[-1]) if count else 0
@@ -124,7 +124,7 @@ def add_feed(script: Script, events: Feed, baro_fields: Mapping[str, Any] | None
         },
     )
     # Barometer first: the stable order of equal positions.
-    script.publish((baro, after), (imu, np.arange(count)))
+    return script.publish((baro, after), (imu, np.arange(count)))
 
 
 def arrival_us(time_us: U64, imu_time_us: U64, after: NDArray[np.int64]) -> U64:
@@ -140,14 +140,6 @@ def status_counts(text: str) -> dict[str, int]:
     if missing:
         raise ToolchainError(f"`motion_classifier status` does not print {', '.join(missing)}; its output:\n{text}")
     return {name: int(match[1]) for name, match in matches.items() if match is not None}
-
-
-def classification(record: Record, spec: PipelineSpec, counts: dict[str, int]) -> Classification:
-    """Decisions published as motion_classification, with inputs and outputs of their windows."""
-    decisions = published_decisions(record.decisions, spec)
-    inputs = spec.window * len(spec.channels)
-    windows = record.windows.reshape(len(decisions), inputs + len(spec.labels))
-    return Classification(windows[:, :inputs], windows[:, inputs:], decisions, {c: counts[c] for c in COUNTERS})
 
 
 def published_decisions(topic: Topic | Publications, spec: PipelineSpec) -> NDArray[np.void]:

@@ -59,14 +59,11 @@ def play_ulog(host: Px4Host, path: Path) -> PlayedUlog:
     air_clock_us = arrival_us(air["timestamp"][delivered].astype(np.uint64), clock_us, after)
     script = Script(harness)
     script.command(int(clock_us[0]), "start")
-    blocks = (
+    imu_fields = _message_fields(imu, harness.topic("sensor_combined")[1])
+    air_events, imu_events = script.publish(
         (script.messages("vehicle_air_data", air_clock_us, {k: v[delivered] for k, v in air.items()}), after),
-        (
-            script.messages("sensor_combined", clock_us, _message_fields(imu, harness.topic("sensor_combined")[1])),
-            np.arange(len(imu)),
-        ),
+        (script.messages("sensor_combined", clock_us, imu_fields), np.arange(len(imu))),
     )
-    air_events, imu_events = script.publish(*blocks)
     result, record = host.finish(script, int(clock_us[-1]))
     ends = log.message_ends(imu)
     offset = np.full(script.count, ends[-1])

@@ -23,7 +23,7 @@ _MODULE = "motion_classifier"
 
 
 class _Do(IntEnum):
-    PUBLISH, COMMAND, PARAMETER, HOLD, RUN, INFERENCE_TIME, WAIT, UNADVERTISE = range(8)
+    PUBLISH, COMMAND, PARAMETER, HOLD, RUN, INFERENCE_TIME, WAIT = range(7)
 
 
 class _Kind(IntEnum):
@@ -68,10 +68,6 @@ class Script:
     def wait(self, clock_us: int) -> None:
         """Advance the clock only."""
         self._add(clock_us, _Do.WAIT)
-
-    def unadvertise(self, clock_us: int, topic: str) -> None:
-        """Stop the publisher of a topic."""
-        self._add(clock_us, _Do.UNADVERTISE, self._harness.topic(topic)[0])
 
     def messages(self, topic: str, clock_us: U64, fields: dict[str, Any]) -> NDArray[np.void]:
         """Actions that publish messages of a topic, for `publish`; other fields are zero."""

@@ -88,9 +88,7 @@ def git(root: Path, *arguments: str) -> None:
 
 def make_checkout(root: Path, minor: int, tag: str | None = None) -> Path:
     """A made-up checkout in git, tagged v1.<minor>.0; tag "" leaves it without."""
-    write(root, made_up_files(minor))
-    for path in SUBMODULES:
-        write(root, {f"{path}/there": ""})
+    write(root, {**made_up_files(minor), **{f"{path}/there": "" for path in SUBMODULES}})
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "made up")

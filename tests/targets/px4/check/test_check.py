@@ -16,7 +16,7 @@ from px4_check_samples import AUTOPILOT, add_message, write
 from px4_tinyml.cli.main import build_parser
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import MODULE
-from px4_tinyml.errors import Px4TinymlError, SpecError, ToolchainError
+from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.targets.boards import DEFAULT_PX4_BOARD
 from px4_tinyml.targets.px4.check import COMMAND, ModuleTree
 
@@ -96,9 +96,7 @@ def test_tflm_where_the_board_has_it(checkout: Callable[..., Path], check: Calla
     assert check(*neural)["module"]["engine"] == "compiled"
 
 
-def test_a_tree_for_tflm_only_needs_a_board_with_it(
-    checkout: Callable[..., Path], check: Callable[..., Any], tree: Path
-) -> None:
+def test_tflm_only_needs_a_board_with_it(checkout: Callable[..., Path], check: Callable[..., Any], tree: Path) -> None:
     (tree / MODULE / "model/CompiledModel.cpp").unlink()
     document = check(checkout(17), *BOARD, "--module", tree)
     assert document["module"]["engine"] == "tflm"
@@ -106,13 +104,10 @@ def test_a_tree_for_tflm_only_needs_a_board_with_it(
     assert "px4_fmu-v9_neural" in document["findings"][0]["todo"]
 
 
-def test_too_old(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
-    document = check(checkout(14), *BOARD)
+def test_too_old_and_newer_than_the_tested_releases(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
+    document = check(checkout(14, name="old"), *BOARD)
     assert not document["px4"]["supported"]
     assert problems(document) == ["PX4 v1.14.0: the module supports v1.15 to v1.18"]
-
-
-def test_newer_than_the_tested_releases(checkout: Callable[..., Path], check: Callable[..., Any]) -> None:
     document = check(checkout(18, tag="v1.19.0-alpha1"), *BOARD)
     assert document["ok"] and "newer" in problems(document, "warning")[0]
 
@@ -234,21 +229,11 @@ def test_for_a_person(checkout: Callable[..., Path], tools: Path, capsys: pytest
     assert "not supported" in out and "problem: PX4 v1.14.0" in out and err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("missing", "message"),
-    [
-        (f"{MODULE}/model/MotionSpec.hpp", "not a module tree: src/modules/motion_classifier/model/MotionSpec.hpp"),
-        ("msg/CMakeLists.txt", "not a module tree: msg/CMakeLists.txt"),
-    ],
-)
-def test_a_folder_that_is_not_a_tree(
-    checkout: Callable[..., Path], tools: Path, tree: Path, missing: str, message: str
-) -> None:
-    root = checkout(17)
+@pytest.mark.parametrize("missing", [f"{MODULE}/model/MotionSpec.hpp", "msg/CMakeLists.txt"])
+def test_a_folder_that_is_not_a_tree(checkout: Callable[..., Path], tools: Path, tree: Path, missing: str) -> None:
     (tree / missing).unlink()
-    with pytest.raises(ToolchainError) as error:
-        run(root, *BOARD, "--module", tree)
-    assert message in str(error.value) and "generate px4" in str(error.value)
+    with pytest.raises(ToolchainError, match=f"not a module tree: {missing} not found.*generate px4"):
+        run(checkout(17), *BOARD, "--module", tree)
 
 
 def test_a_tree_of_another_time(tree: Path) -> None:
@@ -257,20 +242,17 @@ def test_a_tree_of_another_time(tree: Path) -> None:
         _ = ModuleTree.open(tree).spec_hash
 
 
-@pytest.mark.parametrize(("board", "kind", "code"), [("px4_fmu-v8", SpecError, 2), (None, SpecError, 2)])
-def test_exit_codes_of_errors(
-    checkout: Callable[..., Path], tools: Path, board: str | None, kind: type[Px4TinymlError], code: int
-) -> None:
+def test_exit_codes_of_errors(checkout: Callable[..., Path], tools: Path, tmp_path: Path) -> None:
     """An unknown board is a usage error; so is the default one where the checkout has none of that name."""
-    with pytest.raises(kind, match=board or DEFAULT_PX4_BOARD) as error:
-        run(checkout(17), *(("--board", board) if board else ()))
-    assert error.value.exit_code == code
-
-
-def test_a_folder_that_is_not_a_checkout(tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError) as error:
-        run(tmp_path)
-    assert error.value.exit_code == 1
+    root = checkout(17)
+    for arguments, kind, words, code in (
+        ((root, "--board", "px4_fmu-v8"), SpecError, "px4_fmu-v8", 2),
+        ((root,), SpecError, DEFAULT_PX4_BOARD, 2),
+        ((tmp_path,), ToolchainError, "not a PX4 checkout", 1),
+    ):
+        with pytest.raises(kind, match=words) as error:
+            run(*arguments)
+        assert error.value.exit_code == code
 
 
 @pytest.mark.skipif(

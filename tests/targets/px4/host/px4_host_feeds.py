@@ -23,13 +23,9 @@ def hover(
     sample[shaking] += _gusts(rng, int(shaking.sum()), rate_hz) * [0.9, 0.9, 1.5, 0.5, 0.5, 0.15]
     baro_time = np.arange(0.0, seconds, 1 / BARO_HZ) + 0.013
     altitude = np.maximum(baro_time - seconds * 2 / 3, 0) * 2.0 + rng.normal(0, 0.05, len(baro_time))
-    imu_us, baro_us = _stamps(time), _stamps(baro_time)
+    imu_us, baro_us = (np.rint(t * 1e6).astype(np.uint64) + np.uint64(START_US) for t in (time, baro_time))
     before = delivered_before(imu_us, baro_us)
     return Feed(imu_us, sample.astype(np.float32), baro_us, altitude.astype(np.float32), before)
-
-
-def _stamps(time: NDArray[np.float64]) -> NDArray[np.uint64]:
-    return np.asarray(np.rint(time * 1e6), np.uint64) + np.uint64(START_US)
 
 
 def _gusts(rng: np.random.Generator, count: int, rate_hz: float) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from px4_tinyml.signal.classifier import Classification, Classifier
 from px4_tinyml.signal.decision import DECISION, DecisionFilter, Flag
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import DecisionSpec
-from px4_tinyml.targets.px4.build import px4_tree
+from px4_tinyml.targets.px4.generate import px4_files
 from px4_tinyml.targets.px4.run import Px4Host, add_feed
 from px4_tinyml.targets.px4.stand_in.script import Record, Script
 from px4_tinyml.targets.px4.stand_in.shim import MODULE_DIR
@@ -49,23 +49,24 @@ def join(parts: Sequence[Feed]) -> Feed:
 
 def changed(bundle: ModelBundle, name: str, pattern: str, replacement: str | Callable[[re.Match[str]], str]) -> Px4Host:
     """The module with one place of one of its files changed."""
-    tree, path = px4_tree(bundle), MODULE_DIR + name
+    tree, path = px4_files(bundle, "compiled"), MODULE_DIR + name
     text, count = re.subn(pattern, replacement, tree[path])
     assert count == 1
     return Px4Host(bundle, options=("-O0", "-g0"), tree={**tree, path: text})
 
 
 class Flight:
-    """script: more actions can be put into it; now_us: of the last sample."""
+    """script: more actions can be put into it; now_us: of the last sample; imu_actions: indices of its IMU samples."""
 
     def __init__(self, host: Px4Host, start_us: int = 20_000_000) -> None:
         self.host, self.script, self.now_us = host, Script(host.harness), start_us
         self.script.command(start_us, "start")
         self._parts: list[Feed] = []
+        self.imu_actions: list[int] = []
 
     def feed(self, events: Feed, heard: bool = True) -> None:
         """Publish samples. heard: whether the reference gets them too."""
-        add_feed(self.script, events)
+        self.imu_actions += add_feed(self.script, events)[1].tolist()
         self.now_us = int(events.imu_time_us[-1])
         if heard:
             self._parts.append(events)

@@ -5,6 +5,7 @@
 #include "Host.hpp"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <lib/perf/perf_counter.h>
@@ -13,9 +14,7 @@
 #include <px4_platform_common/px4_work_queue/ScheduledWorkItem.hpp>
 #include <systemlib/mavlink_log.h>
 #include <uORB/Publication.hpp>
-#include <uORB/Subscription.hpp>
 #include <uORB/SubscriptionCallback.hpp>
-#include <uORB/SubscriptionInterval.hpp>
 #include <uORB/topics/debug_vect.h>
 #include <uORB/topics/mavlink_log.h>
 #include <uORB/topics/sensor_combined.h>
@@ -138,22 +137,15 @@ static void topics_with_a_queue()
 	}
 
 	for (int i = 12; i < 20; ++i) {
-		char expected[8];
-		snprintf(expected, sizeof(expected), "%d", i);
-		EXPECT(subscription.update(&got) && strcmp(got.text, expected) == 0);
+		EXPECT(subscription.update(&got) && atoi(got.text) == i);
 	}
 
 	EXPECT(!subscription.updated());
-	char longer[200];
-	memset(longer, 'x', sizeof(longer) - 1);
-	longer[199] = '\0';
-	mavlink_vasprintf(_MSG_PRIO_INFO, &advert, "%s", longer);
+	mavlink_vasprintf(_MSG_PRIO_INFO, &advert, "%200d", 1);
 	EXPECT(subscription.update(&got) && strlen(got.text) == 126);
 
 	// It stays advertised when its publisher goes.
-	uORB::Publication<mavlink_log_s> *publication = new uORB::Publication<mavlink_log_s>(ORB_ID(mavlink_log));
-	publication->advertise();
-	delete publication;
+	uORB::Publication<mavlink_log_s>(ORB_ID(mavlink_log)).advertise();
 	EXPECT(subscription.advertised());
 }
 

@@ -190,9 +190,8 @@ def test_start_and_stop_a_thousand_times(host: Px4Host) -> None:
 def test_a_leak_is_found(bundle: ModelBundle, cxx: list[str]) -> None:
     host = changed(bundle, CPP, r"\tperf_free\(_reset_gap_perf\);\n", "")
     script = Script(host.harness)
-    for i in range(10):
-        script.command(1_000_000 * i, "start")
-        script.command(1_000_000 * i + 10, "stop")
+    for i in range(20):
+        script.command(1_000_000 * i, "stop" if i % 2 else "start")
     blocks = [result.blocks for result in host.play(script).results[1::2]]
     assert np.diff(blocks).tolist() == [1] * 9
 

@@ -61,7 +61,7 @@ def test_debug_vect_repeats_the_last_decision(host: Px4Host, rate_hz: int) -> No
     vectors, clock = record.topics["debug_vect"], VectorClock(host.spec, rate_hz)
     made = dict(zip(record.decisions.event.tolist(), result.decisions, strict=True))
     expected, last = [], None
-    times = dict(zip(sorted(_imu_actions(flight)), flight.events.imu_time_us.tolist(), strict=True))
+    times = dict(zip(flight.imu_actions, flight.events.imu_time_us.tolist(), strict=True))
     for action, sample_us in times.items():
         last = made.get(action, last)
         if last is not None and clock.due(int(last["end_us"]), sample_us):
@@ -69,18 +69,6 @@ def test_debug_vect_repeats_the_last_decision(host: Px4Host, rate_hz: int) -> No
     found = [(int(v["timestamp"]), float(v["x"]), float(v["y"]), float(v["z"])) for v in vectors.rows]
     assert found == [(t, x, float(np.float32(y)), z) for t, x, y, z in expected]
     assert len(found) == 0 if rate_hz == 0 else len(found) > 15 * rate_hz and set(vectors["name"]) == {NAME}
-
-
-def _imu_actions(flight: Flight) -> list[int]:
-    """Numbers of the actions that published sensor_combined, by reading the script itself."""
-    data, place, found, number = flight.script.encode(), 8, [], 0
-    topic = flight.host.harness.topic("sensor_combined")[0]
-    while place < len(data):
-        action, of, size = np.frombuffer(data, "<u2,<u2,<u4", 1, place + 8)[0].tolist()
-        if (action, of) == (0, topic):
-            found.append(number)
-        place, number = place + 16 + size, number + 1
-    return found
 
 
 def test_texts_on_entering_and_leaving_turbulence(host: Px4Host) -> None:

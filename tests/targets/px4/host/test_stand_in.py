@@ -20,10 +20,18 @@ from px4_tinyml.logs.ulog.ulog_format import Field
 from px4_tinyml.logs.ulog.uorb_message import of_checkout, of_topic, parse_msg
 from px4_tinyml.signal.classifier import Classifier
 from px4_tinyml.targets.compare import compare
-from px4_tinyml.targets.px4.build import PX4_OPTIONS, module_options, px4_tree
+from px4_tinyml.targets.px4.build import PX4_OPTIONS, module_options
+from px4_tinyml.targets.px4.generate import px4_files
 from px4_tinyml.targets.px4.run import Px4Host
 from px4_tinyml.targets.px4.stand_in.px4_parameters import Parameter, read_parameters
-from px4_tinyml.targets.px4.stand_in.shim import MODULE_FORMS, PX4_PUBLISHED, SUBSCRIBED, Harness, make_harness
+from px4_tinyml.targets.px4.stand_in.shim import (
+    LINK_OPTIONS,
+    MODULE_FORMS,
+    PX4_PUBLISHED,
+    SUBSCRIBED,
+    Harness,
+    make_harness,
+)
 
 WARNINGS = (
     "-Werror", "-Wdouble-promotion", "-Wfloat-conversion", "-Warray-bounds", "-Wcast-align", "-Wdisabled-optimization",
@@ -50,7 +58,7 @@ parameters:
 
 @pytest.fixture(scope="module")
 def tree(bundle: ModelBundle) -> dict[str, str]:
-    return px4_tree(bundle)
+    return px4_files(bundle, "compiled")
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +86,9 @@ def test_behaves_as_uorb_does(tree: dict[str, str], cxx: list[str], tmp_path: Pa
     source = Path(__file__).with_name("semantics.cpp").read_text(encoding="utf-8")
     write_tree(tmp_path, {**harness.files, "semantics.cpp": source})
     parts = [f"shim/src/{part}.cpp" for part in ("uorb", "work_queue", "platform", "memory")]
-    flags = [
-        *PX4_OPTIONS,
-        *harness.options("crtp"),
-        "-O1",
-        "-g1",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover",
-    ]
-    wrap = [f"-Wl,--wrap={symbol}" for symbol in ("malloc", "calloc", "realloc", "free")]
-    command = ["g++", *flags, "semantics.cpp", *parts, "generated/topics.cpp", "generated/parameters.cpp", *wrap]
+    sanitizers = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    flags = [*PX4_OPTIONS, *harness.options("crtp"), *sanitizers, *LINK_OPTIONS[:4]]  # it has no model
+    command = ["g++", *flags, "semantics.cpp", *parts, "generated/topics.cpp", "generated/parameters.cpp"]
     built = subprocess.run([*command, "-o", "semantics"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr
     done = subprocess.run([str(tmp_path / "semantics")], capture_output=True, text=True, timeout=60)

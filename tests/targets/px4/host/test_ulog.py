@@ -43,18 +43,14 @@ def make_ulog(
     log.info("sys_name", "PX4")
     log.parameter("MCLS_EN", 1)
     log.text(21_000_000, "a logged text")
-    baro_us = events.baro_time_us
-    air = {
-        "timestamp": baro_us + np.uint64(15_000),
-        "timestamp_sample": baro_us,
-        "baro_alt_meter": events.baro_altitude_m,
-    }
+    baro_us, altitude_m = events.baro_time_us, events.baro_altitude_m
+    air = {"timestamp": baro_us + np.uint64(15_000), "timestamp_sample": baro_us, "baro_alt_meter": altitude_m}
     if baro_steps:
         other, anew = (baro_us >= baro_us[0] + np.uint64(after * 1e6) for after in (5, 12))
         air |= {
             "baro_device_id": np.where(other, 222, 111),
             "calibration_count": anew.astype(np.uint8),
-            "baro_alt_meter": events.baro_altitude_m + 6 * other - 4 * anew,
+            "baro_alt_meter": altitude_m + 6 * other - 4 * anew,
         }
     imu = {
         "timestamp": events.imu_time_us,
@@ -197,9 +193,8 @@ def test_a_topic_of_another_version_is_rejected(host: Px4Host, tmp_path: Path, o
 def test_appended_data_and_unannounced_ids(host: Px4Host, tmp_path: Path, out: Path) -> None:
     source = make_ulog(tmp_path / "flight.ulg", 20.0)
     data = bytearray(source.read_bytes())
-    stray = struct.pack(
-        "<HcHQ", 10, b"D", 2, 7
-    )  # data of a topic that nothing announces: 2 is the first id after the log's
+    # Data of a topic that nothing announces: 2 is the first id after the log's.
+    stray = struct.pack("<HcHQ", 10, b"D", 2, 7)
     appended = struct.pack("<HcBQ", 12, b"L", ord("3"), 39_000_000) + b"bad"
     data[19 + 8] = 1  # the flag that there is appended data
     struct.pack_into("<Q", data, 19 + 16, len(data) + len(stray))

@@ -85,17 +85,14 @@ def test_thresholds_of_parameters_are_those_of_a_spec(
     p = rng.dirichlet([0.4] * labels, 600)
     outputs = np.clip(np.floor(p * 256) - 128, -128, 127).astype(np.int8)
     for limits in (bundle.spec.decision, DecisionSpec(128, 0.9, 0.05, 0), DecisionSpec(128, 0.35, 0.35, 7)):
-        spec = dataclasses.replace(
-            bundle.spec, decision=dataclasses.replace(limits, smoothing_q8=bundle.spec.decision.smoothing_q8)
-        )
+        decision = dataclasses.replace(limits, smoothing_q8=bundle.spec.decision.smoothing_q8)
         own = limits is bundle.spec.decision
         enter = np.full(len(p), -1.0 if own else limits.enter, np.float32)
         found = decide(program, outputs, enter, np.full(len(p), limits.leave, np.float32), limits.hold_windows)
-        reference = DecisionFilter(spec)
-        for row, decision in zip(outputs.tolist(), found, strict=True):
+        reference = DecisionFilter(dataclasses.replace(bundle.spec, decision=decision))
+        for row, got in zip(outputs.tolist(), found, strict=True):
             expected = reference.update(row, False)
-            assert decision["class_index"] == expected["class_index"]
-            assert decision["confidence_q16"] == expected["confidence_q16"]
+            assert all(got[name] == expected[name] for name in ("class_index", "confidence_q16"))
 
 
 def test_thresholds_that_change_in_flight_forget_nothing(
@@ -111,6 +108,5 @@ def test_thresholds_that_change_in_flight_forget_nothing(
     leave[20:40] = 0.8
     found = decide(program, steady, enter, leave, 0)
     assert found["class_index"].tolist() == [0] * 20 + [-1] * 20 + [0] * 20
-    assert (
-        np.all(found["confidence_q16"] == 154 * 256) and found["flags"].tolist() == [4] + [0] * 19 + [2] * 20 + [0] * 20
-    )
+    assert np.all(found["confidence_q16"] == 154 * 256)
+    assert found["flags"].tolist() == [4] + [0] * 19 + [2] * 20 + [0] * 20

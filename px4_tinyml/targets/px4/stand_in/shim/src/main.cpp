@@ -31,7 +31,6 @@ enum class Action : uint16_t {
 	Run = 4,           ///< it runs what is queued and continues
 	InferenceTime = 5, ///< payload: µs that every run of the model takes from now on (uint32)
 	Wait = 6,          ///< only time passes
-	Unadvertise = 7,   ///< the publisher of a topic goes
 };
 
 struct Head {
@@ -73,11 +72,9 @@ void run_command(char *text)
 /// False when the record makes no sense.
 bool act(const Head &head, std::vector<char> &payload)
 {
-	const bool of_topic = head.topic < px4_host::topic_count;
-
 	switch (static_cast<Action>(head.action)) {
 	case Action::Publish:
-		if (!of_topic || head.size != px4_host::topics[head.topic]->o_size) {
+		if (head.topic >= px4_host::topic_count || head.size != px4_host::topics[head.topic]->o_size) {
 			return false;
 		}
 
@@ -100,30 +97,19 @@ bool act(const Head &head, std::vector<char> &payload)
 		}
 
 	case Action::Hold:
-		px4_host::hold_queue(true);
-		return true;
-
 	case Action::Run:
-		px4_host::hold_queue(false);
+		px4_host::hold_queue(static_cast<Action>(head.action) == Action::Hold);
 		return true;
 
 	case Action::InferenceTime: {
-			uint32_t duration_us;
-
-			if (head.size != sizeof(duration_us)) {
-				return false;
-			}
-
-			memcpy(&duration_us, payload.data(), sizeof(duration_us));
+			uint32_t duration_us{0};
+			memcpy(&duration_us, payload.data(), head.size == sizeof(duration_us) ? sizeof(duration_us) : 0);
 			px4_host::set_inference_time(duration_us);
-			return true;
+			return head.size == sizeof(duration_us);
 		}
 
 	case Action::Wait:
 		return true;
-
-	case Action::Unadvertise:
-		return of_topic && orb_unadvertise(orb_advertise(px4_host::topics[head.topic], nullptr)) == 0;
 	}
 
 	return false;

@@ -57,10 +57,13 @@ void __wrap_free(void *block)
 }
 }
 
+void *operator new (size_t size, const std::nothrow_t &) noexcept { return __wrap_malloc(size ? size : 1); }
+void *operator new[](size_t size, const std::nothrow_t &) noexcept { return __wrap_malloc(size ? size : 1); }
+
 // Without exceptions there is nothing to throw: out of memory ends the program.
-static void *allocate(size_t size)
+void *operator new (size_t size)
 {
-	void *const block = counted(__real_malloc(size ? size : 1));
+	void *const block = __wrap_malloc(size ? size : 1);
 
 	if (!block) {
 		abort();
@@ -69,10 +72,7 @@ static void *allocate(size_t size)
 	return block;
 }
 
-void *operator new (size_t size) { return allocate(size); }
-void *operator new[](size_t size) { return allocate(size); }
-void *operator new (size_t size, const std::nothrow_t &) noexcept { return counted(__real_malloc(size ? size : 1)); }
-void *operator new[](size_t size, const std::nothrow_t &) noexcept { return counted(__real_malloc(size ? size : 1)); }
+void *operator new[](size_t size) { return operator new (size); }
 void operator delete (void *block) noexcept { __wrap_free(block); }
 void operator delete[](void *block) noexcept { __wrap_free(block); }
 void operator delete (void *block, size_t) noexcept { __wrap_free(block); }

@@ -89,22 +89,37 @@ void ScheduledWorkItem::ScheduleClear()
 	WorkItem::ScheduleClear();
 }
 
-hrt_abstime ScheduledWorkItem::next_deadline()
+void ScheduledWorkItem::set_clock(hrt_abstime time_us)
 {
-	hrt_abstime next = NEVER;
+	if (time_us < clock_us) {
+		// Only the simulated clock runs backwards: what waits waits no longer than it would have.
+		for (ScheduledWorkItem *item : timers) {
+			item->_deadline_us -= std::min(clock_us - time_us, item->_deadline_us);
+		}
 
-	for (const ScheduledWorkItem *item : timers) {
-		next = std::min(next, item->_deadline_us);
+		clock_us = time_us;
+
+	} else if (time_us > clock_us + JUMP_US) {
+		clock_us = time_us;
 	}
 
-	return next;
-}
+	const auto earlier = [](const ScheduledWorkItem * a, const ScheduledWorkItem * b) {
+		return a->_deadline_us < b->_deadline_us;
+	};
 
-void ScheduledWorkItem::move_deadlines(hrt_abstime earlier_us)
-{
-	for (ScheduledWorkItem *item : timers) {
-		item->_deadline_us -= std::min(earlier_us, item->_deadline_us);
+	while (!timers.empty()) {
+		const hrt_abstime next = (*std::min_element(timers.begin(), timers.end(), earlier))->_deadline_us;
+
+		if (next > time_us || next == NEVER) {
+			break;
+		}
+
+		clock_us = std::max(clock_us, next);
+		fire_due();
+		px4_host::run_queue();
 	}
+
+	clock_us = time_us;
 }
 
 void ScheduledWorkItem::fire_due()
@@ -138,25 +153,7 @@ namespace px4_host
 
 uint64_t now_us() { return clock_us; }
 
-void set_clock(uint64_t time_us)
-{
-	if (time_us < clock_us) {
-		// Only the simulated clock runs backwards: what waits waits no longer than it would have.
-		px4::ScheduledWorkItem::move_deadlines(clock_us - time_us);
-		clock_us = time_us;
-
-	} else if (time_us > clock_us + JUMP_US) {
-		clock_us = time_us;
-	}
-
-	for (uint64_t next; (next = px4::ScheduledWorkItem::next_deadline()) <= time_us && next != UINT64_MAX;) {
-		clock_us = std::max(clock_us, next);
-		px4::ScheduledWorkItem::fire_due();
-		run_queue();
-	}
-
-	clock_us = time_us;
-}
+void set_clock(uint64_t time_us) { px4::ScheduledWorkItem::set_clock(time_us); }
 
 void spend(uint32_t duration_us) { clock_us += duration_us; }
 

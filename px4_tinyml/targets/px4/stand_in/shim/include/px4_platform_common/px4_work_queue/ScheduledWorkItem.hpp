@@ -19,22 +19,19 @@ public:
 	void ScheduleAt(hrt_abstime time_us);
 	void ScheduleClear();
 
-	/// When the next timer is due; NEVER when none is set.
-	static hrt_abstime next_deadline();
-
-	/// The clock was set back.
-	static void move_deadlines(hrt_abstime earlier_us);
-
-	/// Schedule what is due by now.
-	static void fire_due();
-
-	static constexpr hrt_abstime NEVER = UINT64_MAX;
+	/// See px4_host::set_clock().
+	static void set_clock(hrt_abstime time_us);
 
 protected:
 	ScheduledWorkItem(const char *name, const wq_config_t &config) : WorkItem(name, config) {}
 	~ScheduledWorkItem() override;
 
 private:
+	static constexpr hrt_abstime NEVER = UINT64_MAX;
+
+	/// Schedule what is due by now.
+	static void fire_due();
+
 	hrt_abstime _deadline_us{NEVER};
 	hrt_abstime _interval_us{0};
 };
