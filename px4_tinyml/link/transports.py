@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from px4_tinyml.link.address import LinkAddress
@@ -67,11 +68,10 @@ class UdpPort:
     datagrams = True
 
     def __init__(self, address: LinkAddress) -> None:
-        self._socket, where = _socket_for(address, socket.SOCK_DGRAM)
         self._peers: dict[Peer, None] = {}
         self._target: Peer | None = None
         self._dropped = 0
-        try:
+        with _new_socket(address, socket.SOCK_DGRAM) as (self._socket, where):
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -84,9 +84,6 @@ class UdpPort:
             else:
                 self._target = where
                 self._peers[where] = None
-        except OSError:
-            self._socket.close()
-            raise
         self._buffer = bytearray(MAX_DATAGRAM)
         self._emptied_ns = time.monotonic_ns()
         self.wants_to_write = False
@@ -237,16 +234,12 @@ class TcpPort(StreamPort):
     """tcp: a client that connects in the background."""
 
     def __init__(self, address: LinkAddress) -> None:
-        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._connecting = True
-        try:
+        with _new_socket(address, socket.SOCK_STREAM) as (self._socket, where):
             _prepare(self._socket)
             started = self._socket.connect_ex(where)
             if started not in (0, errno.EINPROGRESS):
                 raise OSError(started, os.strerror(started))
-        except OSError:
-            self._socket.close()
-            raise
         super().__init__(self._socket.fileno())
 
     @property
@@ -282,16 +275,12 @@ class TcpServerPort:
     datagrams = False
 
     def __init__(self, address: LinkAddress) -> None:
-        self._socket, where = _socket_for(address, socket.SOCK_STREAM)
         self._clients: dict[Peer, tuple[socket.socket, StreamPort]] = {}
-        try:
+        with _new_socket(address, socket.SOCK_STREAM) as (self._socket, where):
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(where)
             self._socket.listen()
-        except OSError:
-            self._socket.close()
-            raise
         self._poll = select.epoll()  # ready when a client or the listening socket is
         self._poll.register(self._socket, select.EPOLLIN)
         self.gone: list[Peer] = []
@@ -357,11 +346,17 @@ def open_port(address: LinkAddress) -> Port:
     return TcpServerPort(address) if address.kind == "tcpin" else UdpPort(address)
 
 
-def _socket_for(address: LinkAddress, kind: int) -> tuple[socket.socket, Any]:
-    """A socket and its address to bind or connect to: IPv4 first, as vehicles use it."""
+@contextlib.contextmanager
+def _new_socket(address: LinkAddress, kind: int) -> Iterator[tuple[socket.socket, Any]]:
+    """A socket and its address to bind or connect to: IPv4 first, as vehicles use it. Closed when the block fails."""
     found = socket.getaddrinfo(address.host, address.port, type=kind)
     family, kind, protocol, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return socket.socket(family, kind, protocol), where
+    opened = socket.socket(family, kind, protocol)
+    try:
+        yield opened, where
+    except OSError:
+        opened.close()
+        raise
 
 
 def _prepare(stream: socket.socket) -> None:
