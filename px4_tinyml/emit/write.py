@@ -28,19 +28,19 @@ FILTERS: Mapping[str, Callable[..., cpp.Emitted]] = {
 }  # fmt: skip
 
 
+def template_environment(folder: Path, filters: Mapping[str, Callable[..., str]], **options: Any) -> jinja2.Environment:
+    """Templates of a folder. An undefined name is an error, and a block leaves no blank line."""
+    loader, undefined = jinja2.FileSystemLoader(folder), jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=loader, undefined=undefined, trim_blocks=True, lstrip_blocks=True, **options
+    )
+    environment.filters |= filters
+    return environment
+
+
 @cache
 def _environment(finalize: Callable[[object], object]) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PACKAGE),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-        finalize=finalize,
-    )
-    environment.filters.update(FILTERS)
-    return environment
+    return template_environment(PACKAGE, FILTERS, keep_trailing_newline=True, autoescape=False, finalize=finalize)
 
 
 def _text(value: object) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from px4_tinyml.bundle import ModelBundle
@@ -14,6 +13,7 @@ from px4_tinyml.bundle.manifest import TrainedFlight
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MIXED, SPARSE, TURBULENT_EDR
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
+from px4_tinyml.emit.write import template_environment
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, findings
 from px4_tinyml.report.limits import find_limits
@@ -74,14 +74,7 @@ def check_trained_on(bundle: ModelBundle, dataset: Dataset) -> None:
 
 def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | None = None) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= FILTERS
+    environment = template_environment(TEMPLATES, FILTERS, autoescape=True)
     manifest, spec, about = bundle.manifest, bundle.spec, dataset.about
     metrics = manifest.metrics
     title, sentences = findings.headline(metrics, dataset)

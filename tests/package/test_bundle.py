@@ -206,19 +206,18 @@ def test_a_manifest_that_is_not_json_is_rejected(folder: Path, text: str) -> Non
 
 @pytest.mark.parametrize("name", ["manifest.json", *HASHED_FILES])
 def test_only_regular_files_of_a_bounded_size_are_read(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
-    with pytest.raises(ConversionError, match="not a regular file"):
-        ModelBundle.load(folder)
-    (folder / name).unlink()
-    (folder / name).symlink_to("/dev/zero")
-    with pytest.raises(ConversionError, match="not a regular file"):
-        ModelBundle.load(folder)
-    (folder / name).unlink()
-    with (folder / name).open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
-    with pytest.raises(ConversionError, match="larger than 67108864 bytes"):
-        ModelBundle.load(folder)
+    path, large = folder / name, folder.parent / "large"
+    large.write_bytes(b"")
+    os.truncate(large, MAX_BYTES + 1)
+    for replace, message in (
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (large.rename, "larger than 67108864 bytes"),
+    ):
+        path.unlink()
+        replace(path)
+        with pytest.raises(ConversionError, match=message):
+            ModelBundle.load(folder)
 
 
 def test_a_bundle_without_hashes_warns_once(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

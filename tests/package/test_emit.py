@@ -16,36 +16,28 @@ CODE = '1}}; struct X { X() { system("x"); } } x; int y[] = {{1'
 
 
 @pytest.mark.parametrize(
-    ("emitter", "value", "expected"),
+    ("emitter", "pairs"),
     [
-        (cpp.integer, -128, "-128"),
-        (cpp.integer, np.uint64(2**64 - 1), "18446744073709551615"),
-        (cpp.float_literal, 2.0, "2.0f"),
-        (cpp.float_literal, 3, "3.0f"),
-        (cpp.float_literal, np.float32(0.1), "0.100000001f"),
-        (cpp.float_literal, 1e-5, "9.99999975e-06f"),
-        (cpp.float_literal, -0.0, "-0.0f"),
-        (cpp.literal, True, "true"),
-        (cpp.literal, np.bool_(False), "false"),
-        (cpp.literal, 0.5, "0.5f"),
-        (cpp.literal, cpp.Emitted("x + 1"), "x + 1"),
-        (cpp.identifier, "AddConv2D", "AddConv2D"),
-        (cpp.quoted, "level", '"level"'),
-        (cpp.quoted, 'a"b\\c\n??/', '"a\\042b\\134c\\012\\077\\077/"'),
-        (cpp.quoted, "é", '"\\303\\251"'),
-        (cpp.hex_digits, "00ff", "00ff"),
-        (cpp.comment, "any board on I²C", "any board on I²C"),
-        (cpp.numbers, np.array([1, -2], np.int8), "1, -2"),
-        (cpp.listed, [1, 0.5, cpp.braced([2, 3])], "1, 0.5f, {2, 3}"),
-        (build_text.word, "-mcpu=cortex-m4", "-mcpu=cortex-m4"),
-        (build_text.words, ["a", "-Wl,--x"], "a -Wl,--x"),
-        (build_text.versioned, "Arduino_BMI270_BMM150 (1.2.3)", "Arduino_BMI270_BMM150 (1.2.3)"),
-        (build_text.cmake_variable, "DIR", "${DIR}"),
+        (cpp.integer, [(-128, "-128"), (np.uint64(2**64 - 1), "18446744073709551615")]),
+        (cpp.float_literal, [(2.0, "2.0f"), (3, "3.0f"), (np.float32(0.1), "0.100000001f")]),
+        (cpp.float_literal, [(1e-5, "9.99999975e-06f"), (-0.0, "-0.0f")]),
+        (cpp.literal, [(True, "true"), (np.bool_(False), "false"), (0.5, "0.5f"), (cpp.Emitted("x + 1"), "x + 1")]),
+        (cpp.identifier, [("AddConv2D", "AddConv2D")]),
+        (cpp.quoted, [("level", '"level"'), ('a"b\\c\n??/', '"a\\042b\\134c\\012\\077\\077/"'), ("é", '"\\303\\251"')]),
+        (cpp.hex_digits, [("00ff", "00ff")]),
+        (cpp.comment, [("any board on I²C", "any board on I²C")]),
+        (cpp.numbers, [(np.array([1, -2], np.int8), "1, -2")]),
+        (cpp.listed, [([1, 0.5, cpp.braced([2, 3])], "1, 0.5f, {2, 3}")]),
+        (build_text.word, [("-mcpu=cortex-m4", "-mcpu=cortex-m4")]),
+        (build_text.words, [(["a", "-Wl,--x"], "a -Wl,--x")]),
+        (build_text.versioned, [("Arduino_BMI270_BMM150 (1.2.3)", "Arduino_BMI270_BMM150 (1.2.3)")]),
+        (build_text.cmake_variable, [("DIR", "${DIR}")]),
     ],
 )
-def test_text_of_an_emitter(emitter: Callable[[Any], cpp.Emitted], value: Any, expected: str) -> None:
-    made = emitter(value)
-    assert made == expected and isinstance(made, cpp.Emitted)
+def test_text_of_an_emitter(emitter: Callable[[Any], cpp.Emitted], pairs: list[tuple[Any, str]]) -> None:
+    for value, expected in pairs:
+        text = emitter(value)
+        assert text == expected and isinstance(text, cpp.Emitted)
 
 
 @pytest.mark.parametrize(
