@@ -107,10 +107,10 @@ def with_px4(build: Path, node: EmulatedNode, records: Records, bundle: ModelBun
         )  # fmt: skip
         time.sleep(PTY_NOTICED_S)
         with Link(f"udpin:127.0.0.1:{GCS_PORT}", system=255) as link, playing(node, records, speed) as thread:
-            told = listen(link, bundle.spec.labels, thread, "ground station")
+            received = listen(link, bundle.spec.labels, thread, "ground station")
         print("flight controller, `listener debug_array`:")
         print(session.px4.require("listener", "debug_array"))
-    return 0 if told else 1
+    return 0 if received else 1
 
 
 def main() -> int:

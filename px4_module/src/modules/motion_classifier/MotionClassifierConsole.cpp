@@ -138,32 +138,32 @@ int MotionClassifier::print_usage(const char *reason)
 	PRINT_MODULE_DESCRIPTION(
 		R"DESCR_STR(
 ### Description
-Says what the air and the vehicle are doing (turbulence, climb, descend, level, or whatever classes the model
-was trained for), from the IMU and the barometer, with a small int8 neural network.
+Classifies the motion of air and vehicle (turbulence, climb, descend, level, or the classes of another model) from
+IMU and barometer, with a small int8 neural network.
 
 ### Implementation
-Samples of sensor_combined become means over 20 ms slots, the last 2.56 s of them a window, and every 0.64 s a window
-is classified (these are the defaults; `status` shows the model's). Probabilities are smoothed, and a class is entered
-above one threshold and left below another.
+Samples of sensor_combined are averaged over 20 ms slots. Every 0.64 s the last 2.56 s of slots are classified
+(defaults; `status` shows the values of the model). Probabilities are smoothed. A class is entered above one
+threshold and left below another.
 
-Lost samples, gaps, NaN and a clock that runs backwards start the window anew and are counted; without a barometer
-the network decides from the IMU alone, and says so in a flag. Runs on the lp_default work queue, on every sample.
+Lost samples, gaps, NaN and a clock that runs backwards reset the window and are counted. Without a barometer
+the network decides from the IMU alone and sets a flag. Runs on the lp_default work queue, on every sample.
 
 Each decision is published as motion_classification, and as debug_vect and debug_array with the name MOTION, which
-MAVLink sends to the ground. Entering and leaving turbulence is also told in a text.
+MAVLink sends. A STATUSTEXT reports when turbulence begins and ends.
 
 The module is generated, with the model in it, by px4-tinyml: `px4-tinyml generate px4`.
 
 ### Examples
-Start it, and see what it thinks:
+Start it and show its decisions:
 $ motion_classifier start
 $ motion_classifier status
 $ listener motion_classification
 
-Check that this processor computes exactly what the model was tested with:
+Compare this processor's results with the tested ones, bit for bit:
 $ motion_classifier selftest
 
-Be told of turbulence earlier, while flying:
+Report turbulence earlier (takes effect in flight):
 $ param set MCLS_ENTER 0.5
 )DESCR_STR");
 
