@@ -55,15 +55,6 @@ class Listener(threading.Thread):
         return sum((b - a - 1) % 256 for a, b in itertools.pairwise(numbers))
 
 
-def status_request() -> bytes:
-    """COMMAND_LONG that requests SYS_STATUS; the node sends it after everything that waits."""
-    command = dialect.MAVLink_command_long_message(
-        *(NODE_SYSTEM, NODE_COMPONENT, dialect.MAV_CMD_REQUEST_MESSAGE, 0),
-        *(dialect.MAVLINK_MSG_ID_SYS_STATUS, 0, 0, 0, 0, 0, 0),
-    )
-    return bytes(command.pack(dialect.MAVLink(None, srcSystem=255, srcComponent=190)))
-
-
 def arduino_runner(bundle: ModelBundle) -> Runner:
     """Build the emulated node for a bundle; returns what runs a feed through it. Raises ToolchainError."""
     emulator()
@@ -84,7 +75,12 @@ def run_node(image: Path, events: Feed, spec: PipelineSpec) -> Classification:
         listener = Listener(node.telemetry)
         listener.start()
         node.play(sample_records(events, shift_us))
-        node.telemetry.sendall(status_request())
+        # The node sends SYS_STATUS after everything that waits.
+        request = dialect.MAVLink_command_long_message(
+            *(NODE_SYSTEM, NODE_COMPONENT, dialect.MAV_CMD_REQUEST_MESSAGE, 0),
+            *(dialect.MAVLINK_MSG_ID_SYS_STATUS, 0, 0, 0, 0, 0, 0),
+        )
+        node.telemetry.sendall(request.pack(dialect.MAVLink(None, srcSystem=255, srcComponent=190)))
         if not listener.status.wait(ANSWER_S):
             raise ToolchainError(f"the emulated node has not answered within {ANSWER_S:g} s: it hangs")
     if lost := listener.lost():

@@ -37,7 +37,7 @@ class Sender:
         return frame
 
 
-GCS = Sender()
+GCS, AUTOPILOT = Sender(), Sender(system=1, component=1)
 
 
 def command(number: int, *values: float, component: int = NODE, system: int = 1) -> bytes:
@@ -58,7 +58,7 @@ def param_list(component: int = NODE, system: int = 1) -> bytes:
     return GCS.pack(mavlink.MAVLink_param_request_list_message(system, component))
 
 
-def heartbeat(sender: Sender, armed: bool = False, autopilot: int = mavlink.MAV_AUTOPILOT_PX4) -> bytes:
+def heartbeat(sender: Sender = AUTOPILOT, armed: bool = False, autopilot: int = mavlink.MAV_AUTOPILOT_PX4) -> bytes:
     mode = mavlink.MAV_MODE_FLAG_SAFETY_ARMED if armed else 0
     return sender.pack(mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_QUADROTOR, autopilot, mode, 0, 4, 3))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from px4_tinyml.signal.slots import Feed
 
 IMU = np.dtype([("kind", "S1"), ("time_us", "<u8"), ("values", "<f4", (6,))])
 BARO = np.dtype([("kind", "S1"), ("time_us", "<u8"), ("values", "<f4", (3,))])
-TIME = np.dtype([("kind", "S1"), ("time_us", "<u8")])
 
 SEA_LEVEL_PA, SEA_LEVEL_K, LAPSE_K_M, EXPONENT = 101_325.0, 288.15, 0.0065, 5.255_879_7
 """Standard atmosphere (ICAO) up to 11 km."""
@@ -54,7 +54,7 @@ def _rows(records: NDArray[np.void]) -> NDArray[np.object_]:
 
 def time_record(time_us: int) -> bytes:
     """A record that only advances the clock."""
-    return np.array([(b"t", time_us)], TIME).tobytes()
+    return struct.pack("<cQ", b"t", time_us)
 
 
 def pressure_pa(altitude_m: ArrayLike) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ import pytest
 from node_talk import motion
 
 from px4_tinyml.errors import ToolchainError
+from px4_tinyml.targets.arduino.build import node_sources
 from px4_tinyml.targets.arduino.emulator.emulator import EmulatedNode
-from px4_tinyml.targets.arduino.emulator.node_sources import node_sources
 from px4_tinyml.targets.arduino.emulator.sample_records import BARO, IMU, pressure_pa, sample_records, time_record
 
 

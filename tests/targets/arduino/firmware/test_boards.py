@@ -14,9 +14,10 @@ from reference_models import untrained
 from toolchains import need
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.emit.toolchain import run_tool
 from px4_tinyml.emit.write import write_tree
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec
-from px4_tinyml.targets.arduino.emulator.node_sources import DOUBLE
+from px4_tinyml.targets.arduino.build import DOUBLE
 from px4_tinyml.targets.arduino.generate import SKETCH, arduino_files
 from px4_tinyml.targets.base import footprint
 from px4_tinyml.targets.cortex_m.build import COMPILER, CPUS
@@ -85,8 +86,8 @@ class TestAvr:
         src = self.sketch(small, tmp_path) / "src"
         sources = [str(HERE / "avr_classify.cpp"), str(src / "model" / "CompiledModel.cpp")]
         flags = ["-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-I", str(src), *sources, "-o"]
-        subprocess.run([*cxx, "-O2", *flags, str(tmp_path / "pc")], check=True)
-        here = subprocess.run([str(tmp_path / "pc")], capture_output=True, text=True, check=True).stdout.split("\n")
+        run_tool([*cxx, "-O2", *flags, str(tmp_path / "pc")])
+        here = run_tool([str(tmp_path / "pc")]).split("\n")
         avr = ["avr-g++", "-Os", "-mmcu=atmega2560", "-DF_CPU=16000000UL", "-Wall", "-Wextra", "-Werror"]
         subprocess.run([*avr, *flags, str(tmp_path / "avr.elf")], check=True)
         done = subprocess.run(
@@ -111,7 +112,7 @@ def test_flash_and_ram_on_a_cortex_m4f(tmp_path: Path, sketch: Path) -> None:
         "--specs=nosys.specs", "-Wl,--gc-sections", "-I", str(src), str(HERE / "m4_footprint.cpp"), *sources,
         "-o", str(image),
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    run_tool(command)
     size = footprint(image, "arm-none-eabi-size")
     print(f"Cortex-M4F: {size}")
     assert size.flash_bytes < 0.05 * NANO_FLASH

@@ -118,6 +118,11 @@ def there(bench: Bench, name: str) -> None:
         put_bmp280(bench, 415148, 519888)
 
 
+def start(bench: Bench, name: str) -> int:
+    there(bench, name)
+    return bench.until_running()
+
+
 def put_bmp280(bench: Bench, pressure: int, temperature: int) -> None:
     bench.put(0xF7, (pressure << 4).to_bytes(3, "big") + (temperature << 4).to_bytes(3, "big"))
 
@@ -181,8 +186,7 @@ def test_the_bmi270s_z_rate_is_removed_from_x(bench: Bench, factor: int, part: i
 
 
 def test_lps22hb(bench: Bench) -> None:
-    there(bench, "LPS22HB")
-    now = bench.until_running()
+    now = start(bench, "LPS22HB")
     bench.put(0x28, round(987.65 * 4096).to_bytes(3, "little") + struct.pack("<h", -1234))
     bench.send("set 39 1")
     sample = bench.poll(now + 20 * MS)
@@ -191,16 +195,14 @@ def test_lps22hb(bench: Bench) -> None:
 
 
 def test_bmp280_as_in_the_data_sheets_example(bench: Bench) -> None:
-    there(bench, "BMP280")
-    now = bench.until_running()
+    now = start(bench, "BMP280")
     sample = bench.poll(now + 30 * MS)
     assert sample and sample[1] == pytest.approx(100653.27, abs=0.03) and sample[2] == pytest.approx(25.08)
 
 
 @pytest.mark.parametrize("raw", [(0, 519888), (1_048_575, 519888), (415148, 0), (415148, 1_048_575)])
 def test_bmp280_at_its_ends(bench: Bench, raw: tuple[int, int]) -> None:
-    there(bench, "BMP280")
-    now = bench.until_running()
+    now = start(bench, "BMP280")
     put_bmp280(bench, *raw)
     sample = bench.poll(now + 30 * MS)
     assert sample is None or all(math.isfinite(value) for value in sample)
@@ -216,21 +218,19 @@ class TestWatching:
         bench.until_running(5_000_000)
 
     def test_bus_fails_and_recovers(self, bench: Bench, name: str) -> None:
-        there(bench, name)
-        now = bench.until_running()
-        bench.send("bus 0")
+        now = start(bench, name)
+        bench.send("device 0")
         for _ in range(300):
             now += MS
             assert bench.poll(now) is None
         assert not bench.running and bench.errors >= 10
-        bench.send("bus 1")
+        bench.send(f"device {SENSORS[name][0]}")
         bench.until_running(now)
         assert bench.starts == 2
 
     def test_sensor_lost_its_settings(self, bench: Bench, name: str) -> None:
         """A dip of the supply: it answers, but does not measure any more."""
-        there(bench, name)
-        now = bench.until_running()
+        now = start(bench, name)
         if name == "BMP280":
             put_bmp280(bench, 0x80000, 0x80000)
         else:
@@ -250,8 +250,7 @@ class TestWatching:
         bench.until_running(4_000_000)
 
     def test_no_more_than_the_sensors_rate(self, bench: Bench, name: str) -> None:
-        there(bench, name)
-        now = bench.until_running()
+        now = start(bench, name)
         _, _, ready, period, _ = SENSORS[name]
         if name in IMUS:
             put_sample(bench, name, (1, 2, 3), (4, 5, 6))

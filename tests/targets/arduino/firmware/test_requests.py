@@ -8,27 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from node_talk import (
-    GCS,
-    NODE,
-    Sender,
-    as_bytes,
-    command,
-    heartbeat,
-    imu_feed,
-    param_list,
-    param_read,
-    param_set,
-    whole,
-)
+from node_talk import NODE, Sender, as_bytes, command, heartbeat, imu_feed, param_list, param_read, param_set, whole
 from pc_node import TELEMETRY, USB, PcNode
 from pymavlink.dialects.v20 import common as mavlink
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.classify.mavlink_report import Text, TurbulenceNotice
 from px4_tinyml.signal.slots import Feed
-
-AUTOPILOT = Sender(system=1, component=1)
 
 
 def number_of(message: Any) -> float:
@@ -181,7 +167,7 @@ def test_a_value_that_is_not_allowed_changes_nothing(node: PcNode, name: str, va
 
 
 def test_as_arduPilot_has_it(node: PcNode) -> None:
-    node.receive(TELEMETRY, heartbeat(AUTOPILOT, autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA))
+    node.receive(TELEMETRY, heartbeat(autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA))
     (answer,) = node.ask(USB, param_set("MN_RATE", 5.0, mavlink.MAV_PARAM_TYPE_INT32), "PARAM_VALUE")
     assert answer.param_value == 5.0
     (version,) = node.ask(USB, command(512, 148), "AUTOPILOT_VERSION")
@@ -234,7 +220,7 @@ def test_a_command_is_rejected(node: PcNode, number: int, values: tuple[float, .
 @pytest.mark.parametrize(("component", "answered"), [(NODE, True), (0, False), (1, False)])
 def test_commands_with_whole_numbers_are_wanted_as_command_long(node: PcNode, component: int, answered: bool) -> None:
     asked = mavlink.MAVLink_command_int_message(1, component, 0, 512, 0, 0, 148, 0, 0, 0, 0, 0, 0)
-    answers = node.ask(USB, GCS.pack(asked), "COMMAND_ACK")
+    answers = node.ask(USB, Sender().pack(asked), "COMMAND_ACK")
     assert [(a.command, a.result) for a in answers] == [(512, mavlink.MAV_RESULT_COMMAND_LONG_ONLY)] * answered
 
 
@@ -265,9 +251,9 @@ def test_intervals(node: PcNode) -> None:
 
 
 def test_reboot_after_the_answer_and_not_in_flight(node: PcNode) -> None:
-    node.receive(TELEMETRY, heartbeat(AUTOPILOT, armed=True))
+    node.receive(TELEMETRY, heartbeat(armed=True))
     assert node.result(TELEMETRY, command(246, 1)) == mavlink.MAV_RESULT_TEMPORARILY_REJECTED
-    node.receive(TELEMETRY, heartbeat(AUTOPILOT, armed=False) + param_set("MN_RATE", 7.0))
+    node.receive(TELEMETRY, heartbeat(armed=False) + param_set("MN_RATE", 7.0))
     assert node.result(TELEMETRY, command(246, 1)) == mavlink.MAV_RESULT_ACCEPTED
     assert not node.take().reboot
     assert node.take().writes == 1  # what was set a moment ago is kept
@@ -286,7 +272,7 @@ def test_its_own_words_are_no_news(node: PcNode) -> None:
 def test_takes_the_autopilots_system_and_a_component_id_of_its_own(node: PcNode) -> None:
     node.receive(TELEMETRY, heartbeat(Sender(system=42, component=1)))
     # A second vehicle on the same link is not followed.
-    node.receive(TELEMETRY, heartbeat(AUTOPILOT))
+    node.receive(TELEMETRY, heartbeat())
     assert {m.get_srcSystem() for m in node.after(1.5).messages(TELEMETRY, "HEARTBEAT")} == {42}
     node.receive(USB, param_set("MN_COMPID", as_bytes(30), system=42))
     assert {m.get_srcComponent() for m in node.after(1.5).messages(TELEMETRY, "HEARTBEAT")} == {NODE}
