@@ -189,7 +189,7 @@ def _check_hashes(path: Path, manifest: ManifestFile, spec: PipelineSpec, files:
     """ConversionError when a part is not the one the manifest was written for."""
     written = manifest.files
     if written is None:
-        log.warning("%s: no hashes of all files in the manifest (made before 0.1.0); train again to have them", path)
+        log.warning("%s: no hashes of all files in the manifest (written before 0.1.0); train again to add them", path)
     elif sorted(written) != sorted(HASHED_FILES):
         raise ConversionError(
             f"{path}: files is {ascii(written)[:60]}, "

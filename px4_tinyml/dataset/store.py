@@ -157,9 +157,9 @@ def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> Fl
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
         return FlightWindows(x=x.reshape(len(y), spec.window, len(spec.channels)), y=y, **columns)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); make the data set again") from error
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); run `dataset` again") from error
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise DatasetError(f"{path}: not a flight of this data set: {error}; make the data set again") from error
+        raise DatasetError(f"{path}: not a flight of this data set: {error}; run `dataset` again") from error
 
 
 @dataclass(frozen=True)
@@ -181,14 +181,14 @@ class Dataset:
                 f"{folder}: not a data set ({DATASET_FILE}: {error.strerror}); `px4-tinyml dataset` writes one"
             ) from error
         except ValueError as error:
-            raise DatasetError(f"{path}: damaged: {error}; make the data set again") from error
+            raise DatasetError(f"{path}: damaged: {error}; run `dataset` again") from error
         version = data.get("dataset_version") if isinstance(data, dict) else None
         if version is True or version != DATASET_VERSION:
-            raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; make it again")
-        about = checked(Description, data, f"{path}: damaged", DatasetError, "make the data set again")
+            raise DatasetError(f"{path}: not a data set of version {DATASET_VERSION}; run `dataset` again")
+        about = checked(Description, data, f"{path}: damaged", DatasetError, "run `dataset` again")
         spec = PipelineSpec.from_dict(about.spec, where=str(path))
         if spec.hash != about.spec_hash:
-            raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); make it again")
+            raise DatasetError(f"{path}: the spec was changed by hand (hash {spec.short_hash}); run `dataset` again")
         counted = [*about.counts.windows.values(), *(flight.labels for flight in about.flights)]
         if any(set(labels) != set(spec.labels) for labels in counted):
             raise DatasetError(

@@ -54,7 +54,7 @@ KNOWN = ", ".join(f"{f.name} ({f.suffixes[0]})" if f.suffixes else f.name for f 
 def read_head(path: Path, size: int = HEAD_SIZE) -> bytes:
     """First bytes of a file (size -1: all). Raises LogError when there is nothing to read."""
     if path.is_dir():
-        raise LogError(f"{path}: a folder, a log file expected; give the folder to a command that takes several logs")
+        raise LogError(f"{path}: a folder, expected a log file; find_logs lists the logs of a folder")
     try:
         with path.open("rb") as file:
             head = file.read(size)
@@ -103,4 +103,4 @@ def _reject_foreign(path: Path, head: bytes) -> None:
     if head.lstrip()[:1] == b"<":
         raise LogError(f"{path}: a web page or XML, not a flight log; download the log itself")
     if head.startswith(b"FMT, 128"):
-        raise LogError(f"{path}: a dataflash log as text; give the .bin it was made from")
+        raise LogError(f"{path}: a dataflash log as text; use the original .bin file")

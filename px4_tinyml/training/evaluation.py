@@ -85,6 +85,6 @@ def check_same_signal_path(bundle: ModelBundle, spec: PipelineSpec) -> None:
     for name in ours:
         if name not in ("offset", "inv_scale", "decision") and ours[name] != theirs[name]:
             raise DatasetError(
-                f"the data set was made with another signal path than the bundle: {name} is {theirs[name]}, "
-                f"the bundle has {ours[name]}; make it again with the bundle's spec"
+                f"the data set has another signal path than the bundle: {name} is {theirs[name]}, "
+                f"the bundle has {ours[name]}; run `dataset` with the bundle's spec"
             )

@@ -215,7 +215,7 @@ class UlogFile:
     def _subscribe(self, ident: int, subscription: Subscription) -> None:
         name, known = subscription.name, self.subscriptions.get(ident, subscription)
         if known != subscription:
-            self.damage.append(f"message id {ident} stands for {known.name} and for {name}")
+            self.damage.append(f"message id {ident} is used for {known.name} and for {name}")
         self.subscriptions[ident] = subscription
         try:
             logged, padded = self.formats.logged_size(name), self.formats.size(name)

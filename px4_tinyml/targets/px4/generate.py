@@ -79,7 +79,7 @@ def message_classes(spec: PipelineSpec) -> list[tuple[str, str, int]]:
         if not name or name in names:
             clash = names.get(name, "nothing")
             raise SpecError(
-                f"label {label!r} would be the constant CLASS_{name} of MotionClassification.msg, which stands for "
+                f"label {label!r} would be the constant CLASS_{name} of MotionClassification.msg, already used by "
                 f"{clash}: give it another name"
             )
         names[name] = f"the label {label!r}"

@@ -47,7 +47,7 @@ class TflmTree:
                 f"{DIR_VARIABLE}={folder}: {INTERPRETER} is not in it; give TFLite Micro's source tree"
             )
         if not tree.library.is_file():
-            raise ToolchainError(f"{LIB_VARIABLE}: {tree.library} does not exist; build it, or name that for {target}")
+            raise ToolchainError(f"{LIB_VARIABLE}: {tree.library} does not exist; build it for {target}")
         return tree
 
     def flags(self, nm: str) -> tuple[str, ...]:
