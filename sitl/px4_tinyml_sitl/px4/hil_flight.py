@@ -9,8 +9,8 @@ import numpy as np
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion
 from px4_tinyml_sitl.autopilot import OUTER_HZ
 from px4_tinyml_sitl.flight import FlightPlan, Simulator, SlowRow
-from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
-from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
+from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink, pressure_hpa
+from px4_tinyml_sitl.sensors import ImuErrors, SensorSuite
 from px4_tinyml_sitl.vehicle.geo import Home
 from px4_tinyml_sitl.vehicle.live_sensors import LiveBaro, body_field_gauss
 from px4_tinyml_sitl.world import RATE_HZ
@@ -21,6 +21,32 @@ START_US = 1_000_000
 _EVERY = RATE_HZ // OUTER_HZ
 _GPS_EVERY = RATE_HZ // 10
 _MAG_NOISE_GAUSS = 0.0008
+_NOISE_SAMPLES = 1 << 16
+_MAX_BIAS_M_S2 = 0.2
+"""PX4 does not arm with a larger one."""
+
+
+class HilImu:
+    """`sensors.measure_imu` at the rate of the world. PX4 averages pairs of these samples to `sensor_combined`."""
+
+    def __init__(self, suite: SensorSuite, hover_rad_s: float, rate_hz: float, rng: np.random.Generator) -> None:
+        self._dt = 1.0 / rate_hz
+        self._errors = ImuErrors(suite, hover_rad_s, self._dt, _NOISE_SAMPLES, rng)
+        self._errors.bias[:3] = np.clip(suite.accel_bias_m_s2, -_MAX_BIAS_M_S2, _MAX_BIAS_M_S2)
+        self._white = rng.standard_normal((_NOISE_SAMPLES, 6))
+        self._angle = np.zeros(4)
+        self._count = 0
+
+    def measure(
+        self, truth: tuple[float, ...], rotor_rad_s: list[float]
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(accelerometer m/s², gyro rad/s), FRD. truth: specific force and rates in this step."""
+        speed = np.array(rotor_rad_s)
+        self._angle += speed * self._dt
+        white = self._white[self._count % _NOISE_SAMPLES]
+        values = self._errors.add(self._count, np.array(truth), speed, self._angle, white).tolist()
+        self._count += 1
+        return tuple(values[:3]), tuple(values[3:])
 
 
 class Px4Flight(Simulator):

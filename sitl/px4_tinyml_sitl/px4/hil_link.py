@@ -44,6 +44,12 @@ class Fix:
     velocity_m_s: tuple[float, float, float]
 
 
+def pressure_hpa(altitude_m: float) -> float:
+    """ISA pressure, the inverse of PX4's altitude (lib/atmosphere)."""
+    share: float = (1.0 - 0.0065 * altitude_m / 288.15) ** (9.80665 / (0.0065 * 287.1))
+    return 1013.25 * share
+
+
 class HilLink:
     """The simulator's end. `accept`, then `sensors` (and `gps`, `truth`) and `exchange` for every step."""
 

@@ -13,8 +13,7 @@ from px4_tinyml.flight_log import F32, F64, I64, U64
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml.units import US_PER_S
-from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink
-from px4_tinyml_sitl.px4.hil_sensors import pressure_hpa
+from px4_tinyml_sitl.px4.hil_link import Controls, Fix, HilLink, pressure_hpa
 from px4_tinyml_sitl.px4.tuning import INTEGRATION_HZ
 from px4_tinyml_sitl.vehicle.geo import REFERENCE_LAT_DEG, REFERENCE_LON_DEG
 from px4_tinyml_sitl.vehicle.live_sensors import FIELD_NED_GAUSS

@@ -106,16 +106,14 @@ def test_highres_imu_is_the_newest_sample_on_the_boot_clock(field: Field) -> Non
         (178, (1.0, 0.0), 2, "Speed denied"),
     ],
 )
-def test_refusals_have_a_reason(
-    refusing: Client, command: int, params: tuple[float, ...], result: int, word: str
-) -> None:
-    answer, texts = refusing.command(command, *params)
+def test_refusals_have_a_reason(idle: Client, command: int, params: tuple[float, ...], result: int, word: str) -> None:
+    answer, texts = idle.command(command, *params)
     assert answer == result
     assert any(word in text for text in texts)
 
 
 @pytest.fixture(scope="module")
-def refusing() -> Iterator[Client]:
+def idle() -> Iterator[Client]:
     with Field() as field:
         yield field.pair()[0]
 
@@ -133,15 +131,14 @@ def test_disarming_in_flight_is_refused_unless_forced(field: Field) -> None:
     assert vehicle.call(lambda: vehicle.state.flight.row.height) < 0.5
 
 
-def test_requested_messages(field: Field) -> None:
-    client, _ = field.pair()
-    assert client.command(512, 148.0)[0] == 0
-    version = client.link.messages["AUTOPILOT_VERSION"]
+def test_requested_messages(idle: Client) -> None:
+    assert idle.command(512, 148.0)[0] == 0
+    version = idle.link.messages["AUTOPILOT_VERSION"]
     assert version.flight_sw_version >> 16 == 1 << 8 | 17
     assert version.capabilities & 1 << 4  # MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE
-    assert client.command(520, 1.0)[0] == 0
-    assert client.command(410)[0] == 0
-    assert client.link.messages["HOME_POSITION"].latitude == 470000000
+    assert idle.command(520, 1.0)[0] == 0
+    assert idle.command(410)[0] == 0
+    assert idle.link.messages["HOME_POSITION"].latitude == 470000000
 
 
 def test_parameters(field: Field) -> None:
@@ -231,14 +228,13 @@ def test_a_failed_sensor_is_not_sent_and_unhealthy(field: Field) -> None:
     client.wait("HIGHRES_IMU")
 
 
-def test_timesync_and_ping(field: Field) -> None:
-    client, _ = field.pair()
-    client.link.mav.timesync_send(0, 12345)
-    answer = client.wait("TIMESYNC", lambda m: m.tc1 != 0)
+def test_timesync_and_ping(idle: Client) -> None:
+    idle.link.mav.timesync_send(0, 12345)
+    answer = idle.wait("TIMESYNC", lambda m: m.tc1 != 0)
     assert answer.ts1 == 12345
-    assert answer.tc1 / 1e9 == pytest.approx(client.wait("ATTITUDE").time_boot_ms / 1e3, abs=1.0)
-    client.link.mav.ping_send(1, 7, 0, 0)
-    assert client.wait("PING").seq == 7
+    assert answer.tc1 / 1e9 == pytest.approx(idle.wait("ATTITUDE").time_boot_ms / 1e3, abs=1.0)
+    idle.link.mav.ping_send(1, 7, 0, 0)
+    assert idle.wait("PING").seq == 7
 
 
 def test_a_vehicle_on_its_side_is_not_armed_until_a_reboot(field: Field) -> None:

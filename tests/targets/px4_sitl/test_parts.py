@@ -22,7 +22,8 @@ from px4_tinyml_sitl.airframes import airframe, draw_vehicle
 from px4_tinyml_sitl.attitude import body_to_ned, quaternion
 from px4_tinyml_sitl.catalog import AIRFRAMES
 from px4_tinyml_sitl.flight import Simulator, SlowRow, plan_flight
-from px4_tinyml_sitl.px4.hil_sensors import HilImu, pressure_hpa
+from px4_tinyml_sitl.px4.hil_flight import HilImu
+from px4_tinyml_sitl.px4.hil_link import pressure_hpa
 from px4_tinyml_sitl.px4.player import STEP_US, Stream, StreamSource, playable
 from px4_tinyml_sitl.px4.px4_process import SIMULATOR_PORT, Px4, Px4Build, claim_instance
 from px4_tinyml_sitl.px4.truth import add_truth
