@@ -110,15 +110,8 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
     keep = y >= BETWEEN
     end = raw.end_row[keep]
     altitude = np.where(stream.stale, np.float32(np.nan), stream.altitude_m)
-    windows = FlightWindows(
-        x=raw.x[keep],
-        y=y[keep],
-        start_us=raw.start_us[keep],
-        baro_ok=raw.baro_ok[keep],
-        altitude_m=altitude[end],
-        velocity_down_m_s=_reference_at(log, "velocity_down_m_s", middle[end]),
-        edr_m23_s=_reference_at(log, "edr_m23_s", middle[end]),
-    )
+    held = (_reference_at(log, name, middle[end]) for name in ("velocity_down_m_s", "edr_m23_s"))
+    windows = FlightWindows(raw.x[keep], y[keep], raw.start_us[keep], raw.baro_ok[keep], altitude[end], *held)
     return Prepared(flight or log.source, log, windows, label_counts(y, spec), stream.resets)
 
 

@@ -81,15 +81,14 @@ def delivered_before(imu_time: U64, baro_time: U64) -> I64:
         imu_time, baro_time = np.maximum.accumulate(imu_time), np.maximum.accumulate(baro_time)
         imu_cuts = baro_cuts = np.zeros(0, np.int64)
     before = np.zeros(len(imu_time), np.int64)
-    imu_edges = [0, *imu_cuts.tolist(), len(imu_time)]
-    baro_edges = [0, *baro_cuts.tolist(), len(baro_time)]
-    for part in range(len(imu_edges) - 1):
-        i0, i1, b0, b1 = *imu_edges[part : part + 2], *baro_edges[part : part + 2]
+    imu_parts = itertools.pairwise([0, *imu_cuts.tolist(), len(imu_time)])
+    baro_parts = itertools.pairwise([0, *baro_cuts.tolist(), len(baro_time)])
+    for (i0, i1), (b0, b1) in zip(imu_parts, baro_parts, strict=True):
         before[i0:i1] = b0 + np.searchsorted(baro_time[b0:b1], imu_time[i0:i1], side="right")
     return before
 
 
-def _backward_steps(time: U64) -> I64:
+def _backward_steps(time: U64 | I64) -> I64:
     return np.flatnonzero(time[1:] < time[:-1]) + 1
 
 
@@ -137,11 +136,7 @@ def make_slots(events: Feed, spec: PipelineSpec) -> SlotStream:
     delivered = events.baro_before[sample[first[source + 1]]]
     altitude, stale = _altitude(events, spec, index, delivered)
     means = _means(imu, first)
-    counts = {
-        "non_finite": int((~plausible).sum()),
-        "backwards": int(backwards.sum()),
-        "gap": int(gap.sum()),
-    }
+    counts = {"non_finite": int((~plausible).sum()), "backwards": int(backwards.sum()), "gap": int(gap.sum())}
     return SlotStream(index, means[source], altitude, step > 0, stale, segment[source], counts)
 
 
@@ -166,9 +161,8 @@ def _altitude(events: Feed, spec: PipelineSpec, index: I64, delivered: I64) -> t
 
     found = np.full(len(index), -1)
     wanted = index - spec.baro_lag_slots
-    cuts = np.flatnonzero(slot[1:] < slot[:-1]) + 1  # the barometer's clock ran backwards: drop all
-    edges = [0, *cuts.tolist(), len(slot)]
-    for low, high in itertools.pairwise(edges):
+    cuts = _backward_steps(slot).tolist()  # the barometer's clock ran backwards: drop all
+    for low, high in itertools.pairwise([0, *cuts, len(slot)]):
         at = np.flatnonzero((delivered > low) & (delivered <= high))
         newest = delivered[at] - 1
         entry = np.minimum(low + np.searchsorted(slot[low:high], wanted[at], side="right") - 1, newest)

@@ -132,15 +132,12 @@ class NumpyPipeline:
         means = self._sum / np.float32(self._samples)
         decided = []
         for index in range(slot, slot + 1 + repeats):
-            self._rows.append(_Row(index, means, *self._emitted(index, index > slot)))
+            altitude_m, stale = self._barometer.altitude(index)
+            self._rows.append(_Row(index, means, altitude_m, index > slot, stale))
             decision = self._window()
             if decision is not None:
                 decided.append(Decided(decision, (time.perf_counter_ns() - started) // 1000))
         return decided
-
-    def _emitted(self, index: int, repeated: bool) -> tuple[np.float32, bool, bool]:
-        altitude_m, stale = self._barometer.altitude(index)
-        return altitude_m, repeated, stale
 
     def _window(self) -> np.void | None:
         """Steps 3 to 5, when the newest slot completes a window."""

@@ -24,24 +24,19 @@ AXES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
-class MappedColumn:
-    """The column of one FRD axis; factor: its sign and unit."""
-
-    column: str
-    factor: float
-
-
-@dataclass(frozen=True)
 class ColumnMap:
-    """A checked column map. time_column is None where the file has only a rate."""
+    """A checked column map. time_column is None where the file has only a rate.
+
+    accel, gyro: column of each FRD axis, and the factor of its sign and unit.
+    """
 
     where: str
     vehicle: str
     delimiter: str
     time_column: str | None
     time_factor_us: float
-    accel: tuple[MappedColumn, ...]
-    gyro: tuple[MappedColumn, ...]
+    accel: tuple[tuple[str, float], ...]
+    gyro: tuple[tuple[str, float], ...]
     baro_column: str | None
     baro_unit: str
     label_column: str | None
@@ -108,7 +103,9 @@ def _unit(table: dict[str, Any], units: dict[str, float], where: str) -> float:
     return units[unit]
 
 
-def _axis_columns(data: dict[str, Any], name: str, units: dict[str, float], path: Path) -> tuple[MappedColumn, ...]:
+def _axis_columns(
+    data: dict[str, Any], name: str, units: dict[str, float], path: Path
+) -> tuple[tuple[str, float], ...]:
     table = _table(data, name, path)
     reject_unknown(table, ("unit", *AXES), f"{path}: [{name}]")
     factor = _unit(table, units, f"{path}: [{name}]")
@@ -121,7 +118,7 @@ def _axis_columns(data: dict[str, Any], name: str, units: dict[str, float], path
         sign = entry.get("sign", 1)
         if sign not in (1, -1):
             raise SpecError(f"{path}: [{name}] {axis}: sign = {sign!r}; expected 1 or -1")
-        columns.append(MappedColumn(entry["column"], sign * factor))
+        columns.append((entry["column"], sign * factor))
     return tuple(columns)
 
 
@@ -142,9 +139,9 @@ def reject_unmapped_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]
 def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) -> list[FlightLog]:
     """The recording of a CSV described by a map. Raises SpecError when a mapped column is not in the file."""
     table = Table.read(data, str(path), columns.delimiter)
-    mapped = [c.column for c in (*columns.accel, *columns.gyro)]
-    mapped += [c for c in (columns.time_column, columns.baro_column, columns.label_column) if c]
-    missing = [c for c in mapped if c not in table.names]
+    axes = [column for column, _ in (*columns.accel, *columns.gyro)]
+    mapped = (*axes, columns.time_column, columns.baro_column, columns.label_column)
+    missing = [c for c in mapped if c and c not in table.names]
     if missing:
         raise SpecError(
             f"{columns.where}: column {missing[0]!r} is not in {path}; its columns are {', '.join(table.names)}"
@@ -184,8 +181,8 @@ def _times(table: Table, columns: ColumnMap, warnings: list[str]) -> NDArray[np.
     return np.asarray(np.rint(np.minimum(times, 2.0**62)), dtype=np.uint64)
 
 
-def _axes(table: Table, axes: tuple[MappedColumn, ...]) -> F64:
-    return np.stack([table.column(c.column) * c.factor for c in axes], axis=1)
+def _axes(table: Table, axes: tuple[tuple[str, float], ...]) -> F64:
+    return np.stack([table.column(column) * factor for column, factor in axes], axis=1)
 
 
 def _baro(table: Table, columns: ColumnMap, time_us: NDArray[np.uint64], warnings: list[str]) -> BaroSeries | None:

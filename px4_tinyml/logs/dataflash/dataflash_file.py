@@ -58,9 +58,6 @@ class Messages:
         names = self.rows.dtype.names or ()
         return column in names and self.rows.dtype[column].kind in "iuf"
 
-    def raw(self, column: str) -> NDArray[Any]:
-        return self.rows[column]
-
     def __getitem__(self, column: str) -> F64:
         """Values with their format's factor applied (c, C, e, E: hundredths; L: 1e-7)."""
         with np.errstate(invalid="ignore"):  # damage can make signalling NaNs

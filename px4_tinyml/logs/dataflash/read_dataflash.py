@@ -83,8 +83,8 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
 def _time_us(messages: Messages) -> NDArray[np.uint64]:
     """Sample time: TimeUS, or TimeMS before 2015."""
     if messages.has("TimeUS"):
-        return np.asarray(np.maximum(messages.raw("TimeUS"), 0), dtype=np.uint64)
-    return np.asarray(np.maximum(messages.raw("TimeMS"), 0), dtype=np.uint64) * np.uint64(1000)
+        return np.asarray(np.maximum(messages.rows["TimeUS"], 0), dtype=np.uint64)
+    return np.asarray(np.maximum(messages.rows["TimeMS"], 0), dtype=np.uint64) * np.uint64(1000)
 
 
 def _messages(log: DataflashFile, name: str, columns: tuple[str, ...], warnings: list[str]) -> Messages | None:
@@ -115,7 +115,7 @@ def _first_instance(log: DataflashFile, name: str, columns: tuple[str, ...], war
         return None
     for instance in ("I", "C"):
         if found.has(instance):
-            return found.where(found.raw(instance) == 0)
+            return found.where(found.rows[instance] == 0)
     if len(found.format.columns[1]) == 1:
         warnings.append(f"column {found.format.columns[1]} of message {name} looks like a damaged instance number")
     return found
@@ -164,7 +164,7 @@ def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
     held = {}
     events = _messages(log, "EV", ("Id",), warnings)
     if events is not None:
-        ids = events.raw("Id").astype(int)
+        ids = events.rows["Id"].astype(int)
         if np.isin(ids, (EVENT_LAND_COMPLETE, EVENT_NOT_LANDED)).any():
             held["airborne"] = _states(events, ids, AIRBORNE_EVENTS)
         if np.isin(ids, (EVENT_ARMED, EVENT_DISARMED)).any():
@@ -172,7 +172,7 @@ def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:
     for key, name, column in (("airborne", "STAT", "isFlying"), ("armed", "ARM", "ArmState")):
         messages = None if key in held else _messages(log, name, (column,), warnings)
         if messages is not None:
-            held[key] = Signal(messages.offset, (messages.raw(column) > 0).astype(np.int8))
+            held[key] = Signal(messages.offset, (messages.rows[column] > 0).astype(np.int8))
     tuning = log.messages("CTUN")
     throttles = [c for c in ("ThO", "ThrOut") if tuning is not None and tuning.has(c)]
     if not held and tuning is not None and throttles:

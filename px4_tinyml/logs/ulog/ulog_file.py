@@ -46,16 +46,6 @@ class Subscription:
     multi_id: int
 
 
-@dataclass(frozen=True)
-class _KeyedValue:
-    """An information or parameter message. raw: its value, of this C type."""
-
-    type: str
-    name: str
-    is_array: bool
-    raw: bytes
-
-
 @dataclass
 class Topic:
     """All messages of one topic instance: rows[N] is a structured array, offset[N] the place of each in the file."""
@@ -210,7 +200,7 @@ class UlogFile:
         elif kind == "A":
             self._subscribe(body[1] | body[2] << 8, Subscription(body[3:].decode("ascii"), body[0]))
         elif kind in "IP" and (value := _keyed_value(kind, body)) is not None:
-            self._record_value(kind, value)
+            self._record_value(kind, *value)
 
     def _subscribe(self, ident: int, subscription: Subscription) -> None:
         name, known = subscription.name, self.subscriptions.get(ident, subscription)
@@ -227,15 +217,15 @@ class UlogFile:
         if padded != logged:
             self._padded[ident] = padded + 2
 
-    def _record_value(self, kind: str, value: _KeyedValue) -> None:
+    def _record_value(self, kind: str, ctype: str, name: str, is_array: bool, raw: bytes) -> None:
         """Information or a parameter: texts, and single numbers."""
-        if value.type == "char":
-            if not _is_text(value.raw):
-                self.damage.append(f"information {value.name} is not text")
-            self.info[value.name] = value.raw.decode("utf-8", "replace").rstrip("\0")
-        elif not value.is_array:
-            number = np.frombuffer(value.raw, SCALARS[value.type])[0].item()
-            (self.parameters if kind == "P" else self.info).setdefault(value.name, number)
+        if ctype == "char":
+            if not _is_text(raw):
+                self.damage.append(f"information {name} is not text")
+            self.info[name] = raw.decode("utf-8", "replace").rstrip("\0")
+        elif not is_array:
+            number = np.frombuffer(raw, SCALARS[ctype])[0].item()
+            (self.parameters if kind == "P" else self.info).setdefault(name, number)
 
     def _fits(self, place: int, end: int) -> bool:
         """Whether a valid message starts here."""
@@ -315,8 +305,11 @@ class UlogFile:
         return np.asarray(topic.offset + 3 + size, np.int64)
 
 
-def _keyed_value(kind: str, body: bytes) -> _KeyedValue | None:
-    """The key and value of an information (I, M) or parameter (P, Q) message; None when it is damaged."""
+def _keyed_value(kind: str, body: bytes) -> tuple[str, str, bool, bytes] | None:
+    """C type, name, whether it is an array, and value of an information (I, M) or parameter (P, Q) message.
+
+    None when it is damaged.
+    """
     skip = 1 if kind in "MQ" else 0
     if len(body) < skip + 2 or len(body) < skip + 1 + body[skip]:
         return None
@@ -329,7 +322,7 @@ def _keyed_value(kind: str, body: bytes) -> _KeyedValue | None:
         return None
     if len(body) - split != np.dtype(SCALARS[ctype]).itemsize * length:
         return None
-    return _KeyedValue(ctype, match[3].decode(), match[2] is not None, body[split:])
+    return ctype, match[3].decode(), match[2] is not None, body[split:]
 
 
 def _is_text(raw: bytes) -> bool:

@@ -79,24 +79,15 @@ def message_dtype(fields: str) -> np.dtype[Any]:
     return np.dtype([(field.name, SCALARS[field.type], field.shape) for field in logged_fields(parsed)])
 
 
-@dataclass(frozen=True)
-class _Topic:
-    """Messages of one topic and instance, ready to write: one row of bytes each."""
-
-    name: str
-    multi_id: int
-    timestamp: NDArray[np.uint64]
-    rows: NDArray[np.uint8]
-
-
 class ULogWriter:
     """Collect information, parameters and topics, then write them with `save`."""
 
     def __init__(self, start_us: int) -> None:
         self._head = [MAGIC + _VERSION + struct.pack("<Q", start_us), ulog_message(b"B", bytes(FLAGS_SIZE))]
         self._formats: dict[str, str] = {}
-        self._topics: list[_Topic] = []
-        self._text: list[tuple[int, bytes]] = []
+        self._topics: list[tuple[str, int]] = []
+        self._data: list[tuple[NDArray[np.uint64], NDArray[np.uint8]]] = []
+        self._text: list[tuple[NDArray[np.uint64], NDArray[np.uint8]]] = []
 
     def info(self, key: str, value: str | int) -> None:
         """An information message: text, or a 32-bit number."""
@@ -113,7 +104,8 @@ class ULogWriter:
     def text(self, timestamp_us: int, message: str, level: int = 6) -> None:
         """A logged string, level as in syslog (6: information)."""
         payload = struct.pack("<BQ", ord("0") + level, timestamp_us) + message.encode()
-        self._text.append((timestamp_us, ulog_message(b"L", payload)))
+        row = np.frombuffer(ulog_message(b"L", payload), np.uint8)[None, :]
+        self._text.append((np.array([timestamp_us], np.uint64), row))
 
     def topic(self, name: str, fields: str, data: Mapping[str, ArrayLike], multi_id: int = 0) -> None:
         """Add a topic's messages: arrays [N] or [N, n] (or scalars) by field name; fields not given are zero.
@@ -130,7 +122,8 @@ class ULogWriter:
         rows = np.zeros(len(timestamp), dtype)
         for key, values in data.items():
             rows[key] = values
-        self._topics.append(_Topic(name, multi_id, timestamp, _data_messages(len(self._topics), rows)))
+        self._data.append((timestamp, _data_messages(len(self._topics), rows)))
+        self._topics.append((name, multi_id))
 
     def save(self, path: Path) -> None:
         """Write the file: definitions, subscriptions, then all data in order of time."""
@@ -138,17 +131,17 @@ class ULogWriter:
 
     def content(self) -> bytes:
         """The whole file, as `save` writes it."""
-        return b"".join([*self.definitions(), self._data()])
+        return b"".join([*self.definitions(), self._in_order()])
 
     def definitions(self) -> list[bytes]:
         """Everything before the data, message by message: header, formats, subscriptions (ids in the order added)."""
         formats = [_format(name, fields) for name, fields in self._formats.items()]
-        added = [_add_logged(topic.name, topic.multi_id, index) for index, topic in enumerate(self._topics)]
+        added = [_add_logged(*topic, index) for index, topic in enumerate(self._topics)]
         return [*self._head, *formats, *added]
 
-    def _data(self) -> bytes:
-        blocks = [(topic.timestamp, topic.rows) for topic in self._topics]
-        blocks += [(np.array([t], dtype=np.uint64), np.frombuffer(m, dtype=np.uint8)[None, :]) for t, m in self._text]
+    def _in_order(self) -> bytes:
+        """The data messages and texts in order of time."""
+        blocks = [*self._data, *self._text]
         if not blocks:
             return b""
         time = np.concatenate([timestamp for timestamp, _ in blocks])
