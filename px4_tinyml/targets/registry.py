@@ -16,8 +16,9 @@ from px4_tinyml.targets.base import Runner
 from px4_tinyml.targets.cortex_m.build import CPUS
 from px4_tinyml.targets.cortex_m.generate import generate_cortex_m
 from px4_tinyml.targets.cortex_m.run import cortex_m_runner
+from px4_tinyml.targets.host.build import build_host
 from px4_tinyml.targets.host.generate import generate_host
-from px4_tinyml.targets.host.run import host_runner
+from px4_tinyml.targets.host.run import run_host
 from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.generate import generate_px4
 from px4_tinyml.targets.px4.run import Px4Host
@@ -33,7 +34,7 @@ def engine_runner(bundle: ModelBundle, engine: str) -> Runner:
 RUNNERS: dict[str, Callable[[ModelBundle], Runner]] = {
     "numpy": partial(engine_runner, engine="numpy"),
     "tflm": partial(engine_runner, engine="tflm"),
-    "host": host_runner,
+    "host": lambda bundle: partial(run_host, build_host(bundle)),
     "px4-host": lambda bundle: Px4Host(bundle).run,
     **{cpu: partial(cortex_m_runner, cpu=cpu) for cpu in CPUS},
     "arduino": arduino_runner,

@@ -13,13 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.signal.classifier import COUNTERS, Classification
 from px4_tinyml.signal.decision import DECISION
 from px4_tinyml.signal.slots import Feed
-from px4_tinyml.targets.base import Runner
-from px4_tinyml.targets.host.build import build_host
 
 FEED_RECORD = np.dtype([("time_us", "<u8"), ("kind", "<u4"), ("values", "<f4", (6,)), ("zero", "<u4")])
 FEED_HEAD = b"MOTNFEED" + struct.pack("<II", 1, FEED_RECORD.itemsize)
@@ -58,12 +55,6 @@ def decode_dump(data: bytes) -> Classification:
         decisions=body["decision"].copy(),
         counts=dict(zip(COUNTERS, counters, strict=True)),
     )
-
-
-def host_runner(bundle: ModelBundle) -> Runner:
-    """Build the command for a bundle; returns what runs a feed through it. Raises ToolchainError."""
-    command = build_host(bundle)
-    return lambda events: run_host(command, events)
 
 
 def run_host(command: Path, events: Feed) -> Classification:

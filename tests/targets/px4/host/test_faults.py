@@ -196,12 +196,6 @@ def test_a_leak_is_found(bundle: ModelBundle, cxx: list[str]) -> None:
     assert np.diff(blocks).tolist() == [1] * 9
 
 
-def test_nothing_is_allocated_in_flight(host: Px4Host) -> None:
-    flight = Flight(host)
-    flight.feed(hover(30.0, (5.0, 25.0)))
-    assert flight.end()[1].allocations == 0
-
-
 def test_stop_without_a_work_queue_is_forced(host: Px4Host) -> None:
     """As PX4 does after five seconds."""
     script = Script(host.harness)

@@ -33,13 +33,13 @@ def decisions_spec(host: Px4Host, **changes: float) -> DecisionSpec:
     return dataclasses.replace(host.spec.decision, **exact)  # type: ignore[arg-type]
 
 
-def test_messages_hold_the_decision(host: Px4Host) -> None:
+def test_messages_hold_the_decision_and_nothing_is_allocated_in_flight(host: Px4Host) -> None:
     flight = Flight(host)
     flight.script.inference_time(flight.now_us, 321)
     flight.feed(hover(40.0, (8.0, 25.0)))
     result, record = flight.end()
     reported, arrays = record.decisions, record.topics["debug_array"]
-    assert len(reported) == len(arrays) == len(result) > 50
+    assert len(reported) == len(arrays) == len(result) > 50 and record.allocations == 0
     assert (reported["spec_hash"] == int(host.spec.hash[:16], 16)).all() and (reported["inference_time"] == 321).all()
     delay_us = reported["timestamp"].astype(np.int64) - reported["timestamp_sample"].astype(np.int64)
     assert (reported["timestamp"] == reported.clock_us).all() and (delay_us >= 0).all() and (delay_us < 20_000).all()

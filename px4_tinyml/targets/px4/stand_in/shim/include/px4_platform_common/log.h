@@ -10,7 +10,6 @@
 
 #include <px4_platform_common/defines.h>
 
-#define _PX4_LOG_LEVEL_DEBUG 0
 #define _PX4_LOG_LEVEL_INFO 1
 #define _PX4_LOG_LEVEL_WARN 2
 #define _PX4_LOG_LEVEL_ERROR 3
@@ -24,7 +23,3 @@ void px4_log_raw(int level, const char *format, ...) __attribute__((format(print
 #define PX4_WARN(FMT, ...) px4_log_modulename(_PX4_LOG_LEVEL_WARN, MODULE_NAME, FMT, ##__VA_ARGS__)
 #define PX4_ERR(FMT, ...) px4_log_modulename(_PX4_LOG_LEVEL_ERROR, MODULE_NAME, FMT, ##__VA_ARGS__)
 #define PX4_INFO_RAW(FMT, ...) px4_log_raw(_PX4_LOG_LEVEL_INFO, FMT, ##__VA_ARGS__)
-
-// Left out as in PX4's default build, but its arguments are checked.
-#define PX4_DEBUG(FMT, ...) \
-	do { if (false) { px4_log_modulename(_PX4_LOG_LEVEL_DEBUG, MODULE_NAME, FMT, ##__VA_ARGS__); } } while (false)

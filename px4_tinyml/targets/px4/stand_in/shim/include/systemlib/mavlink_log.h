@@ -11,11 +11,8 @@
 extern "C" void mavlink_vasprintf(int severity, orb_advert_t *publication, const char *format, ...);
 
 #define _MSG_PRIO_INFO 6
-#define _MSG_PRIO_NOTICE 5
 #define _MSG_PRIO_WARNING 4
-#define _MSG_PRIO_ERROR 3
 #define _MSG_PRIO_CRITICAL 2
-#define _MSG_PRIO_EMERGENCY 0
 
 // A semicolon at the end, as in PX4: `if (x) mavlink_log_info(…); else …` must not compile here either.
 #define mavlink_log_info(PUB, TEXT, ...) \
