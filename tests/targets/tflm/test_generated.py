@@ -70,7 +70,9 @@ def test_estimated_arena_is_a_quarter_more() -> None:
 
 def test_the_engine_names_every_problem(cxx: list[str], tmp_path: Path) -> None:
     """With a double of TFLite Micro: what the engine checks, and that it is harmless after a failure."""
-    write_tree(tmp_path, module_sources("engine"))
+    include = '#include "tensorflow/lite/micro/micro_interpreter.h"\n'
+    headers = ("micro/micro_mutable_op_resolver.h", "schema/schema_generated.h")
+    write_tree(tmp_path, {**module_sources("engine"), **{f"tensorflow/lite/{name}": include for name in headers}})
     command = [*cxx, *STRICT, "-DMOTION_ENGINE_TFLM", "-I", str(tmp_path), "-isystem", str(HERE / "double")]
     program = tmp_path / "problems"
     subprocess.run([*command, str(HERE / "problems.cpp"), "-o", str(program)], check=True, timeout=60)

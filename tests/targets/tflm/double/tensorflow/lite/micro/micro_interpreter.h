@@ -80,6 +80,9 @@ public:
 	const TFLMRegistration *FindOp(BuiltinOperator) const { return nullptr; }
 };
 
+template <unsigned int Count>
+class MicroMutableOpResolver : public MicroOpResolver {};
+
 inline TfLiteStatus GetRegistrationFromOpCode(const OperatorCode *code, const MicroOpResolver &,
 		const TFLMRegistration **)
 {
