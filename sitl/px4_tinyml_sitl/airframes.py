@@ -102,6 +102,15 @@ class VehicleModel:
     rho_kg_m3: float
 
     @property
+    def gains(self) -> tuple[float, float, float, float]:
+        """Proportional gains of rate, attitude, velocity and climb rate, 1/s: they follow from the motors' lag."""
+        rate_gain, attitude_gain, velocity_gain = self.loop_gain
+        lag = self.motor_tau_s + self.delay_s
+        rate_p = 0.60 / lag * rate_gain
+        attitude_p = 0.33 * rate_p * attitude_gain
+        return rate_p, attitude_p, min(2.2, 0.38 * attitude_p) * velocity_gain, min(4.0, 0.25 / lag) * velocity_gain
+
+    @property
     def span_m(self) -> float:
         """The b of the turbulence model: rotor to rotor across the frame plus a disc."""
         return math.sqrt(2.0) * self.airframe.arm_m + self.rotor.radius_m

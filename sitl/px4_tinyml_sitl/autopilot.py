@@ -60,15 +60,10 @@ class Autopilot:
 
     def __init__(self, vehicle: VehicleModel, heading_rad: float, dt_s: float) -> None:
         self._vehicle = vehicle
-        rate_gain, attitude_gain, velocity_gain = vehicle.loop_gain
-        lag = vehicle.motor_tau_s + vehicle.delay_s
-        self._rate_p = 0.60 / lag * rate_gain
+        self._rate_p, self._attitude_p, self._velocity_p, self._climb_p = vehicle.gains
         self._rate_d = 0.25 * vehicle.motor_tau_s * self._rate_p
         self._rate_i = 0.5 * self._rate_p
-        self._attitude_p = 0.33 * self._rate_p * attitude_gain
-        self._velocity_p = min(2.2, 0.38 * self._attitude_p) * velocity_gain
         self._position_p = 0.40 * self._velocity_p
-        self._climb_p = min(4.0, 0.25 / lag) * velocity_gain
         self._dt = dt_s
         self._filter = 1.0 - math.exp(-dt_s / vehicle.delay_s)
         self._rate = [0.0, 0.0, 0.0]

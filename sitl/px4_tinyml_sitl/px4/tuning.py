@@ -38,11 +38,7 @@ def flight_parameters(vehicle: VehicleModel) -> Parameters:
     # Angular acceleration of a torque setpoint of 1, after PX4's normalisation of the mixer of an X quadrotor.
     roll, pitch = (4.0 * math.sqrt(0.5) * arm * most_n / inertia for arm, inertia in ((y, ixx), (x, iyy)))
     yaw = 4.0 * vehicle.yaw_ratio_m * most_n / izz
-    rate_gain, attitude_gain, velocity_gain = vehicle.loop_gain
-    lag = vehicle.motor_tau_s + vehicle.delay_s
-    rate_p = 0.60 / lag * rate_gain
-    attitude_p = 0.33 * rate_p * attitude_gain
-    velocity_p = min(2.2, 0.38 * attitude_p) * velocity_gain
+    rate_p, attitude_p, velocity_p, climb_p = vehicle.gains
     parameters: Parameters = {"CA_ROTOR_COUNT": 4, "CA_AIRFRAME": 0}
     for i, turn in enumerate((1.0, 1.0, -1.0, -1.0)):
         parameters |= {
@@ -59,7 +55,7 @@ def flight_parameters(vehicle: VehicleModel) -> Parameters:
         # Rotor speed goes with the output, thrust with its square.
         "THR_MDL_FAC": 1.0, "MPC_THR_HOVER": 1.0 / vehicle.thrust_ratio, "MPC_THR_MIN": 0.05,
         "MPC_XY_P": 0.40 * velocity_p, "MPC_XY_VEL_P_ACC": velocity_p,
-        "MPC_XY_VEL_I_ACC": 0.15 * velocity_p * velocity_p, "MPC_Z_VEL_P_ACC": min(4.0, 0.25 / lag) * velocity_gain,
+        "MPC_XY_VEL_I_ACC": 0.15 * velocity_p * velocity_p, "MPC_Z_VEL_P_ACC": climb_p,
         "MPC_XY_VEL_MAX": 1.2 * vehicle.airframe.max_speed_m_s, "MPC_Z_VEL_MAX_UP": 6.0, "MPC_Z_VEL_MAX_DN": 4.0,
         "MPC_LAND_SPEED": 0.7, "MPC_TKO_SPEED": 1.5,
         "IMU_GYRO_CUTOFF": min(120.0, 0.16 / vehicle.delay_s * 4.0), "IMU_DGYRO_CUTOFF": 40.0,

@@ -68,7 +68,7 @@ class MavlinkChannel:
             self.send(mavlink.MAVLink_statustext_message(severity, chunk, number, index))
 
     def update(self) -> None:
-        """One tick: send what is due."""
+        """One tick: send the messages that are due."""
         for message in self.streams.due():
             self.send(message)
         self._parameters.update()

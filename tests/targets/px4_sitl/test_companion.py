@@ -185,7 +185,7 @@ def test_decisions_are_those_of_the_recording(flown: Flown) -> None:
 
 
 def test_the_report_arrives_in_px4_and_at_the_ground_station(flown: Flown) -> None:
-    """PX4 publishes what the companion sends, streams that on as its own, and forwards the companion's messages."""
+    """PX4 publishes what the companion sends, streams it as its own, and forwards the companion's messages."""
     assert re.search(rf"id: {MOTION_ID}\b", flown.received_by_px4), flown.received_by_px4
     decisions = {line["end_us"]: line for line in flown.lines("decision")}
     labels = ModelBundle.load(pretrained_bundle()).spec.labels
