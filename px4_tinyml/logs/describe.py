@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: P
     try:
         logs = read_log(path, column_map)
     except LogError as error:
-        why, kind, facts = str(error).removeprefix(f"{path}: "), _kind(path), {}
-        warnings: tuple[str, ...] = ()
+        why, kind, facts, warnings = str(error).removeprefix(f"{path}: "), None, {}, tuple[str, ...]()
         if isinstance(error, UnusableLogError):
             why, kind, facts, warnings = error.why, error.kind, error.facts, error.warnings
+        else:
+            with suppress(LogError):
+                kind = sniff(path).kind
         return {
             "file": str(path), "kind": kind, "usable": False, "why": why, "firmware": facts.get("firmware"),
             "topics": facts.get("topics"), "warnings": list(warnings), "recordings": [],
@@ -58,13 +61,6 @@ def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: P
         "warnings": list(dict.fromkeys(w for r in recordings for w in r["warnings"])),
         "recordings": recordings,
     }
-
-
-def _kind(path: Path) -> str | None:
-    try:
-        return sniff(path).kind
-    except LogError:
-        return None
 
 
 def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[str, Any]:

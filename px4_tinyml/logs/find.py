@@ -24,7 +24,9 @@ def find_logs(paths: Iterable[Path | str]) -> list[Path]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            logs = [p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path)) and _is_log(p)]
+            # An interrupted `fly --px4` leaves folders that begin with a dot.
+            visible = (p for p in path.rglob("*") if not any(n.startswith(".") for n in p.relative_to(path).parts))
+            logs = [p for p in sorted(visible) if _is_log(p)]
             if not logs:
                 raise LogError(f"{path}: no flight log in this folder")
         elif not path.exists() and any(c in str(given) for c in "*?["):
@@ -51,11 +53,6 @@ def recording_of(path: Path) -> Path:
         if recording.is_file():
             return recording
     return path
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether the file, or a folder of its path, begins with a dot (an interrupted `fly --px4` leaves such files)."""
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_log(path: Path) -> bool:

@@ -121,7 +121,9 @@ class _Recording:
         return _Messages(name, frames, self.log.rows(frames, name))
 
     def flight_log(self, source: str, sha256: str) -> FlightLog:
-        facts = self._facts()
+        autopilot = autopilot_name(self.autopilot) if self.autopilot is not None else "?"
+        topics = self.log.counts(self.system)
+        facts = {"firmware": self._firmware(autopilot), "autopilot": autopilot, "topics": topics}
         samples, counts, received_us, offset = self._stream()
         self._warn(counts)
         if not samples.imu:
@@ -142,7 +144,7 @@ class _Recording:
             source=source,
             sha256=sha256,
             kind="tlog",
-            vehicle=f"{mav_type_name(self.mav_type)} {facts['autopilot']} system {self.system}",
+            vehicle=f"{mav_type_name(self.mav_type)} {autopilot} system {self.system}",
             imu=imu,
             baro=baro,
             reference=reference,
@@ -192,14 +194,6 @@ class _Recording:
                 f"({count(counts.raw_counts, 'message')}): not used. Ask the vehicle for HIGHRES_IMU."
             )
 
-    def _facts(self) -> dict[str, Any]:
-        autopilot = autopilot_name(self.autopilot) if self.autopilot is not None else "?"
-        return {
-            "firmware": self._firmware(autopilot),
-            "autopilot": autopilot,
-            "topics": self.log.counts(self.system),
-        }
-
     def _firmware(self, autopilot: str) -> str:
         for text in self.messages("STATUSTEXT").rows["text"].tolist():
             match = re.match(rb"(?:APM:)?(Ardu\w+|Copter|Plane|Rover|Sub) V?\d[^\0]*", text)
@@ -238,16 +232,10 @@ class _Recording:
             held["armed"] = Signal(self.heartbeats.frames.offset, armed)
         states = self.messages("EXTENDED_SYS_STATE")
         if len(states.rows):
-            airborne = np.array([_airborne(state) for state in states.rows["landed_state"].tolist()], np.int8)
-            held["airborne"] = Signal(states.frames.offset, airborne)
+            state, ground = states.rows["landed_state"], dialect.MAV_LANDED_STATE_ON_GROUND
+            flying = (state > ground) & (state <= dialect.MAV_LANDED_STATE_LANDING)  # taking off and landing too
+            held["airborne"] = Signal(states.frames.offset, np.where(flying, 1, np.where(state == ground, 0, -1)))
         return held
-
-
-def _airborne(landed_state: int) -> int:
-    """Airborne by MAV_LANDED_STATE: 1 (in the air, taking off, landing), 0 (on the ground), −1 (unknown)."""
-    if landed_state == dialect.MAV_LANDED_STATE_ON_GROUND:
-        return 0
-    return 1 if dialect.MAV_LANDED_STATE_ON_GROUND < landed_state <= dialect.MAV_LANDED_STATE_LANDING else -1
 
 
 def _most_common(values: NDArray[Any]) -> int | None:

@@ -11,14 +11,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.errors import UnusableLogError
 from px4_tinyml.flight_log import BaroSeries, Bool, FlightLog, Gap
-from px4_tinyml.logs.checks import (
-    baro_series,
-    count,
-    imu_series,
-    last_of,
-    one_letter_off,
-    pressure_altitudes_m,
-)
+from px4_tinyml.logs.checks import baro_series, count, imu_series, last_of, one_letter_off, pressure_altitudes_m
 from px4_tinyml.logs.reference import (
     RESET_AFTER_S,
     RESET_BEFORE_S,

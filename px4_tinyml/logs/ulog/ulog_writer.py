@@ -224,7 +224,10 @@ def _in_format_of(log: UlogFile, added: AddedTopic) -> NDArray[np.void]:
         known = field.name in (layout.names or ())
         values, place = added.rows[field.name], rows[field.name] if known else None
         if place is not None and field.type == "char" and place.dtype.itemsize == 1:
-            _copy_text(values, place)
+            # Texts are truncated to the log's length (in PX4 before v1.10: of uint8), with a zero at the end.
+            characters = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+            room = min(characters.shape[1], place.shape[1] - 1)
+            place.view(np.uint8)[:, :room] = characters[:, :room]
         elif place is not None and place.shape == values.shape:
             place[...] = values
         else:
@@ -233,13 +236,6 @@ def _in_format_of(log: UlogFile, added: AddedTopic) -> NDArray[np.void]:
                 "messages cannot be added to it"
             )
     return rows
-
-
-def _copy_text(values: NDArray[Any], place: NDArray[Any]) -> None:
-    """Truncate texts to the log's length (in PX4 before v1.10: of uint8), with a zero at the end."""
-    characters = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
-    room = min(characters.shape[1], place.shape[1] - 1)
-    place.view(np.uint8)[:, :room] = characters[:, :room]
 
 
 def _insert(data: bytes, pieces: Sequence[tuple[int, bytes]]) -> bytes:
