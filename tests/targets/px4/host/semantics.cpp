@@ -203,7 +203,7 @@ static void callbacks()
 	px4_host::run_queue();
 	EXPECT(item.runs == 2);
 
-	// Nobody has published it yet: asking to be called creates it.
+	// Not published yet: registering a callback creates the topic.
 	uORB::SubscriptionCallbackWorkItem first{&item, ORB_ID(vehicle_air_data)};
 	EXPECT(!first.valid() && first.registerCallback() && first.valid() && !first.advertised());
 }

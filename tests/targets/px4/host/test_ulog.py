@@ -46,11 +46,11 @@ def make_ulog(
     baro_us, altitude_m = events.baro_time_us, events.baro_altitude_m
     air = {"timestamp": baro_us + np.uint64(15_000), "timestamp_sample": baro_us, "baro_alt_meter": altitude_m}
     if baro_steps:
-        other, anew = (baro_us >= baro_us[0] + np.uint64(after * 1e6) for after in (5, 12))
+        other, recalibrated = (baro_us >= baro_us[0] + np.uint64(after * 1e6) for after in (5, 12))
         air |= {
             "baro_device_id": np.where(other, 222, 111),
-            "calibration_count": anew.astype(np.uint8),
-            "baro_alt_meter": altitude_m + 6 * other - 4 * anew,
+            "calibration_count": recalibrated.astype(np.uint8),
+            "baro_alt_meter": altitude_m + 6 * other - 4 * recalibrated,
         }
     imu = {
         "timestamp": events.imu_time_us,

@@ -92,7 +92,7 @@ void ScheduledWorkItem::ScheduleClear()
 void ScheduledWorkItem::set_clock(hrt_abstime time_us)
 {
 	if (time_us < clock_us) {
-		// Only the simulated clock runs backwards: what waits waits no longer than it would have.
+		// Only the simulated clock runs backwards: pending timers keep their remaining time.
 		for (ScheduledWorkItem *item : timers) {
 			item->_deadline_us -= std::min(clock_us - time_us, item->_deadline_us);
 		}
@@ -133,7 +133,7 @@ void ScheduledWorkItem::fire_due()
 		}
 
 		if (item->_interval_us > 0) {
-			// None is made up for. At the end of 64 bits there is no next time.
+			// Missed intervals are skipped. At the end of 64 bits there is no next time.
 			const hrt_abstime next = std::max(item->_deadline_us + item->_interval_us, clock_us + 1);
 			item->_deadline_us = next > clock_us ? next : NEVER;
 
