@@ -13,6 +13,7 @@ from toolchains import need_wheel
 
 import px4_tinyml.logs
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.classify import classify_logs
 from px4_tinyml.cli.main import main
 from px4_tinyml.errors import ConversionError, LogError, ParityError, SpecError, ToolchainError
 from px4_tinyml.flight_log import FlightLog, ImuSeries
@@ -162,8 +163,9 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> None:
         series = ImuSeries(feed.imu_time_us, feed.imu[:, :3], feed.imu[:, 3:])
         return [FlightLog(str(path), "0" * 64, "made", "made", series)]
 
-    monkeypatch.setattr(px4_tinyml.logs, "find_logs", lambda names: [*map(Path, names)], raising=False)
-    monkeypatch.setattr(px4_tinyml.logs, "read_log", read, raising=False)
+    for module in (px4_tinyml.logs, classify_logs):
+        monkeypatch.setattr(module, "find_logs", lambda names: [*map(Path, names)])
+        monkeypatch.setattr(module, "read_log", read)
 
 
 def test_replay_command(bundles, logs, tmp_path, capsys, monkeypatch) -> None:
