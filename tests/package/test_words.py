@@ -15,7 +15,7 @@ PAGES = sorted(
 )
 BANNED = re.compile(
     r"\b(told|tells?|anew|nobody|somebody|whoever|whatever|spoilt|twin"
-    r"|go(es|ne|ing)? on|passed over|(is|are) none|(is|are) said|come(s)? out again|TBD|DESIGN §)\b",
+    r"|go(es|ne|ing)? on|passed over|(is|are) none|(is|are) said|come(s)? out again|T[B]D|DESIGN [§])\b",
     re.IGNORECASE,
 )
 """Report, log, warn, resume, append, skip, drop, reject, restart: say which."""
