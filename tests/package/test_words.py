@@ -10,12 +10,20 @@ import pytest
 from px4_tinyml.cli.main import build_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/*.md"), *REPOSITORY.glob("px4_tinyml/**/templates/*.md.j2")]
+READ = (
+    "*.md",
+    "*/*.md",
+    "px4_tinyml/**/*.md.j2",
+    "px4_module/**/*.msg",
+    "px4_module/**/*Console.cpp",
+    "px4_module/**/*.yaml",
 )
+"""Pages, generated pages, and the module's own help and parameters."""
+PAGES = sorted(page for pattern in READ for page in REPOSITORY.glob(pattern))
 BANNED = re.compile(
     r"\b(told|tells?|anew|nobody|somebody|whoever|whatever|spoilt|twin"
-    r"|go(es|ne|ing)? on|passed over|(is|are) none|(is|are) said|come(s)? out again|T[B]D|DESIGN [§])\b",
+    r"|go(es|ne|ing)? on|passed over|(is|are) none|(is|are) said"
+    r"|come(s)? (out again|from)|those who|stands? (beside|for)|T[B]D|DESIGN [§])\b",
     re.IGNORECASE,
 )
 """Report, log, warn, resume, append, skip, drop, reject, restart: say which."""
