@@ -1,6 +1,6 @@
 """The emulated sensor node on a serial port, and who listens to it.
 
-    python examples/node_companion.py LOG                          this program listens, and prints what the node tells
+    python examples/node_companion.py LOG                          this program listens and prints what the node reports
     python examples/node_companion.py LOG --serve                  you do: with `record`, QGroundControl, MAVSDK, ...
     python examples/node_companion.py LOG --px4 BUILD_DIR          a PX4 SITL does; and a ground station behind it
 

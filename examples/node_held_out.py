@@ -39,7 +39,7 @@ def held_out(dataset: Path, paths: list[Path]) -> list[FlightLog]:
 
 
 def one_after_the_other(captures: list[FlightLog], bundle: ModelBundle) -> Feed:
-    """As somebody would make them: with a pause between, in which the window is forgotten."""
+    """One after the other, with a pause between in which the window is reset."""
     spec = bundle.spec
     pause_us = 2 * spec.hop * US_PER_S  # whole hops: each capture stays one window
     feeds = [feed(capture, spec) for capture in captures]

@@ -87,7 +87,7 @@ def text_files(folder: Path) -> dict[str, str]:
 def write_tree(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Write files (by relative path) where their content differs; returns what was written.
 
-    Whatever else is in the folder stays. Raises ToolchainError when a file cannot be written.
+    Other files in the folder stay. Raises ToolchainError when a file cannot be written.
     """
     written = []
     for name, text in sorted(files.items()):

@@ -74,7 +74,7 @@ class Link:
 
     @property
     def trouble(self) -> str:
-        """Why there is no connection, when there is none."""
+        """Why there is no connection, while there is no connection."""
         return self._port.trouble
 
     @property

@@ -33,7 +33,7 @@ class ReconnectingPort:
     ) -> None:
         self.address = address
         self.trouble = ""
-        """Why there is no connection, when there is none."""
+        """Why there is no connection, while there is no connection."""
         self._reconnect, self._opened, self._lost = reconnect, opened, lost
         self._serial = SerialDevice(address.device) if address.kind == "serial" else None
         self._unconfirmed = ""

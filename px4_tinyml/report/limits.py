@@ -109,7 +109,7 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> Limits:
     blind[:, :, spec.channels.index(ALTITUDE_CHANNEL)] = 0.0
     without = macro_f1(confusion_matrix(windows.y, run_int8(bundle.model, blind, spec).argmax(axis=1), len(labels)))
     return {
-        "When the barometer fails": f"{physics} The altitude channel tells them apart; without barometer samples it is "
+        "When the barometer fails": f"{physics} The altitude channel separates them; without barometer samples it is "
         "set to zero and the decision has the flag BARO_STALE. On the same test windows without altitude, int8 "
         f"macro-F1 is {score(without)} instead of {score(int8.macro_f1)}."
     }

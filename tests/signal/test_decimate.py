@@ -1,4 +1,4 @@
-"""Logs as a telemetry link carries them: samples passed over; the flight stays one flight."""
+"""Logs as a telemetry link carries them: decimated; the flight stays one flight."""
 
 from __future__ import annotations
 

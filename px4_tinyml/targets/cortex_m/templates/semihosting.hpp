@@ -41,7 +41,7 @@ inline void print(const char *text) { call(WRITE0, text); }
 	exit(1);
 }
 
-/// A file in the emulator's working directory, open until the end. Whatever goes wrong ends the program.
+/// A file in the emulator's working directory, open until the end. Any error ends the program.
 class File
 {
 public:

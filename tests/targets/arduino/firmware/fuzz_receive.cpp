@@ -6,7 +6,7 @@
 //	clang++ -DLIBFUZZER -fsanitize=fuzzer	the same inputs, found by libFuzzer
 //
 // An input is a list of events, a byte for the kind of each. Everything the node sends must be whole frames, and after
-// each input every setting within its limits. Whatever is wrong aborts.
+// each input every setting within its limits. Any error aborts.
 
 #include <memory>
 

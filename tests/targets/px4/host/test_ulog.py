@@ -208,7 +208,7 @@ def test_appended_data_and_unannounced_ids(host: Px4Host, tmp_path: Path, out: P
 
 
 def test_damaged_logs(host: Px4Host, python: Classifier, tmp_path: Path, out: Path) -> None:
-    """Whatever can be read of a damaged log can be read of the written one, and is decided the same."""
+    """The readable part of a damaged log is readable in the written one, with the same decisions."""
     whole = make_ulog(tmp_path / "flight.ulg", 12.0).read_bytes()
     rng = np.random.default_rng(8)
     source, seen = tmp_path / "damaged.ulg", 0

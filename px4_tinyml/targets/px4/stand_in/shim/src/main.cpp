@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Stand-in for PX4 around the module motion_classifier, in one process and one thread: does a script and records
-// what comes out.
+// Stand-in for PX4 around the module motion_classifier, in one process and one thread: runs a script and records
+// every publication.
 //
 //	px4_host SCRIPT RECORD
 
