@@ -74,7 +74,7 @@ def test_topics_are_those_of_px4(shared: Path) -> None:
     for name in set(FORMATS) - {"turbulence_truth", *OF_MODULES}:
         real = log.message_formats[name].fields
         written = message_dtype(FORMATS[name])
-        px4 = message_dtype(";".join(f"{t}[{n}] {f}" if n else f"{t} {f}" for t, n, f in real))
+        px4 = message_dtype("".join(f"{t}[{n}] {f};" if n else f"{t} {f};" for t, n, f in real))
         assert fields(written) == fields(px4), name
 
 
