@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from px4_tinyml.cli import options
+
+if TYPE_CHECKING:
+    from px4_tinyml.bundle import ModelBundle
+    from px4_tinyml.dataset.store import Dataset
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +25,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--part", choices=("test", "validation", "train", "all"), default="test", help="flights to use (default test)"
     )
-    options.add_json(parser, "print JSON: macro_f1, accuracy, confusion, by_flight of each model")
+    parser.add_argument(
+        "--leave-one-vehicle-out",
+        action="store_true",
+        help="for every vehicle: train as the bundle was trained, but without that vehicle, and measure on its flights",
+    )
+    parser.add_argument(
+        "--vehicles",
+        type=options.count,
+        metavar="N",
+        help="with --leave-one-vehicle-out: only the N vehicles with the most windows",
+    )
+    options.add_json(parser, "print JSON: macro_f1, accuracy, confusion, by_flight of each model (docs/training.md)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.training.evaluation import evaluate
 
     bundle, dataset = ModelBundle.load(args.bundle), Dataset.load(args.dataset)
+    if args.leave_one_vehicle_out:
+        return _leave_one_vehicle_out(bundle, dataset, args.vehicles, args.json)
     metrics = evaluate(bundle, dataset, PARTS if args.part == "all" else [args.part])
     if args.json:
         print(json.dumps(msgspec.to_builtins(metrics), indent=1, ensure_ascii=False, allow_nan=False))
@@ -44,3 +62,40 @@ def run(args: argparse.Namespace) -> int:
         each = [score.by_flight[source].accuracy for score in metrics.scores.values()]
         print(f"{source[-43:]:44}{flight.windows:9}{each[0]:8.3f}{each[1]:8.3f}{each[2]:10.3f}")
     return 0
+
+
+def _leave_one_vehicle_out(bundle: ModelBundle, dataset: Dataset, most: int | None, as_json: bool) -> int:
+    """A row for each vehicle left out, then the minimum. Exit code 3 when a network failed the int8 gate."""
+    import msgspec
+
+    from px4_tinyml.training.leave_out import leave_one_vehicle_out
+
+    head = f"{'vehicle left out':44}{'flights':>8}{'windows':>9}{'int8':>8}{'interval':>16}{'float':>8}{'baseline':>10}"
+    if not as_json:
+        print(head)
+    rows = []
+    for row in leave_one_vehicle_out(bundle, dataset, most):
+        rows.append(row)
+        if as_json:
+            continue
+        if row.metrics is None:
+            print(f"{row.vehicle[-43:]:44}{row.why}", flush=True)
+            continue
+        each = row.metrics.int8
+        low, high = each.macro_f1_interval
+        interval = f"{low:.3f}…{high:.3f}" if len(each.by_flight) > 1 else "none"
+        print(
+            f"{row.vehicle[-43:]:44}{len(each.by_flight):8}{each.windows:9}{each.macro_f1:8.3f}{interval:>16}"
+            f"{row.metrics.float32.macro_f1:8.3f}{row.metrics.baseline.macro_f1:10.3f}",
+            flush=True,
+        )
+    measured = [row.metrics for row in rows if row.metrics is not None]
+    lowest = {
+        name: min(metrics.scores[name].macro_f1 for metrics in measured) for name in measured[0].scores
+    } if measured else {}  # fmt: skip
+    if as_json:
+        document = {"vehicles": msgspec.to_builtins(rows), "minimum": lowest}
+        print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    elif lowest:
+        print(f"{'minimum':61}{lowest['int8']:8.3f}{'':16}{lowest['float']:8.3f}{lowest['baseline']:10.3f}")
+    return 0 if len(measured) == len(rows) else 3
