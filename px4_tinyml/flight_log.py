@@ -27,6 +27,8 @@ U64 = NDArray[np.uint64]
 Bool = NDArray[np.bool_]
 
 LabelSource = Literal["truth", "autolabel", "person", "file"]
+VehicleClass = Literal["multirotor", "fixed_wing", "vtol", "other", "unknown"]
+"""What kind of vehicle it is, as far as the source reports it. A VTOL is "vtol" in every phase of its flight."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,9 @@ class FlightLog:
     sha256: of the file. vehicle: the airframe key used to split by airframe (for example
     "quad 4001 PX4_FMU_V6C"). complete: a capture whose first and last samples fill their slots
     (an Arduino capture of 119 rows), not a part of a stream. baro_before: number of barometer samples received
-    before each IMU sample, where the source has this order (a recorded link). info: facts for `inspect` that
-    the source has.
+    before each IMU sample, where the source has this order (a recorded link). on_ground: the landed state received
+    before each IMU sample (False: airborne or unknown), where the source has this order; else it is derived from
+    the reference (signal/slots.py). info: facts for `inspect` that the source has.
     """
 
     source: str
@@ -154,4 +157,6 @@ class FlightLog:
     warnings: tuple[str, ...] = ()
     complete: bool = False
     baro_before: NDArray[np.int64] | None = None
+    on_ground: Bool | None = None
+    vehicle_class: VehicleClass = "unknown"
     info: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

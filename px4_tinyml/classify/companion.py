@@ -51,6 +51,8 @@ class Companion:
         """Time of the newest sample, autopilot's clock."""
         self.received_us = 0
         """When its frame was received."""
+        self.on_ground = False
+        """Landed state by the newest frame (False: airborne or unknown)."""
         self._stream = MavlinkStream(self)
         self._made: list[Decided] = []
 
@@ -84,3 +86,7 @@ class Companion:
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         """A barometric altitude from the stream."""
         self._pipeline.push_baro(time_us, altitude_m)
+
+    def push_ground(self, on_ground: bool) -> None:
+        """A landed state from the stream."""
+        self.on_ground = on_ground

@@ -220,6 +220,9 @@ class _EarliestTime:
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         pass
 
+    def push_ground(self, on_ground: bool) -> None:
+        pass
+
 
 def _first_sample_us(frames: Iterable[Frame]) -> int:
     """Time from which `dataset --labels` counts seconds."""

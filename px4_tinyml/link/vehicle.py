@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from px4_tinyml.errors import LinkError
+from px4_tinyml.flight_log import VehicleClass
 from px4_tinyml.link.connection import Link
-from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name
+from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name, vehicle_class
 from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.framer import Frame
 
@@ -35,6 +36,11 @@ class Vehicle:
     def is_ardupilot(self) -> bool:
         """Whether ArduPilot flies it."""
         return bool(self.autopilot == dialect.MAV_AUTOPILOT_ARDUPILOTMEGA)
+
+    @property
+    def vehicle_class(self) -> VehicleClass:
+        """Multirotor, fixed wing, …, by its MAV_TYPE."""
+        return vehicle_class(self.mav_type)
 
     def replaces(self, other: Vehicle | None) -> bool:
         """Whether it is more likely its system's autopilot: prefer autopilots over sensor nodes, then component 1."""

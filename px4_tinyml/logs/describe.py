@@ -73,6 +73,7 @@ def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[st
     return {
         "source": log.source,
         "vehicle": log.vehicle,
+        "vehicle_class": log.vehicle_class,
         "hardware": log.info.get("hardware"),
         "simulated": bool(log.info.get("simulated")),
         "recorded_s": round(recorded_s(log.imu), 3),

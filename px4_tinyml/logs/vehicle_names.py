@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from px4_tinyml.flight_log import VehicleClass
 from px4_tinyml.mavlink import dialect
 
 MAV_TYPES = {
@@ -14,6 +15,12 @@ MAV_TYPES = {
     23: "vtol", 24: "vtol", 25: "vtol", 29: "dodeca", 35: "deca",
 }  # fmt: skip
 """Short names by MAV_TYPE. Numbers, because reading a ULog should not load pymavlink."""
+MULTIROTORS = {2, 13, 14, 15, 29, 35, 43}
+"""MAV_TYPEs with four or more rotors (or three) of fixed pitch; 43: any multirotor."""
+VTOLS = {19, 20, 21, 22, 23, 24, 25}
+FIXED_WING = 1
+NO_KIND = {0, 6, 18, 26, 27, 30, 40}
+"""MAV_TYPEs that leave the vehicle open: generic, ground station, companion, gimbal, ADS-B, camera, IMU."""
 
 
 def autopilot_name(number: int) -> str:
@@ -27,6 +34,32 @@ def mav_type_name(number: int | None) -> str:
     if number is None:
         return "unknown"
     return MAV_TYPES.get(number, f"type {number}")
+
+
+def vehicle_class(mav_type: int | None) -> VehicleClass:
+    """Class of a MAV_TYPE; "other" for rovers, boats, helicopters and the like."""
+    if mav_type is None or mav_type in NO_KIND:
+        return "unknown"
+    if mav_type in MULTIROTORS:
+        return "multirotor"
+    if mav_type in VTOLS:
+        return "vtol"
+    return "fixed_wing" if mav_type == FIXED_WING else "other"
+
+
+def px4_vehicle_class(status: Mapping[str, int], mav_type: int | None) -> VehicleClass:
+    """Class by the fields of a vehicle_status, else by the parameter MAV_TYPE.
+
+    status: those of is_vtol, system_type (a MAV_TYPE), vehicle_type and is_rotary_wing (until 2019) that it has.
+    """
+    if status.get("is_vtol") == 1:
+        return "vtol"
+    by_status: dict[int, VehicleClass] = {1: "multirotor", 2: "fixed_wing", 3: "other", 4: "other"}
+    found = [vehicle_class(status.get("system_type")), by_status.get(status.get("vehicle_type", 0), "unknown")]
+    if status.get("is_rotary_wing") == 1:
+        found.append("multirotor")
+    found.append(vehicle_class(mav_type))
+    return next((c for c in found if c != "unknown"), "unknown")
 
 
 def px4_version(info: Mapping[str, Any]) -> str:

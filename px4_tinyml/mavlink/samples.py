@@ -21,7 +21,7 @@ IMU_MESSAGES = ("HIGHRES_IMU", "SCALED_IMU", "RAW_IMU", "SCALED_IMU2", "SCALED_I
 """In the order of preference (ArduPilot's RAW_IMU is its first IMU, SCALED_IMU2 its second)."""
 BARO_MESSAGES = ("HIGHRES_IMU", "SCALED_PRESSURE", "SCALED_PRESSURE2", "SCALED_PRESSURE3")
 """In the order of preference; HIGHRES_IMU only while it is the IMU."""
-STREAM_MESSAGES = ("HEARTBEAT", *IMU_MESSAGES, *BARO_MESSAGES[1:])
+STREAM_MESSAGES = ("HEARTBEAT", "EXTENDED_SYS_STATE", *IMU_MESSAGES, *BARO_MESSAGES[1:])
 """All messages that the rules use."""
 
 MILLI_G = STANDARD_GRAVITY_M_S2 / 1000.0
@@ -33,6 +33,8 @@ LATE_US = US_PER_S
 """A time up to this much before the newest was delivered late; a larger step back is a clock that was reset."""
 BARO_SILENT_US = 2 * US_PER_S
 """A barometer silent for this long is replaced by another."""
+LANDED_SILENT_US = 5 * US_PER_S
+"""EXTENDED_SYS_STATE not received for this long is not used: HEARTBEAT is."""
 MAX_LATER_US = 2 * US_PER_S
 """The most that reception times, which no checksum guards, may add to the time of the IMU message before."""
 UNIX_US = 1 << 50
@@ -45,11 +47,16 @@ Handler = Callable[[Any, int], None]
 
 
 class Sink(Protocol):
-    """Takes samples: times in µs of the autopilot's clock, values[6] ax ay az gx gy gz in m/s² and rad/s, FRD."""
+    """Takes samples: times in µs of the autopilot's clock, values[6] ax ay az gx gy gz in m/s² and rad/s, FRD.
+
+    push_ground: the landed state changed (False at first: airborne or unknown).
+    """
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> None: ...
 
     def push_baro(self, time_us: int, altitude_m: float) -> None: ...
+
+    def push_ground(self, on_ground: bool) -> None: ...
 
 
 @dataclass
@@ -119,6 +126,9 @@ class MavlinkStream:
         self._imu_clock = _Clock(self.counts)
         self._baro_clock = _Clock(StreamCounts())  # HIGHRES_IMU holds both: nothing is counted twice
         self._autopilot: int | None = None
+        self._disarmed = False
+        self._landed_state, self._landed_received_us = 0, 0
+        self._on_ground = False
         self._imu: str | None = None
         self._tally: Counter[str] = Counter()
         self._tallied = 0
@@ -131,6 +141,7 @@ class MavlinkStream:
         self._imu_fields = sum(getattr(dialect, f"HIGHRES_IMU_UPDATED_{axis}") for axis in _IMU_AXES)
         self._baro_field = dialect.HIGHRES_IMU_UPDATED_PRESSURE_ALT
         handlers: dict[str, Handler] = {"HEARTBEAT": self._heartbeat, "HIGHRES_IMU": self._highres_imu}
+        handlers["EXTENDED_SYS_STATE"] = self._extended_sys_state
         handlers |= {name: self._scaled(name) for name in IMU_MESSAGES[1:]}
         handlers |= {name: self._pressure(rank) for rank, name in enumerate(BARO_MESSAGES) if rank}
         self._handlers = {dialect.message_id(name): handlers[name] for name in STREAM_MESSAGES}
@@ -147,6 +158,24 @@ class MavlinkStream:
 
     def _heartbeat(self, m: Any, received_us: int) -> None:
         self._autopilot = m.autopilot
+        armed = m.base_mode & dialect.MAV_MODE_FLAG_SAFETY_ARMED
+        self._disarmed = not armed and m.autopilot != dialect.MAV_AUTOPILOT_INVALID  # a sensor node arms nothing
+        self._update_ground(received_us)
+
+    def _extended_sys_state(self, m: Any, received_us: int) -> None:
+        self._landed_state, self._landed_received_us = m.landed_state, received_us
+        self._update_ground(received_us)
+
+    def _update_ground(self, received_us: int) -> None:
+        """On the ground by EXTENDED_SYS_STATE while it is known; else while disarmed."""
+        known = self._landed_state != dialect.MAV_LANDED_STATE_UNDEFINED
+        if known and received_us - self._landed_received_us <= LANDED_SILENT_US:
+            on_ground = self._landed_state == dialect.MAV_LANDED_STATE_ON_GROUND
+        else:
+            on_ground = self._disarmed
+        if on_ground != self._on_ground:
+            self._on_ground = on_ground
+            self._sink.push_ground(on_ground)
 
     def _highres_imu(self, m: Any, received_us: int) -> None:
         """Use the first IMU (the lowest id seen), and only new fields, if the sender marks which are new."""

@@ -46,4 +46,5 @@ def thinned(log: FlightLog, rate_hz: float) -> FlightLog | None:
         source=f"{log.source}@{rate_hz:g}Hz",
         imu=ImuSeries(imu.timestamp_us[kept], imu.accel_m_s2[kept], imu.gyro_rad_s[kept]),
         baro_before=None if log.baro_before is None else log.baro_before[kept],
+        on_ground=None if log.on_ground is None else log.on_ground[kept],
     )

@@ -6,7 +6,6 @@ output int8[W, L]; decision_<field> for each field of a decision; counts (order:
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,8 @@ from px4_tinyml.signal.golden_arrays import check_arrays
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
 
-FEED_FIELDS = tuple(field.name for field in dataclasses.fields(Feed))
+FEED_FIELDS = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before")
+"""The fields of Feed that decisions of spec version 1 depend on."""
 
 
 def make_golden(classifier: Classifier, events: Feed) -> dict[str, NDArray[Any]]:

@@ -7,12 +7,13 @@ arrival order, so that the streaming C++ gives the same bits.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.flight_log import F32, U64, Bool, FlightLog
+from px4_tinyml.errors import LogError
+from px4_tinyml.flight_log import F32, U64, Bool, FlightLog, ReferenceSeries
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.units import US_PER_S
 
@@ -28,8 +29,9 @@ MAX_ALTITUDE_M = np.float32(100_000.0)
 class Feed:
     """One log as the events every target consumes, in one order.
 
-    imu[N,6] is ax ay az gx gy gz (m/s², rad/s, FRD); baro_before[N] says how many barometer samples are
-    delivered before each IMU sample.
+    imu[N,6] is ax ay az gx gy gz (m/s², rad/s, FRD); baro_before[N] is the number of barometer samples that are
+    delivered before each IMU sample; on_ground[N] is the landed state delivered before it (False: airborne or
+    unknown; by default unknown throughout). LogError when on_ground has another length.
     """
 
     imu_time_us: U64
@@ -37,6 +39,13 @@ class Feed:
     baro_time_us: U64
     baro_altitude_m: F32
     baro_before: I64
+    on_ground: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __post_init__(self) -> None:
+        if not len(self.on_ground):
+            object.__setattr__(self, "on_ground", np.zeros(len(self.imu_time_us), np.bool_))
+        if len(self.on_ground) != len(self.imu_time_us):
+            raise LogError(f"feed: {len(self.on_ground)} landed states for {len(self.imu_time_us)} IMU samples")
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,9 @@ class SlotStream:
 
 
 def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
-    """Step 0: IMU and barometer in order of reception if known, else by time, barometer first at equal times."""
+    """Step 0: IMU, barometer and landed state in order of reception if known, else by time, the IMU last."""
     time = log.imu.timestamp_us
+    ground = _on_ground(time, log.reference) if log.on_ground is None else log.on_ground
     imu = np.concatenate([log.imu.accel_m_s2, log.imu.gyro_rad_s], axis=1)
     if log.complete and len(time):
         # A complete capture fills its first and last slot: one more sample on either side closes them.
@@ -62,16 +72,26 @@ def feed(log: FlightLog, spec: PipelineSpec) -> Feed:
         last = spec.slot_start_us(spec.slot_of(int(time[-1])) + 1)
         time = np.concatenate([np.array([first], np.uint64), time, np.array([last], np.uint64)])
         imu = np.concatenate([imu[:1], imu, imu[-1:]])
+        ground = np.concatenate([ground[:1], ground, ground[-1:]])
     if log.baro is None or not spec.uses_baro:
         empty_time, empty = np.zeros(0, np.uint64), np.zeros(0, np.float32)
-        return Feed(time, imu, empty_time, empty, np.zeros(len(time), np.int64))
+        return Feed(time, imu, empty_time, empty, np.zeros(len(time), np.int64), ground)
     baro_time = log.baro.timestamp_us
     before = delivered_before(time, baro_time) if log.baro_before is None else log.baro_before
-    return Feed(time, imu, baro_time, log.baro.altitude_m, before)
+    return Feed(time, imu, baro_time, log.baro.altitude_m, before, ground)
+
+
+def _on_ground(imu_time: U64, reference: ReferenceSeries | None) -> Bool:
+    """The newest landed state of a reference at each IMU sample: landed, or not armed where landed is unknown."""
+    if reference is None or not len(reference):
+        return np.zeros(len(imu_time), np.bool_)
+    state = (reference.airborne == 0) | ((reference.airborne < 0) & (reference.armed == 0))
+    newest = delivered_before(imu_time, reference.timestamp_us) - 1
+    return np.asarray((newest >= 0) & state[np.maximum(newest, 0)])
 
 
 def delivered_before(imu_time: U64, baro_time: U64) -> I64:
-    """How many barometer samples come before each IMU sample.
+    """How many barometer samples (or other events) are delivered before each IMU sample.
 
     Where the clock ran backwards equally often in both series, the stretches between are matched one to one;
     otherwise both are merged by the latest time seen so far, which is a rule good for any input.

@@ -33,13 +33,19 @@ class Collected:
         self.imu: list[tuple[int, list[float]]] = []
         self.baro: list[tuple[int, float]] = []
         self.baro_before: list[int] = []
+        self.ground: list[bool] = []
+        self._on_ground = False
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> None:
         self.imu.append((time_us, list(values)))
         self.baro_before.append(len(self.baro))
+        self.ground.append(self._on_ground)
 
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         self.baro.append((time_us, altitude_m))
+
+    def push_ground(self, on_ground: bool) -> None:
+        self._on_ground = on_ground
 
 
 def streamed(frames: Sequence[Frame]) -> tuple[Collected, MavlinkStream]:
@@ -75,6 +81,10 @@ def arrivals(draw: st.DrawFn) -> list[Frame]:
         for boot_us in draw(st.lists(st.sampled_from(BOOTS_US), min_size=1, max_size=2)):
             seconds = draw(st.sampled_from([1.0, 3.0]))
             sent += [(start_s + t_s, frame) for t_s, frame in flight(sender, rng, seconds, boot_us)]
+            for at_s in (0.1, 0.6):
+                landed_state = draw(st.integers(0, 4))
+                state = sender.m.MAVLink_extended_sys_state_message(0, landed_state)
+                sent.append((start_s + at_s, sender.frame(state)))
             start_s += seconds + draw(st.sampled_from([0.0, 0.5, 3.0]))
     sent.sort(key=lambda item: item[0])
     shares = [draw(st.sampled_from([0.0, 0.02, 0.1])) for _ in range(3)]
@@ -93,6 +103,7 @@ def test_samples_and_decisions_equal_those_of_the_recording(
         values = np.array([v for _, v in sink.imu], np.float32)
         assert np.array_equal(log.imu.accel_m_s2, values[:, :3]) and np.array_equal(log.imu.gyro_rad_s, values[:, 3:])
         assert log.baro_before is not None and np.array_equal(log.baro_before, sink.baro_before)
+        assert log.on_ground is not None and np.array_equal(log.on_ground, sink.ground)
         if log.baro is None:
             assert not sink.baro
         else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import LogError, SpecError
 from px4_tinyml.files import read_toml, reject_unknown
-from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan
+from px4_tinyml.flight_log import F64, BaroSeries, FlightLog, LabelSpan, VehicleClass
 from px4_tinyml.logs.checks import baro_series, imu_series, pressure_altitudes_m
 from px4_tinyml.logs.csv.csv_table import Table, header_line
 from px4_tinyml.units import RAD_PER_DEG, STANDARD_GRAVITY_M_S2, US_PER_S
@@ -32,6 +32,7 @@ class ColumnMap:
 
     where: str
     vehicle: str
+    vehicle_class: VehicleClass
     delimiter: str
     time_column: str | None
     time_factor_us: float
@@ -47,7 +48,7 @@ class ColumnMap:
 def load_column_map(path: Path) -> ColumnMap:
     """Read and check a column map. Raises SpecError with the wrong key and what is expected."""
     data = read_toml(path)
-    reject_unknown(data, ("accel", "baro", "delimiter", "gyro", "label", "time", "vehicle"), str(path))
+    reject_unknown(data, ("accel", "baro", "delimiter", "gyro", "label", "time", "vehicle", "vehicle_class"), str(path))
     time, baro, label = (_table(data, name, path) for name in ("time", "baro", "label"))
     reject_unknown(time, ("column", "rate_hz", "unit"), f"{path}: [time]")
     reject_unknown(baro, ("column", "unit"), f"{path}: [baro]")
@@ -66,9 +67,13 @@ def load_column_map(path: Path) -> ColumnMap:
     values = label.get("values", {})
     if not isinstance(values, dict):
         raise SpecError(f'{path}: [label] values: a table expected, such as values = {{ "3" = "turbulence" }}')
+    kind, kinds = data.get("vehicle_class", "unknown"), get_args(VehicleClass)
+    if kind not in kinds:
+        raise SpecError(f"{path}: vehicle_class = {kind!r}; expected one of {', '.join(kinds)}")
     return ColumnMap(
         where=str(path),
         vehicle=_text(data, "vehicle", path, "unknown"),
+        vehicle_class=kind,
         delimiter=_text(data, "delimiter", path, ","),
         time_column=time.get("column"),
         time_factor_us=factor,
@@ -155,6 +160,7 @@ def read_mapped_csv(path: Path, data: bytes, sha256: str, columns: ColumnMap) ->
             sha256=sha256,
             kind="csv",
             vehicle=columns.vehicle,
+            vehicle_class=columns.vehicle_class,
             imu=imu,
             baro=_baro(table, columns, time_us, warnings),
             labels=_labels(table, columns, time_us),

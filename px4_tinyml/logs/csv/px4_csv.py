@@ -13,8 +13,8 @@ from px4_tinyml.flight_log import BaroSeries, FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series
 from px4_tinyml.logs.csv.csv_table import Table, header_line
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, fresh_baro
-from px4_tinyml.logs.vehicle_names import mav_type_name
+from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, STATUS_CLASS, fresh_baro
+from px4_tinyml.logs.vehicle_names import mav_type_name, px4_vehicle_class
 
 IMU_SUFFIX = "sensor_combined_0.csv"
 ACCEL = [f"accelerometer_m_s2[{i}]" for i in range(3)]
@@ -51,6 +51,7 @@ def read_px4_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
     velocity = _velocity(others, warnings)
     reference = reference_series(velocity, Signal(time_us, time_us), baro, _held(others), warnings)
     status = others.get("vehicle_status")
+    newest = {n: int(status.column(n)[-1]) for n in STATUS_CLASS if n in status.names} if status else {}
     mav_type = int(status.column("system_type")[0]) if status and "system_type" in status.names else None
     return [
         FlightLog(
@@ -58,6 +59,7 @@ def read_px4_csv(path: Path, data: bytes, sha256: str) -> list[FlightLog]:
             sha256=sha256,
             kind="px4_csv",
             vehicle=f"{mav_type_name(mav_type)} ulog2csv",
+            vehicle_class=px4_vehicle_class(newest, None),
             imu=imu,
             baro=baro,
             reference=reference,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import UnusableLogError
-from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.flight_log import FlightLog, VehicleClass
 from px4_tinyml.logs.checks import baro_series, imu_series, last_of, one_letter_off
 from px4_tinyml.logs.dataflash.dataflash_file import HEAD, DataflashFile, Messages
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
@@ -24,6 +24,9 @@ EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
 AIRBORNE_EVENTS = {EVENT_ARMED: -1, EVENT_DISARMED: 0, EVENT_LAND_COMPLETE: 0, EVENT_NOT_LANDED: 1}
 
 MOTORS_ON_THROTTLE = 0.1
+
+COPTER_NO_MULTIROTOR = {6, 8, 9, 10, 11, 13}
+"""FRAME_CLASS of ArduCopter: helicopters, single and coaxial copters, bicopters."""
 
 
 def is_dataflash(head: bytes) -> bool:
@@ -66,6 +69,7 @@ def flight_log(log: DataflashFile, source: str, sha256: str) -> FlightLog:
         sha256=sha256,
         kind="dataflash",
         vehicle=_vehicle(log),
+        vehicle_class=_vehicle_class(log),
         imu=imu,
         baro=baro,
         reference=reference,
@@ -129,18 +133,39 @@ def _firmware(log: DataflashFile) -> str:
 
 def _vehicle(log: DataflashFile) -> str:
     """Firmware kind and frame: "ArduCopter QUAD"."""
-    kind = _firmware(log).split(",")[0].split(" ")[0]
+    kind = _firmware_kind(log)
     frames = [t.removeprefix("Frame: ") for t in log.texts("MSG", "Message") if t.startswith("Frame: ")]
     if frames:
         return f"{kind} {frames[0]}"
-    parameters = log.messages("PARM")
-    if parameters is not None and parameters.has("Value"):
-        names = log.texts("PARM", "Name")
-        values = dict(zip(names, parameters["Value"].tolist(), strict=True))
-        for name in ("FRAME_CLASS", "FRAME"):
-            if name in values:
-                return f"{kind} frame {values[name]:.0f}"
+    values = _parameters(log)
+    for name in ("FRAME_CLASS", "FRAME"):
+        if name in values:
+            return f"{kind} frame {values[name]:.0f}"
     return kind
+
+
+def _vehicle_class(log: DataflashFile) -> VehicleClass:
+    """By the firmware; a copter's by its frame too, a plane's by Q_ENABLE."""
+    kind, values = _firmware_kind(log), _parameters(log)
+    if kind in ("ArduCopter", "Copter"):
+        heli = any(t.startswith("Frame: HELI") for t in log.texts("MSG", "Message"))
+        return "other" if heli or values.get("FRAME_CLASS") in COPTER_NO_MULTIROTOR else "multirotor"
+    if kind in ("ArduPlane", "Plane"):
+        return "vtol" if values.get("Q_ENABLE", 0) > 0 else "fixed_wing"
+    return "unknown" if kind == "ArduPilot" else "other"
+
+
+def _firmware_kind(log: DataflashFile) -> str:
+    """ "ArduCopter"; "ArduPilot" where it is unknown."""
+    return _firmware(log).split(",")[0].split(" ")[0]
+
+
+def _parameters(log: DataflashFile) -> dict[str, float]:
+    """The newest value of each parameter."""
+    parameters = log.messages("PARM")
+    if parameters is None or not parameters.has("Value"):
+        return {}
+    return dict(zip(log.texts("PARM", "Name"), parameters["Value"].tolist(), strict=False))
 
 
 def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:

@@ -20,7 +20,7 @@ from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries
 from px4_tinyml.logs.checks import OUT_OF_RANGE, count, examine_baro, examine_imu
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 from px4_tinyml.logs.tlog.tlog_file import TIME_SIZE, Frames, TlogFile
-from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name
+from px4_tinyml.logs.vehicle_names import autopilot_name, mav_type_name, vehicle_class
 from px4_tinyml.mavlink import dialect
 from px4_tinyml.mavlink.samples import IMU_MESSAGES, STREAM_MESSAGES, UNIX_US, MavlinkStream, StreamCounts
 from px4_tinyml.units import US_PER_S
@@ -60,18 +60,22 @@ class _ImuClock:
 
 
 class _Samples:
-    """Collects the samples of a stream, and of each IMU sample the index of its message and baro_before."""
+    """Collects the samples of a stream, and of each IMU sample the index of its message, baro_before and on_ground."""
 
     def __init__(self) -> None:
-        self.imu: list[tuple[int, Sequence[float], int, int]] = []
+        self.imu: list[tuple[int, Sequence[float], int, int, bool]] = []
         self.baro: list[tuple[int, float]] = []
         self.here = 0
+        self.on_ground = False
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> None:
-        self.imu.append((time_us, values, self.here, len(self.baro)))
+        self.imu.append((time_us, values, self.here, len(self.baro), self.on_ground))
 
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         self.baro.append((time_us, altitude_m))
+
+    def push_ground(self, on_ground: bool) -> None:
+        self.on_ground = on_ground
 
 
 def is_tlog(head: bytes) -> bool:
@@ -129,7 +133,7 @@ class _Recording:
         if not samples.imu:
             why = " ".join(self.warnings) or "its IMU messages hold no valid sample"
             raise UnusableLogError(source, "tlog", why, facts, self.log.damage)
-        times, vectors, messages, baro_before = zip(*samples.imu, strict=True)
+        times, vectors, messages, baro_before, on_ground = zip(*samples.imu, strict=True)
         values, place = np.array(vectors, np.float32), np.array(messages)
         imu = ImuSeries(np.array(times, np.uint64), values[:, :3], values[:, 3:])
         baro = BaroSeries(*map(np.array, zip(*samples.baro, strict=True))) if samples.baro else None
@@ -151,6 +155,8 @@ class _Recording:
             gaps=gaps,
             warnings=(*self.log.damage, *self.warnings),
             baro_before=np.array(baro_before, np.int64),
+            on_ground=np.array(on_ground, np.bool_),
+            vehicle_class=vehicle_class(self.mav_type),
             info={
                 **facts,
                 "imu_source": counts.imu.most_common(1)[0][0],

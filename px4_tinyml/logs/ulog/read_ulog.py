@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import UnusableLogError
-from px4_tinyml.flight_log import BaroSeries, Bool, FlightLog, Gap
+from px4_tinyml.flight_log import BaroSeries, Bool, FlightLog, Gap, VehicleClass
 from px4_tinyml.logs.checks import baro_series, count, imu_series, last_of, one_letter_off, pressure_altitudes_m
 from px4_tinyml.logs.reference import (
     RESET_AFTER_S,
@@ -22,7 +22,7 @@ from px4_tinyml.logs.reference import (
     reference_series,
 )
 from px4_tinyml.logs.ulog.ulog_file import MAGIC, Topic, UlogFile
-from px4_tinyml.logs.vehicle_names import mav_type_name, px4_version
+from px4_tinyml.logs.vehicle_names import mav_type_name, px4_vehicle_class, px4_version
 from px4_tinyml.signal.plausibility import BARO_PAUSE_US
 from px4_tinyml.units import US_PER_S
 
@@ -31,6 +31,8 @@ INVALID_RELATIVE_TIME = 0x7FFFFFFF
 ARMING_STATE_ARMED = 2
 BARO_IDENTITY = ("baro_device_id", "calibration_count")
 """Fields of vehicle_air_data: when one changes, the altitude may jump."""
+STATUS_CLASS = ("is_vtol", "system_type", "vehicle_type", "is_rotary_wing")
+"""Fields of vehicle_status that give the vehicle's class, in one PX4 version or another."""
 OPTIONAL_FIELDS = ("timestamp_sample", "accelerometer_timestamp_relative", "baro_timestamp_relative", "baro_alt_meter")
 """Fields that only some PX4 versions have: a missing one is not damage, but a misspelt one is."""
 
@@ -83,6 +85,7 @@ def flight_log(log: UlogFile, source: str, sha256: str) -> FlightLog:
         sha256=sha256,
         kind="ulog",
         vehicle=_vehicle(log),
+        vehicle_class=_vehicle_class(log),
         imu=imu,
         baro=baro,
         reference=reference,
@@ -134,6 +137,13 @@ def _vehicle(log: UlogFile) -> str:
     hardware = log.info.get("ver_hw", "unknown hardware")
     kind = mav_type_name(None if mav_type is None else int(mav_type))
     return f"{kind} {'?' if airframe is None else int(airframe)} {hardware}"
+
+
+def _vehicle_class(log: UlogFile) -> VehicleClass:
+    status, parameter = log.topic("vehicle_status"), log.parameters.get("MAV_TYPE")
+    names = () if status is None else (name for name in STATUS_CLASS if status.has(name))
+    newest = {name: int(status[name][-1]) for name in names} if status is not None and len(status) else {}
+    return px4_vehicle_class(newest, None if parameter is None else int(parameter))
 
 
 def _baro(log: UlogFile, sensors: Topic, warnings: list[str]) -> tuple[BaroSeries | None, str | None]:

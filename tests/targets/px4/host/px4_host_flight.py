@@ -29,18 +29,19 @@ def cut(events: Feed, start: int, stop: int) -> Feed:
         events.baro_time_us[first:last],
         events.baro_altitude_m[first:last],
         events.baro_before[start:stop] - first,
+        events.on_ground[start:stop],
     )
 
 
 def pick_imu(events: Feed, rows: slice | NDArray[np.bool_]) -> Feed:
     """A feed with these of its IMU samples only."""
-    imu = {name: getattr(events, name)[rows] for name in ("imu_time_us", "imu", "baro_before")}
+    imu = {name: getattr(events, name)[rows] for name in ("imu_time_us", "imu", "baro_before", "on_ground")}
     return dataclasses.replace(events, **imu)
 
 
 def join(parts: Sequence[Feed]) -> Feed:
     """One feed after the other."""
-    names = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before")
+    names = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before", "on_ground")
     fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     first = np.cumsum([0, *(len(part.baro_time_us) for part in parts[:-1])])
     fields["baro_before"] += np.repeat(first, [len(part.imu) for part in parts])
