@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 TOOLCHAIN := gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm \
 	arduino-builder arduino-core-avr arduino-ctags gcc-avr avr-libc simavr
 
-.PHONY: demo test venv toolchain lint bench quality pretrained clean
+.PHONY: demo test venv toolchain lint bench quality pretrained responses clean
 .DEFAULT_GOAL := demo
 
 venv: $(STAMP)
@@ -55,6 +55,10 @@ pretrained: venv toolchain
 	$(BIN)/px4-tinyml dataset build/quality/flights --preset link50 --thinned 50 --out build/quality/50hz
 	$(BIN)/px4-tinyml train build/quality/50hz --out build/quality/50hz-conv
 	$(BIN)/python benchmarks/pretrained.py pretrained-50hz build/quality/50hz-conv
+
+# The library of gust responses that ships in px4_tinyml/signal/: about 3 minutes.
+responses: venv
+	$(BIN)/px4-tinyml fly --responses px4_tinyml/signal/responses.npz --seed 2026
 
 lint: venv
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from px4_tinyml.cli import options
+from px4_tinyml.errors import SpecError
 from px4_tinyml_sitl.catalog import AIRFRAMES, DEFAULT_MISSION, MISSIONS
 
 
@@ -14,10 +15,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Fly simulated quadrotors in JSBSim, in calm air and in MIL-F-8785C turbulence, and write\n"
         "each flight as a PX4 log (.ulg) with the true turbulence (docs/simulation.md). Needs the\n"
-        "extra `sim`."
+        "extra `sim`. With --responses: write what turbulence adds to the IMU of such vehicles, as a\n"
+        "library for `dataset --inject`."
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the logs")
-    parser.add_argument("--flights", type=options.count, default=9, metavar="N", help="number of flights (default 9)")
+    written = parser.add_mutually_exclusive_group(required=True)
+    written.add_argument("--out", type=Path, metavar="DIR", help="folder for the logs")
+    written.add_argument(
+        "--responses", type=Path, metavar="FILE.npz", help="write a library of gust responses instead of logs"
+    )
+    parser.add_argument(
+        "--flights", type=options.count, metavar="N", help="number of flights (default 9), or of responses (60)"
+    )
     parser.add_argument(
         "--seconds", type=options.seconds, metavar="S", help="approximate length of a flight, 20 to 3600 (default 120)"
     )
@@ -56,12 +64,25 @@ def add_flight(parser: argparse.ArgumentParser, mission: str, airframe: str, edr
 
 def run(args: argparse.Namespace) -> int:
     """Fly and print the paths."""
+    if args.responses is not None:
+        return _write_responses(args)
     from px4_tinyml_sitl.simulate import fly
 
     paths = fly(
-        args.out, args.flights, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,
+        args.out, args.flights or 9, mission=args.mission, airframe=args.airframe, edr=args.edr, w20_kt=args.w20_kt,
         seconds=args.seconds, seed=args.seed, jobs=args.jobs, px4=args.px4,
     )  # fmt: skip
     for path in paths:
         print(path)
+    return 0
+
+
+def _write_responses(args: argparse.Namespace) -> int:
+    for name in ("mission", "airframe", "edr", "w20_kt", "seconds", "px4"):
+        if getattr(args, name) is not None:
+            raise SpecError(f"--{name.replace('_', '-')} does not apply with --responses: vehicles and air are drawn")
+    from px4_tinyml_sitl.gust_responses import RESPONSES, fly_responses
+
+    fly_responses(args.responses, args.flights or RESPONSES, args.seed, args.jobs)
+    print(args.responses)
     return 0

@@ -74,7 +74,7 @@ class VehicleModel:
 
     rotor_drag_per_s: in-plane rotor drag along body x and y over mass. flap: nose-up hub moment coefficient,
     M = flap·T·R·μ. yaw_ratio_m: rotor torque over thrust. imu_offset_m: IMU from the centre of gravity, FRD.
-    loop_gain: multiplies the gains of rate, attitude and velocity loop. delay_s: gyro filter and computation.
+    loop_gain: multiplies the gains of rate, attitude, velocity and position loop. delay_s: gyro filter and computation.
     thrust_noise: unsteadiness of each rotor's thrust, rms share; heave_noise: of all four together. side_noise_m_s2: of
     the wake's side force over mass, rms. esc_band: backlash of the speed controllers, share of the hover speed.
     """
@@ -88,12 +88,12 @@ class VehicleModel:
     rotor_z_m: float
     thrust_ratio: float
     motor_tau_s: float
-    rotor_drag_per_s: tuple[float, float]
+    rotor_drag_per_s: tuple[float, ...]
     flap: float
     yaw_ratio_m: float
-    drag_area_m2: tuple[float, float, float]
+    drag_area_m2: tuple[float, ...]
     imu_offset_m: tuple[float, float, float]
-    loop_gain: tuple[float, float, float]
+    loop_gain: tuple[float, ...]
     delay_s: float
     thrust_noise: float
     heave_noise: float
@@ -104,7 +104,7 @@ class VehicleModel:
     @property
     def gains(self) -> tuple[float, float, float, float]:
         """Proportional gains of rate, attitude, velocity and climb rate, 1/s: they follow from the motors' lag."""
-        rate_gain, attitude_gain, velocity_gain = self.loop_gain
+        rate_gain, attitude_gain, velocity_gain, _ = self.loop_gain
         lag = self.motor_tau_s + self.delay_s
         rate_p = 0.60 / lag * rate_gain
         attitude_p = 0.33 * rate_p * attitude_gain
@@ -148,9 +148,9 @@ def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.
         rotor_drag_per_s=(drag * near(1.0, 0.08), drag * near(1.0, 0.08)),
         flap=near(0.25, 0.3),
         yaw_ratio_m=near(0.13, 0.1) * rotor.radius_m,
-        drag_area_m2=tuple(near(area, 0.15) for area in base.drag_area_m2),  # type: ignore[arg-type]
+        drag_area_m2=tuple(near(area, 0.15) for area in base.drag_area_m2),
         imu_offset_m=tuple(float(rng.normal(0.0, imu_reach)) for _ in range(3)),  # type: ignore[arg-type]
-        loop_gain=tuple(tune * near(1.0, 0.1) for _ in range(3)),  # type: ignore[arg-type]
+        loop_gain=(*(tune * near(1.0, 0.1) for _ in range(3)), 1.0),
         delay_s=near(0.010, 0.25),
         thrust_noise=near(0.0085, 0.3),
         heave_noise=near(0.0055, 0.3),

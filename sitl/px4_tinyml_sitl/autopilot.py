@@ -63,7 +63,7 @@ class Autopilot:
         self._rate_p, self._attitude_p, self._velocity_p, self._climb_p = vehicle.gains
         self._rate_d = 0.25 * vehicle.motor_tau_s * self._rate_p
         self._rate_i = 0.5 * self._rate_p
-        self._position_p = 0.40 * self._velocity_p
+        self._position_p = 0.40 * self._velocity_p * vehicle.loop_gain[3]
         self._dt = dt_s
         self._filter = 1.0 - math.exp(-dt_s / vehicle.delay_s)
         self._rate = [0.0, 0.0, 0.0]

@@ -59,3 +59,14 @@ _TABLE = (
     Airframe("680h", 7.00, 0.380, 0.229, 0.085, 0.125, 0.46, 0.080, 1.9, 0.080, (0.045, 0.050, 0.080), 12.0),
 )
 AIRFRAMES = {airframe.name: airframe for airframe in _TABLE}
+
+_MORE = (
+    # 5-inch folding travel drone
+    Airframe("mini", 0.25, 0.107, 0.060, 0.09, 0.11, 0.40, 0.010, 2.2, 0.030, (0.003, 0.0035, 0.007), 10.0),
+    # 7-inch long-range racer
+    Airframe("7lr", 1.10, 0.155, 0.089, 0.10, 0.10, 0.42, 0.018, 4.0, 0.032, (0.008, 0.009, 0.016), 14.0),
+    # 22-inch heavy lifter
+    Airframe("900h", 12.0, 0.500, 0.280, 0.07, 0.12, 0.45, 0.090, 2.0, 0.100, (0.070, 0.075, 0.120), 12.0),
+)
+RESPONSE_AIRFRAMES = AIRFRAMES | {airframe.name: airframe for airframe in _MORE}
+"""Airframes of the gust responses."""

@@ -28,9 +28,6 @@ TIPPED_RAD = 1.4
 _MAX_EXTRA_S = 60.0
 """Time limit of a landing that takes longer than planned."""
 _HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
-_GYRO_NOISE_RAD_S = 0.01
-"""Gyro noise and vibration in the rate loop, after PX4's filters."""
-_TILT_ERROR_RAD = 0.006
 
 
 class SlowRow(NamedTuple):
@@ -67,7 +64,11 @@ class SlowRow(NamedTuple):
 
 @dataclass(frozen=True)
 class FlightPlan:
-    """Everything that defines a flight; drawn from (seed, index) only."""
+    """Everything that defines a flight; drawn from (seed, index) only.
+
+    estimator_m_s: error of the estimated velocity. gyro_noise_rad_s: noise and vibration in the rate loop, after PX4's
+    filters. tilt_error_rad: of the estimated roll and pitch.
+    """
 
     seed: int
     index: int
@@ -81,6 +82,8 @@ class FlightPlan:
     elevation_m: float
     estimator_m_s: float
     rng: np.random.Generator = field(repr=False)
+    gyro_noise_rad_s: float = 0.01
+    tilt_error_rad: float = 0.006
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,14 @@ class Simulator:
         self._tilt_error = (0.0, 0.0)
         self._unsteady, self._ground_factor = 0.0, 1.0
 
-    def fly(self) -> Flown:
-        """Fly the whole plan, from the ground to the ground."""
+    def fly(self, seconds: float = math.inf) -> Flown:
+        """Fly the whole plan, from the ground to the ground, or its first seconds."""
         fast: list[tuple[float, ...]] = []
         spins: list[tuple[float, ...]] = []
         slow: list[SlowRow] = []
         command = [0.0] * 4
         step = 0
-        while step * self._dt < self._limit_s:
+        while step * self._dt < min(self._limit_s, seconds):
             state, angles = self._world.state()
             if step % _EVERY == 0:
                 command, row = self._slow_step(step, state, angles)
@@ -205,7 +208,7 @@ class Simulator:
         air.advance(math.sqrt(u * u + v * v + w * w), self._dt)
         i = step & noise.mask
         if command[0] < 0.0:
-            rates = [angles[axis] + _GYRO_NOISE_RAD_S * noise.gyro[axis][i] for axis in range(3)]
+            rates = [angles[axis] + plan.gyro_noise_rad_s * noise.gyro[axis][i] for axis in range(3)]
             command = self._pilot.inner(rates, rotation, angles[5], self._tilt_error)
         self._rotors.spin(command)
         unsteady = self._unsteady
@@ -233,7 +236,7 @@ class Simulator:
         # Vertical speed (barometer, accelerometer) is estimated better than horizontal speed (GPS).
         est_velocity = [velocity[a] + error * (1.0, 1.0, 0.35)[a] * noise.velocity[a][i] for a in range(3)]
         est_position = [position[a] + 6.0 * error * noise.position[a][i] for a in range(3)]
-        self._tilt_error = (_TILT_ERROR_RAD * noise.tilt[0][i], _TILT_ERROR_RAD * noise.tilt[1][i])
+        self._tilt_error = (plan.tilt_error_rad * noise.tilt[0][i], plan.tilt_error_rad * noise.tilt[1][i])
         self._air.slow(self._weather_s(seconds), max(height, 0.0))
         self._wake(height, velocity)
         command = self._state_machine(seconds, -est_position[2], est_velocity[2], math.hypot(angles[3], angles[4]))

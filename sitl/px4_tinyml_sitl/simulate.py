@@ -5,19 +5,16 @@ docs/simulation.md describes the model and its limits.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml.progress import progress
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml_sitl import airframes, catalog, weather
 from px4_tinyml_sitl.flight import Simulator, plan_flight
+from px4_tinyml_sitl.parallel import in_parallel
 from px4_tinyml_sitl.px4.fly_px4 import check, fly_px4
 from px4_tinyml_sitl.px4.px4_process import Px4Build
 from px4_tinyml_sitl.world import load_jsbsim
@@ -55,12 +52,8 @@ def fly(
     if px4 is not None:
         check(px4)
     Path(out).mkdir(parents=True, exist_ok=True)
-    jobs = min(len(requests), jobs or (os.cpu_count() if px4 is None else 1) or 1)
-    # spawn, not fork: the caller may have threads (TensorFlow starts some).
-    with contextlib.nullcontext() if jobs == 1 else multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        flown = map(_fly_one, requests) if pool is None else pool.imap_unordered(_fly_one, requests)
-        for _ in progress(flown, "fly", total=len(requests), unit="flight"):
-            pass
+    for _ in in_parallel(_fly_one, requests, jobs or (None if px4 is None else 1), "flight"):
+        pass
     return sorted(path for _, path, _ in requests)
 
 

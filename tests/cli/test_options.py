@@ -83,6 +83,7 @@ def test_fly_serve_is_serve_with_a_warning(
     [
         ("fly", "--serve", "udpin::1", "--flights", "3"), ("fly", "--out", "x", "--speed", "5"),
         ("serve", "udpin::1", "--jobs", "2"), ("serve", "udpin::1", "--px4", "build"), ("fly",),
+        ("fly", "--out", "x", "--responses", "y"), ("fly", "--responses", "y", "--mission", "hover"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_apply_are_errors(run, arguments: tuple[str, ...]) -> None:
