@@ -36,7 +36,8 @@ bench: venv toolchain
 
 FLY_QUALITY = $(BIN)/px4-tinyml fly --out build/quality/flights --flights 180 --seconds 100 --seed 2026 >/dev/null
 
-# How good the classifier is on simulated flights of airframes never trained on: about 15 minutes.
+# How good the classifier is on simulated flights of airframes never trained on: about 15 minutes. With DATA=DIR, also on
+# the real recordings of a folder with a truth.csv (docs/quality.md).
 quality: venv
 	$(FLY_QUALITY)
 	for preset in default imu6; do \
@@ -44,6 +45,9 @@ quality: venv
 		$(BIN)/px4-tinyml train build/quality/$$preset --out build/quality/$$preset-conv || exit; \
 	done
 	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
+ifdef DATA
+	$(BIN)/python benchmarks/quality/real_air.py --data '$(DATA)' --bundle build/quality/default-conv --rates 25,50
+endif
 
 # The models that ship in px4_tinyml/pretrained/, with px4_module/, and px4_tinyml/pretrained_50hz/, from the same flights:
 # about 20 minutes.

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SITL = "px4_tinyml_sitl"
 ROOMS = (
     "errors", "units", "files", "flight_log", "progress", "emit", "signal", "mavlink", "logs", "link", SITL,
-    "compiler", "bundle", "dataset", "targets", "training", "classify", "replay", "bench", "report", "cli",
+    "compiler", "bundle", "dataset", "targets", "training", "quality", "classify", "replay", "bench", "report", "cli",
 )  # fmt: skip
 """From the ground up. The package itself ("") holds the version, and the public API, which it imports lazily."""
 CONVENTIONAL = {"__init__", "generate", "build", "run", "bench"}
