@@ -83,7 +83,8 @@ class ModelBundle:
         if engine not in ENGINES:
             raise SpecError(f"engine {engine!r} is not known; expected one of {', '.join(ENGINES)}")
         graph = self.graph
-        return Model(ENGINES[engine](self), graph.input.scale, graph.input.zero_point)
+        ends = (graph.input.scale, graph.input.zero_point, graph.output.scale, graph.output.zero_point)
+        return Model(ENGINES[engine](self), *ends)
 
     def tflm_arena_bytes(self) -> int:
         """Arena that the tflite-micro wheel uses, as measured by `train`, else measured now."""
@@ -167,14 +168,14 @@ ENGINES: Mapping[str, Callable[[ModelBundle], Engine]] = {
 
 
 def check_model(spec: PipelineSpec, graph: Graph) -> None:
-    """Raise ConversionError unless the model takes this spec's windows and gives its classes."""
+    """Raise ConversionError unless the model takes this spec's windows and gives its outputs."""
     for side, found, expected in (
-        ("inputs", graph.input.size, spec.window * len(spec.channels)),
-        ("outputs", graph.output.size, len(spec.labels)),
+        ("inputs", graph.input.size, spec.input_shape[0] * spec.input_shape[1]),
+        ("outputs", graph.output.size, spec.outputs),
     ):
         if found != expected:
             raise ConversionError(f"the model has {found} {side}, the spec needs {expected}: train again")
-    if (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
+    if spec.output == "classes" and (graph.output.scale, graph.output.zero_point) != (1 / 256, -128):
         raise ConversionError(
             f"the model's output has scale {graph.output.scale} and zero point {graph.output.zero_point}: "
             "expected the 1/256 and −128 of an int8 softmax"

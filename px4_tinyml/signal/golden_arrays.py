@@ -42,8 +42,8 @@ def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]
         "baro_time_us": ("uint64", ("baro",)),
         "baro_altitude_m": ("float32", ("baro",)),
         "baro_before": ("int64", ("imu",)),
-        "input": ("int8", ("windows", spec.window * len(spec.channels))),
-        "output": ("int8", ("windows", len(spec.labels))),
+        "input": ("int8", ("windows", spec.input_shape[0] * spec.input_shape[1])),
+        "output": ("int8", ("windows", spec.outputs)),
         **{
             f"decision_{name}": (DECISION[name].base.name, ("windows", *DECISION[name].shape))
             for name in DECISION_FIELDS

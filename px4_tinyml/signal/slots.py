@@ -50,7 +50,10 @@ class Feed:
 
 @dataclass(frozen=True)
 class SlotStream:
-    """Emitted slots in order: absolute index, imu[S,6] means, altitude, flags, segment between resets."""
+    """Emitted slots in order: absolute index, imu[S,6] means, altitude, flags, segment between resets.
+
+    samples[S]: number of IMU samples of each slot, 0 for a repeated one. on_ground[S]: landed at one of its samples.
+    """
 
     index: I64
     imu: F32
@@ -58,6 +61,8 @@ class SlotStream:
     repeated: Bool
     stale: Bool
     segment: I64
+    samples: I64
+    on_ground: Bool
     resets: dict[str, int]
 
 
@@ -157,7 +162,11 @@ def make_slots(events: Feed, spec: PipelineSpec) -> SlotStream:
     altitude, stale = _altitude(events, spec, index, delivered)
     means = _means(imu, first)
     counts = {"non_finite": int((~plausible).sum()), "backwards": int(backwards.sum()), "gap": int(gap.sum())}
-    return SlotStream(index, means[source], altitude, step > 0, stale, segment[source], counts)
+    samples = np.where(step > 0, 0, np.diff(first, append=len(imu))[source])
+    ground = np.logical_or.reduceat(events.on_ground[sample], first) if len(first) else np.zeros(0, np.bool_)
+    return SlotStream(
+        index, means[source], altitude, step > 0, stale, segment[source], samples, ground[source], counts
+    )  # fmt: skip
 
 
 def _means(imu: F32, first: I64) -> F32:

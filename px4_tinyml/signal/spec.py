@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,48 +17,38 @@ from typing import Any
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.files import read_toml, reject_unknown
+from px4_tinyml.signal.spec_tables import (
+    BAND_GROUPS,
+    BandsSpec,
+    DecisionSpec,
+    EdrSpec,
+    LimitsSpec,
+    VerticalSpec,
+    as_float32,
+    table_names,
+    whole_number,
+)
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
+SAMPLES_VERSION = 1
+"""Of specs with input = "samples": unchanged since 0.1.0, so that their hashes are."""
+INPUTS, OUTPUTS = ("samples", "bands"), ("classes", "edr")
+FFT_SLOTS = 128
 IMU_CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
 ALTITUDE_CHANNEL = "alt"
 TURBULENCE_LABEL = "turbulence"
+MOTION_LABELS = ("level", "climb", "descend", TURBULENCE_LABEL)
 MAX_LABELS = 8
 """The MAVLink report and the uORB message carry this many probabilities."""
-
-
-def as_float32(value: float) -> float:
-    """The nearest float32, as a Python float: what C++ will hold."""
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
-
-
-@dataclass(frozen=True)
-class DecisionSpec:
-    """How window probabilities become decisions (integer arithmetic, docs/signal_path.md step 5).
-
-    smoothing_q8: weight of the newest window, 1…256 (256: no smoothing). enter, leave: thresholds on the
-    smoothed probability. hold_windows: a class entered is kept for at least this many windows.
-    """
-
-    smoothing_q8: int = 128
-    enter: float = 0.60
-    leave: float = 0.40
-    hold_windows: int = 2
-
-    def __post_init__(self) -> None:
-        _whole_number("decision.smoothing_q8", self.smoothing_q8, 1, 256)
-        _whole_number("decision.hold_windows", self.hold_windows, 0, 1000)
-        if not 0.0 < self.leave <= self.enter < 1.0:
-            raise SpecError(f"decision.leave = {self.leave}, enter = {self.enter}: expected 0 < leave <= enter < 1")
-
-    def threshold_q16(self, threshold: float) -> int:
-        """A threshold in the units of the smoothed probability: 65536 is 1."""
-        return math.floor(threshold * 65536.0 + 0.5)
 
 
 @dataclass(frozen=True)
 class PipelineSpec:
     """The signal path. Slots are 1/rate_hz long; a window is `window` slots; one window every `hop` slots.
 
+    input: the network's input, `samples` of the window or log energies of its `bands`. output: a softmax over the
+    labels (`classes`), or ln `edr`, from which turbulence is decided by threshold, climb and descend by the vertical
+    speed. bands, vertical, limits and edr are used with input = "bands" only.
     imu_about_mean: the window mean of each IMU channel is subtracted (gravity and tilt in a steady wind
     are twenty times what turbulence adds); that of the altitude always is.
     offset, inv_scale (one a channel) are fitted on the training part; a spec without them (None) is an
@@ -70,7 +59,7 @@ class PipelineSpec:
     window: int = 128
     hop: int = 32
     channels: tuple[str, ...] = (*IMU_CHANNELS, ALTITUDE_CHANNEL)
-    labels: tuple[str, ...] = ("level", "climb", "descend", TURBULENCE_LABEL)
+    labels: tuple[str, ...] = MOTION_LABELS
     max_gap_slots: int = 3
     max_repeated_slots: int = 25
     baro_stale_slots: int = 30
@@ -80,13 +69,19 @@ class PipelineSpec:
     offset: tuple[float, ...] | None = None
     inv_scale: tuple[float, ...] | None = None
     decision: DecisionSpec = dataclasses.field(default_factory=DecisionSpec)
+    input: str = "samples"
+    output: str = "classes"
+    bands: BandsSpec = dataclasses.field(default_factory=BandsSpec)
+    vertical: VerticalSpec = dataclasses.field(default_factory=VerticalSpec)
+    limits: LimitsSpec = dataclasses.field(default_factory=LimitsSpec)
+    edr: EdrSpec = dataclasses.field(default_factory=EdrSpec)
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("rate_hz", 1, 1000), ("window", 8, 1024), ("hop", 1, 1024), ("max_gap_slots", 0, 100),
             ("max_repeated_slots", 0, 1024), ("baro_stale_slots", 1, 10_000), ("baro_lag_slots", 0, 100),
         ):  # fmt: skip
-            _whole_number(name, getattr(self, name), low, high)
+            whole_number(name, getattr(self, name), low, high)
         for name in ("channels", "labels"):
             names = getattr(self, name)
             if not isinstance(names, tuple) or not all(isinstance(n, str) for n in names):
@@ -101,6 +96,7 @@ class PipelineSpec:
                 raise SpecError(f"label {label!r}: expected an ASCII identifier of at most 20 characters")
         if not isinstance(self.imu_about_mean, bool):
             raise SpecError(f"imu_about_mean = {self.imu_about_mean!r}: expected true or false")
+        self._check_kind()
         if not 0.1 <= self.clip <= 100.0:
             raise SpecError(f"clip = {self.clip}: expected 0.1…100")
         object.__setattr__(self, "clip", as_float32(self.clip))
@@ -110,11 +106,48 @@ class PipelineSpec:
             values = getattr(self, name)
             if values is None:
                 continue
-            if len(values) != len(self.channels) or not all(math.isfinite(v) for v in values):
-                raise SpecError(f"{name} = {values}: expected {len(self.channels)} finite numbers")
+            if len(values) != self.input_shape[1] or not all(math.isfinite(v) for v in values):
+                raise SpecError(f"{name} = {values}: expected {self.input_shape[1]} finite numbers")
             object.__setattr__(self, name, tuple(as_float32(v) for v in values))
         if self.inv_scale is not None and not all(v > 0.0 for v in self.inv_scale):
             raise SpecError(f"inv_scale = {self.inv_scale}: expected positive numbers")
+
+    def _check_kind(self) -> None:
+        """SpecError for an unknown input or output, or one that does not fit the rest."""
+        if self.input not in INPUTS:
+            raise SpecError(f"input = {self.input!r}: expected one of {', '.join(INPUTS)}")
+        if self.output not in OUTPUTS:
+            raise SpecError(f"output = {self.output!r}: expected one of {', '.join(OUTPUTS)}")
+        if self.output == "edr" and (self.input != "bands" or self.labels != MOTION_LABELS):
+            raise SpecError(f"output = 'edr': expected input = 'bands' and labels {list(MOTION_LABELS)}")
+        if self.input == "samples":
+            return
+        if self.window != FFT_SLOTS or not set(IMU_CHANNELS) <= set(self.channels):
+            raise SpecError(f"input = 'bands': expected window = {FFT_SLOTS} and all of {', '.join(IMU_CHANNELS)}")
+        if self.bands.high_hz[-1] > self.rate_hz / 2 or len(self.bands.low_hz) < 4:
+            raise SpecError(f"bands: expected at least 4 bands, up to {self.rate_hz / 2:g} Hz (half of rate_hz)")
+        if self.vertical.mean_slots > self.window:
+            raise SpecError(f"vertical.mean_slots = {self.vertical.mean_slots}: expected at most the window")
+        if self.limits.centre and len(self.limits.centre) != self.input_shape[1]:
+            raise SpecError(f"limits.centre: expected {self.input_shape[1]} values")
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns of the network's input."""
+        if self.input == "samples":
+            return self.channels
+        names = [f"{g} {low:g}-{high:g} Hz" for g in BAND_GROUPS for low, high in self.bands.edges_hz]
+        return (*names, *(("vertical speed",) if self.uses_baro and self.output == "classes" else ()))
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Rows and columns of the network's input: slots and channels, or one row of features."""
+        return (self.window if self.input == "samples" else 1), len(self.features)
+
+    @property
+    def outputs(self) -> int:
+        """Number of the network's outputs."""
+        return 1 if self.output == "edr" else len(self.labels)
 
     @property
     def fitted(self) -> bool:
@@ -150,23 +183,23 @@ class PipelineSpec:
         """Plain JSON data; `from_dict` gives the same spec back."""
         data = dataclasses.asdict(self)
         data["version"] = SPEC_VERSION
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(data.items())}
+        if self.input == "samples":
+            data = {k: v for k, v in data.items() if k not in SINCE_VERSION_2}
+            data["version"] = SAMPLES_VERSION
+        return {k: _plain(v) for k, v in sorted(data.items())}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "spec") -> PipelineSpec:
         """Build from plain data; unknown keys are an error that lists the known ones."""
         data = dict(data)
         version = data.pop("version", SPEC_VERSION)
-        if version != SPEC_VERSION:
-            raise SpecError(f"{where}: spec version {version} found, {SPEC_VERSION} expected")
-        decision = data.pop("decision", {})
-        if not isinstance(decision, Mapping):
-            raise SpecError(f"{where}: decision = {decision!r}: expected a table")
-        reject_unknown(data, [f.name for f in dataclasses.fields(cls)], where)
-        reject_unknown(decision, [f.name for f in dataclasses.fields(DecisionSpec)], f"{where}: decision")
+        if version not in (SAMPLES_VERSION, SPEC_VERSION) or version is True:
+            raise SpecError(f"{where}: spec version {version!r} found, {SPEC_VERSION} expected")
+        reject_unknown(data, table_names(cls), where)
         try:
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-            return cls(**values, decision=DecisionSpec(**decision))
+            tables = {name: _table(name, values.pop(name, {}), where) for name in TABLES}
+            return cls(**values, **tables)
         except (TypeError, ValueError, OverflowError, SpecError) as error:
             raise SpecError(f"{where}: {error}") from error
 
@@ -187,12 +220,39 @@ class PipelineSpec:
         return int(self.hash[:6], 16)
 
 
-def _whole_number(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise SpecError(f"{name} = {value!r}: expected a whole number {low}…{high}")
+TABLES: dict[str, Any] = {
+    "decision": DecisionSpec, "bands": BandsSpec, "vertical": VerticalSpec, "limits": LimitsSpec, "edr": EdrSpec,
+}  # fmt: skip
+SINCE_VERSION_2 = ("input", "output", "bands", "vertical", "limits", "edr")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, in tables too."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in sorted(value.items())}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _table(name: str, data: object, where: str) -> Any:
+    """One table of plain data."""
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{name} = {data!r}: expected a table")
+    reject_unknown(data, table_names(TABLES[name]), f"{where}: {name}")
+    return TABLES[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 PRESETS: dict[str, PipelineSpec] = {
+    "bands": PipelineSpec(
+        rate_hz=25,
+        hop=16,
+        max_gap_slots=5,
+        max_repeated_slots=60,
+        baro_stale_slots=15,
+        baro_lag_slots=3,
+        clip=5.3,
+        input="bands",
+        output="edr",
+    ),
     "default": PipelineSpec(),
     "imu6": PipelineSpec(channels=IMU_CHANNELS),
     # For links that carry about one sample a slot. Where these fall near the ends of slots, up to every other slot is
@@ -217,7 +277,9 @@ def load_spec(path: Path) -> PipelineSpec:
     if not isinstance(preset, str) or preset not in PRESETS:
         raise SpecError(f"{path}: preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
     base = PRESETS[preset].to_dict()
-    decision = data.pop("decision", {})
-    if isinstance(decision, dict):
-        decision = {**base["decision"], **decision}
-    return PipelineSpec.from_dict({**base, **data, "decision": decision}, where=str(path))
+    if data.get("labels", base["labels"]) != base["labels"] and base.get("output") == "edr":
+        base["output"] = "classes"
+    for name in TABLES:
+        if isinstance(data.get(name), dict):
+            data[name] = {**base.get(name, {}), **data[name]}
+    return PipelineSpec.from_dict({**base, **data}, where=str(path))

@@ -1,21 +1,49 @@
-"""Step 3 of the signal path: complete windows of a slot stream, about their means (docs/signal_path.md)."""
+"""Step 3 of the signal path: complete windows of a slot stream (docs/signal_path.md).
+
+The network's input is the window about its mean (input = "samples") or its log energies by band (input = "bands").
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntFlag
 
 import numpy as np
+from numpy.typing import NDArray
 
-from px4_tinyml.flight_log import F32, U64, Bool
-from px4_tinyml.signal.slots import I64, SlotStream
+from px4_tinyml.flight_log import F32, I64, U64, Bool
+from px4_tinyml.signal.energies import I16, energies, log_energies, manoeuvring, slot_steps
+from px4_tinyml.signal.slots import SlotStream
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
+from px4_tinyml.signal.vertical import UNKNOWN_MM_S, window_mm_s
+
+FULL_RATE_SAMPLES = 3
+"""A window with fewer samples per slot than this is of a stream that was decimated: vibration aliases."""
+
+
+class Reason(IntFlag):
+    """Why a decision is uncertain. REDUCED_SENSITIVITY and BARO_STALE alone do not make it uncertain."""
+
+    ON_GROUND = 1
+    MANOEUVRING = 2
+    UNFAMILIAR = 4
+    LOW_CONFIDENCE = 8
+    BARO_STALE = 16
+    NOT_MULTIROTOR = 32
+    REDUCED_SENSITIVITY = 64
+
+
+NOT_JUDGED = Reason.ON_GROUND | Reason.MANOEUVRING | Reason.UNFAMILIAR | Reason.NOT_MULTIROTOR
+"""With any of these the air is not judged: the decision filter is not updated."""
 
 
 @dataclass(frozen=True)
 class RawWindows:
-    """Complete windows in order: x[W,T,C] float32 physical; sparse ones are counted but not classified.
+    """Complete windows in order; sparse ones are counted but not classified.
 
-    end_row[W]: row of the SlotStream that holds each window's last slot.
+    x[W,T,C]: float32, physical units about the mean, or [W,1,F] log energies. end_row[W]: row of the SlotStream that
+    holds each window's last slot. vertical_mm_s[W], UNKNOWN_MM_S without; reasons[W]: Reason bits known before the
+    network. Both are of `bands` specs.
     """
 
     x: F32
@@ -25,6 +53,8 @@ class RawWindows:
     sparse: Bool
     segment: I64
     end_row: I64
+    vertical_mm_s: I64
+    reasons: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.x)
@@ -36,16 +66,12 @@ def make_windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
     starts = np.flatnonzero(np.diff(stream.segment, prepend=-1) != 0)
     emitted = position - np.repeat(starts, np.diff(starts, append=len(position))) + 1
     end = np.flatnonzero((emitted >= spec.window) & ((stream.index + 1) % spec.hop == 0))
-    rows = end[:, None] + np.arange(1 - spec.window, 1)
-
-    imu = stream.imu[:, [IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS]][rows]
-    x = about_mean(imu) if spec.imu_about_mean else imu
-    baro_ok = np.ones(len(end), np.bool_)
-    if spec.uses_baro:
-        baro_ok = ~stream.stale[rows].any(axis=1)
-        altitude = about_mean(stream.altitude_m[rows])
-        altitude[~baro_ok] = 0.0
-        x = np.concatenate([x, altitude[:, :, None]], axis=2)
+    rows = window_rows(end, spec)
+    if spec.input == "samples":
+        x, baro_ok = _samples(stream, rows, spec)
+        vertical, reasons = np.full(len(end), UNKNOWN_MM_S), np.zeros(len(end), np.uint8)
+    else:
+        x, baro_ok, vertical, reasons = _bands(stream, end, spec)
     last = stream.index[end]
     return RawWindows(
         x=x,
@@ -55,7 +81,61 @@ def make_windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
         sparse=stream.repeated[rows].sum(axis=1) > spec.max_repeated_slots,
         segment=stream.segment[end],
         end_row=end,
+        vertical_mm_s=vertical,
+        reasons=reasons,
     )
+
+
+def window_rows(end: I64, spec: PipelineSpec) -> I64:
+    """Rows of the SlotStream of each window [W,T], given its last one."""
+    return np.asarray(end[:, None] + np.arange(1 - spec.window, 1), np.int64)
+
+
+def _samples(stream: SlotStream, rows: I64, spec: PipelineSpec) -> tuple[F32, Bool]:
+    """Windows [W,T,C] in physical units, and whether the barometer is good."""
+    imu = stream.imu[:, [IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS]][rows]
+    x = about_mean(imu) if spec.imu_about_mean else imu
+    baro_ok = np.ones(len(rows), np.bool_)
+    if spec.uses_baro:
+        baro_ok = ~stream.stale[rows].any(axis=1)
+        altitude = about_mean(stream.altitude_m[rows])
+        altitude[~baro_ok] = 0.0
+        x = np.concatenate([x, altitude[:, :, None]], axis=2)
+    return x, baro_ok
+
+
+def _bands(stream: SlotStream, end: I64, spec: PipelineSpec) -> tuple[F32, Bool, I64, NDArray[np.uint8]]:
+    """Features [W,1,F], whether the barometer is good, vertical speed and reasons of each window."""
+    steps = slot_steps(stream.imu, spec.bands)
+    rows = window_rows(end, spec)
+    energy = energies(steps[rows], spec)
+    vertical = np.full(len(end), UNKNOWN_MM_S)
+    baro_ok = np.ones(len(end), np.bool_)
+    if spec.uses_baro:
+        vertical = window_mm_s(steps.astype(np.int64), stream, end, spec)
+        baro_ok = ~stream.stale[rows[:, -spec.vertical.mean_slots :]].any(axis=1)
+    samples = stream.samples[rows].sum(axis=1)
+    reasons = (
+        np.where(stream.on_ground[rows].any(axis=1), Reason.ON_GROUND, 0)
+        | np.where(manoeuvring(energy, spec), Reason.MANOEUVRING, 0)
+        | np.where(baro_ok, 0, Reason.BARO_STALE)
+        | np.where(samples < FULL_RATE_SAMPLES * spec.window, Reason.REDUCED_SENSITIVITY, 0)
+    )
+    return features(energy, vertical, spec)[:, None], baro_ok, vertical, reasons.astype(np.uint8)
+
+
+def features(energy: I64, vertical_mm_s: I64, spec: PipelineSpec) -> F32:
+    """The network's input before scaling, [W,F]: log energies, and the vertical speed in m/s where it is one."""
+    x = log_energies(energy, spec)
+    if len(spec.features) > x.shape[1]:
+        known = np.where(vertical_mm_s == UNKNOWN_MM_S, 0, vertical_mm_s)
+        x = np.concatenate([x, (known.astype(np.float32) / np.float32(1000.0))[:, None]], axis=1)
+    return x
+
+
+def window_steps(stream: SlotStream, end: I64, spec: PipelineSpec) -> I16:
+    """int16 steps of windows [W,128,6] of a `bands` spec."""
+    return slot_steps(stream.imu, spec.bands)[window_rows(end, spec)]
 
 
 def about_mean(x: F32) -> F32:
