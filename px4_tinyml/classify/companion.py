@@ -90,3 +90,4 @@ class Companion:
     def push_ground(self, on_ground: bool) -> None:
         """A landed state from the stream."""
         self.on_ground = on_ground
+        self._pipeline.push_ground(on_ground)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.flight_log import F32, I8, Bool, FlightLog
-from px4_tinyml.signal.air import EDR_UNIT, EDR_UNKNOWN, decide_air, unfamiliar
+from px4_tinyml.signal.air_decision import EDR_UNIT, EDR_UNKNOWN, decide_air, unfamiliar
 from px4_tinyml.signal.decision import UNCERTAIN, UNCERTAIN_NAME, decide
 from px4_tinyml.signal.scaling import quantize
 from px4_tinyml.signal.slots import Feed, feed, make_slots
@@ -31,8 +31,8 @@ class Engine(Protocol):
 class Classification:
     """Every classified window of one feed, in order.
 
-    inputs: int8[W, T·C] time-major, outputs: int8[W, L]; decisions: dtype decision.DECISION, or air.AIR_DECISION of a
-    `bands` spec; counts: see COUNTERS.
+    inputs: int8[W, T·C] time-major, outputs: int8[W, L]; decisions: dtype decision.DECISION, or
+    air_decision.AIR_DECISION of a `bands` spec; counts: see COUNTERS.
     """
 
     inputs: I8

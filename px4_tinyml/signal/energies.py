@@ -30,7 +30,7 @@ PAIRS = ((0, 1), (3, 4), (2, 5))
 def slot_steps(imu: F32, bands: BandsSpec) -> I16:
     """Slot means [.., 6] (m/s², rad/s) to int16 steps, halves rounded to even, clipped to ±SLOT_LIMIT."""
     per_unit = np.array([bands.accel_per_unit] * 3 + [bands.gyro_per_unit] * 3, np.float32)
-    return np.clip(np.rint(imu * per_unit), -SLOT_LIMIT, SLOT_LIMIT).astype(np.int16)
+    return np.asarray(np.clip(np.rint(imu * per_unit), -SLOT_LIMIT, SLOT_LIMIT), np.int16)
 
 
 def _twiddles(size: int) -> tuple[I64, I64]:

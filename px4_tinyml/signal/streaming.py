@@ -14,11 +14,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from px4_tinyml.flight_log import F32
-from px4_tinyml.signal.classifier import COUNTERS, Model
+from px4_tinyml.signal.air_decision import AirFilter
+from px4_tinyml.signal.classifier import COUNTERS, Model, further_reasons
 from px4_tinyml.signal.decision import DecisionFilter
+from px4_tinyml.signal.energies import slot_steps
 from px4_tinyml.signal.scaling import quantize
 from px4_tinyml.signal.slots import MAX_ALTITUDE_M, MAX_SAMPLE, SlotStream
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
+from px4_tinyml.signal.vertical import VerticalStream
 from px4_tinyml.signal.windows import make_windows
 
 
@@ -36,6 +39,8 @@ class StreamPipeline(Protocol):
     def counts(self) -> dict[str, int]: ...
 
     def push_baro(self, time_us: int, altitude_m: float) -> None: ...
+
+    def push_ground(self, on_ground: bool) -> None: ...
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]: ...
 
@@ -76,14 +81,23 @@ class _Row(NamedTuple):
     altitude_m: np.float32
     repeated: bool
     stale: bool
+    samples: int
+    on_ground: bool
 
 
 class NumpyPipeline:
-    """A classifier that takes one sample at a time. ModelBundle.pipeline() makes one."""
+    """A classifier that takes one sample at a time. ModelBundle.pipeline() makes one.
 
-    def __init__(self, spec: PipelineSpec, model: Model) -> None:
-        self._spec, self._model = spec, model
-        self._filter = DecisionFilter(spec)
+    judged: False for a vehicle that a `bands` spec does not judge (classifier.is_judged).
+    """
+
+    def __init__(self, spec: PipelineSpec, model: Model, judged: bool = True) -> None:
+        self._spec, self._model, self._judged = spec, model, judged
+        bands = spec.input == "bands"
+        self._classes = None if bands else DecisionFilter(spec)
+        self._air = AirFilter(spec, model.output_scale, model.output_zero_point) if bands else None
+        self._vertical = VerticalStream(spec) if bands and spec.uses_baro else None
+        self._on_ground = self._slot_on_ground = False
         self._barometer = _Barometer(spec)
         self._rows: deque[_Row] = deque(maxlen=spec.window)
         self._slot: int | None = None
@@ -95,6 +109,10 @@ class NumpyPipeline:
     def push_baro(self, time_us: int, altitude_m: float) -> None:
         """A barometric altitude: µs, m."""
         self._barometer.push(time_us, altitude_m)
+
+    def push_ground(self, on_ground: bool) -> None:
+        """The landed state from here on; False for airborne or unknown."""
+        self._on_ground = on_ground
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
         """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. The decisions it completed."""
@@ -112,6 +130,7 @@ class NumpyPipeline:
         if slot == self._slot:
             self._sum += sample
             self._samples += 1
+            self._slot_on_ground |= self._on_ground
             return []
         partial = True
         if self._slot is not None:
@@ -125,6 +144,7 @@ class NumpyPipeline:
                 partial = self._partial and missing > 0
         self._slot, self._partial = slot, partial
         self._sum, self._samples = np.zeros_like(self._sum) + sample, 1
+        self._slot_on_ground = self._on_ground
         return decided
 
     def _close(self, slot: int, repeats: int, started: int) -> list[Decided]:
@@ -133,7 +153,11 @@ class NumpyPipeline:
         decided = []
         for index in range(slot, slot + 1 + repeats):
             altitude_m, stale = self._barometer.altitude(index)
-            self._rows.append(_Row(index, means, altitude_m, index > slot, stale))
+            samples = 0 if index > slot else self._samples
+            self._rows.append(_Row(index, means, altitude_m, index > slot, stale, samples, self._slot_on_ground))
+            if self._vertical is not None:
+                steps = slot_steps(means, self._spec.bands).astype(np.int64)
+                self._vertical.push(index, steps, altitude_m, stale)
             decision = self._window()
             if decision is not None:
                 decided.append(Decided(decision, (time.perf_counter_ns() - started) // 1000))
@@ -144,21 +168,29 @@ class NumpyPipeline:
         spec = self._spec
         if len(self._rows) < spec.window or (self._rows[-1].slot + 1) % spec.hop:
             return None
-        index, means, altitude_m, repeated, stale = (np.array(column) for column in zip(*self._rows, strict=True))
-        segment = np.zeros(len(index), np.int64)
-        raw = make_windows(SlotStream(index, means, altitude_m, repeated, stale, segment, {}), spec)
+        index, means, altitude, repeated, stale, samples, ground = map(np.array, zip(*self._rows, strict=True))
+        segment = np.zeros(spec.window, np.int64)
+        stream = SlotStream(index, means, altitude, repeated, stale, segment, samples, ground, {})
+        raw = make_windows(stream, spec, np.array([self._vertical.mm_s()]) if self._vertical else None)
         if raw.sparse[0]:
             self.counts["sparse"] += 1
             return None
         self.counts["decisions"] += 1
         model = self._model
-        output = model.engine.invoke(quantize(raw.x, spec, model.input_scale, model.input_zero_point))[0]
-        times = int(raw.start_us[0]), int(raw.end_us[0])
-        return self._filter.update(output.tolist(), not raw.baro_ok[0], *times)
+        inputs = quantize(raw.x, spec, model.input_scale, model.input_zero_point)
+        output = model.engine.invoke(inputs)[0].tolist()
+        times, baro_ok = (int(raw.start_us[0]), int(raw.end_us[0])), bool(raw.baro_ok[0])
+        if self._classes is not None:
+            return self._classes.update(output, not baro_ok, *times)
+        assert self._air is not None
+        reasons = int((raw.reasons | further_reasons(inputs, self._judged, spec))[0])
+        return self._air.update(output, reasons, int(raw.vertical_mm_s[0]), baro_ok, *times)
 
     def _reset(self, cause: str) -> None:
         """Forget all but the barometer."""
         self.counts[f"reset_{cause}"] += 1
         self._slot = None
         self._rows.clear()
-        self._filter.reset()
+        for part in (self._classes, self._air, self._vertical):
+            if part is not None:
+                part.reset()

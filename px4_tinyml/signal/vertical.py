@@ -1,14 +1,15 @@
 """Vertical speed from barometer and accelerometer, in integers: step 4 of a `bands` spec (docs/signal_path.md).
 
 Each filter estimates the direction of gravity (gyroscope and accelerometer) and, with the vertical acceleration,
-height, vertical speed and accelerometer bias (third order). Two filters are restarted in turn at absolute slots, and the
-older one reports: that depends on the last 2·restart_slots + mean_slots slots only.
+height, vertical speed and accelerometer bias (third order). Two filters are restarted in turn at absolute slots, and
+the older one reports: that depends on the last 2·restart_slots + mean_slots slots only.
 
-Functions take arrays over filters: those of a whole log run side by side, a stream's two as well.
+Functions take arrays over filters: those of a whole log run side by side.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -65,7 +66,7 @@ class Gains:
 
 def altitude_steps(altitude_m: F32) -> I64:
     """Altitude to steps of 1/1024 m."""
-    return np.rint(altitude_m * np.float32(ALTITUDE_Q10)).astype(np.int64)
+    return np.asarray(np.rint(altitude_m * np.float32(ALTITUDE_Q10)), np.int64)
 
 
 def slope_q20(altitude: I64, gains: Gains) -> I64:
@@ -89,15 +90,15 @@ class Filters:
     origin: I64
 
     @classmethod
-    def start(cls, steps: I64, altitude: I64, gains: Gains) -> Filters:
-        """Filters that start at a slot. steps[F, 6]: its int16 steps; altitude[F, mean_slots]: up to this slot."""
+    def start(cls, altitude: I64, gains: Gains) -> Filters:
+        """Filters that start after a slot. altitude[F, mean_slots]: steps up to this slot."""
         count, n = altitude.shape
         slope = slope_q20(altitude, gains)
         zero = np.zeros(count, np.int64)
         origin = altitude[:, -1]
         mean = ((altitude - origin[:, None]).sum(axis=1) << 10) // n
         return cls(
-            gravity=steps[:, :3].astype(np.int64) << GRAVITY_Q,
+            gravity=np.zeros((count, 3), np.int64),
             height=mean + (slope * gains.dt_q24 * (n - 1) >> (Q24 + 1)),
             speed=slope,
             bias=zero,
@@ -139,7 +140,7 @@ class Filters:
 
 def reported_mm_s(speed_q20: NDArray[np.int64]) -> I64:
     """m/s in Q20 to mm/s, rounded down, clipped to what an int16 holds."""
-    return np.clip(speed_q20 * 1000 >> Q20, -MAX_MM_S, MAX_MM_S)
+    return np.asarray(np.clip(speed_q20 * 1000 >> Q20, -MAX_MM_S, MAX_MM_S), np.int64)
 
 
 def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) -> I64:
@@ -155,8 +156,13 @@ def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) ->
     mean = (total[end + 1] - total[end + 1 - n]) // n
     steady = _all_of_last(valid, stream.segment, n)[end] & (energy[end] <= innovation_limit(spec))
     slope = slope_q20(altitude[end[:, None] + np.arange(1 - n, 1)], gains)
+    return _choose(steady, fresh[end], mean, slope)
+
+
+def _choose(steady: Bool, fresh: Bool, mean: I64, slope: I64) -> I64:
+    """mm/s of the filter where it is steady, else of the barometer's slope where that is known."""
     result = np.where(steady, reported_mm_s(mean), reported_mm_s(slope))
-    return np.where(steady | fresh[end], result, UNKNOWN_MM_S)
+    return np.asarray(np.where(steady | fresh, result, UNKNOWN_MM_S), np.int64)
 
 
 def innovation_limit(spec: PipelineSpec) -> int:
@@ -172,21 +178,26 @@ def _all_of_last(good: Bool, segment: I64, n: int) -> Bool:
     return np.asarray(position - np.maximum(fault, start - 1) >= n, np.bool_)
 
 
+def is_due(which: int, slot: int, spec: PipelineSpec) -> bool:
+    """Whether a filter is restarted after a slot."""
+    turn, rest = divmod(slot + 1, spec.vertical.restart_slots)
+    return rest == 0 and turn % 2 == which
+
+
 def filter_spans(stream: SlotStream, fresh: Bool, spec: PipelineSpec) -> list[tuple[int, int, int]]:
     """(which, start row, end row) of every filter; its first update is the row after its start.
 
-    At the end of a hop a filter that is due is dropped. Then a missing one starts, when the last mean_slots slots have a
-    barometer.
+    At the end of a hop a filter that is due is dropped. Then a missing one starts, when the last mean_slots slots have
+    a barometer.
     """
-    every, spans = spec.vertical.restart_slots, []
+    spans: list[tuple[int, int, int]] = []
     running: list[int | None] = [None, None]
     hop_ends = np.flatnonzero((stream.index + 1) % spec.hop == 0)
     last_of_segment = np.searchsorted(stream.segment, stream.segment, side="right") - 1
     for row in hop_ends.tolist():
         for which, start in enumerate(running):
             over = start is not None and last_of_segment[start] < row
-            due = (int(stream.index[row]) + 1) % every == 0 and ((int(stream.index[row]) + 1) // every) % 2 == which
-            if start is not None and (over or due):
+            if start is not None and (over or is_due(which, int(stream.index[row]), spec)):
                 spans.append((which, start, min(row, int(last_of_segment[start]))))
                 running[which] = None
             if running[which] is None and fresh[row]:
@@ -202,15 +213,62 @@ def _reported(
     count, n = len(stream.index), spec.vertical.mean_slots
     speed, energy, age = np.zeros((2, count), np.int64), np.zeros((2, count), np.int64), np.full((2, count), -1)
     spans = sorted(filter_spans(stream, fresh, spec), key=lambda span: span[1] - span[2])  # the longest first
-    which, start, end = (np.array(column, np.int64) for column in zip(*spans, strict=True)) if spans else [[]] * 3
-    if spans:
-        filters = Filters.start(steps[start], altitude[start[:, None] + np.arange(1 - n, 1)], gains)
-        for step in range(1, int((end - start).max()) + 1):
-            alive = int((end - start >= step).sum())
-            filters.keep(alive)
-            rows, side = start[:alive] + step, which[:alive]
-            filters.update(steps[rows], altitude[rows], stream.stale[rows], gains)
-            speed[side, rows], energy[side, rows], age[side, rows] = filters.speed, filters.energy, filters.age
+    which, start, end = np.array(spans, np.int64).reshape(-1, 3).T
+    filters = Filters.start(altitude[start[:, None] + np.arange(1 - n, 1)], gains)
+    for step in range(1, int((end - start).max(initial=0)) + 1):
+        alive = int((end - start >= step).sum())
+        filters.keep(alive)
+        rows, side = start[:alive] + step, which[:alive]
+        filters.update(steps[rows], altitude[rows], stream.stale[rows], gains)
+        speed[side, rows], energy[side, rows], age[side, rows] = filters.speed, filters.energy, filters.age
     older = (age[1] > age[0]).astype(np.int64)
     at = np.arange(count)
     return speed[older, at], energy[older, at], age[older, at] >= n
+
+
+class VerticalStream:
+    """The same, slot by slot."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self._spec, self._gains = spec, Gains.of(spec)
+        n = spec.vertical.mean_slots
+        self._altitude, self._stale, self._speed = (deque[int](maxlen=n) for _ in range(3))
+        self._valid = deque[bool](maxlen=n)
+        self._energy = 0
+        self._filters: list[Filters | None] = [None, None]
+
+    def reset(self) -> None:
+        """Forget all."""
+        self.__init__(self._spec)  # type: ignore[misc]
+
+    def push(self, slot: int, steps: I64, altitude_m: np.float32, stale: bool) -> None:
+        """One emitted slot. steps[6]: its int16 steps."""
+        spec, n = self._spec, self._spec.vertical.mean_slots
+        altitude = altitude_steps(np.array([altitude_m], np.float32))
+        self._altitude.append(int(altitude[0]))
+        self._stale.append(stale)
+        running = [f for f in self._filters if f is not None]
+        for each in running:
+            each.update(steps[None], altitude, np.array([stale]), self._gains)
+        older = max(running, key=lambda f: int(f.age[0]), default=None)
+        self._speed.append(int(older.speed[0]) if older else 0)
+        self._valid.append(older is not None and int(older.age[0]) >= n)
+        self._energy = int(older.energy[0]) if older else 0
+        if (slot + 1) % spec.hop:
+            return
+        for which in range(2):
+            if is_due(which, slot, spec):
+                self._filters[which] = None
+            if self._filters[which] is None and self._fresh():
+                self._filters[which] = Filters.start(np.array([self._altitude], np.int64), self._gains)
+
+    def _fresh(self) -> bool:
+        return len(self._stale) == self._stale.maxlen and not any(self._stale)
+
+    def mm_s(self) -> int:
+        """Vertical speed of the window that ends with the newest slot."""
+        n, altitude = self._spec.vertical.mean_slots, np.array(self._altitude, np.int64)
+        steady = len(self._valid) == n and all(self._valid) and self._energy <= innovation_limit(self._spec)
+        speed = np.array(sum(s for s, v in zip(self._speed, self._valid, strict=True) if v) // n)
+        chosen = _choose(np.array(steady), np.array(self._fresh()), speed, slope_q20(altitude, self._gains))
+        return int(chosen)

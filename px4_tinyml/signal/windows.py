@@ -60,8 +60,8 @@ class RawWindows:
         return len(self.x)
 
 
-def make_windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
-    """Step 3: the complete windows of a slot stream."""
+def make_windows(stream: SlotStream, spec: PipelineSpec, vertical_mm_s: I64 | None = None) -> RawWindows:
+    """Step 3: the complete windows of a slot stream. vertical_mm_s: of its windows, where the caller knows it."""
     position = np.arange(len(stream.index))
     starts = np.flatnonzero(np.diff(stream.segment, prepend=-1) != 0)
     emitted = position - np.repeat(starts, np.diff(starts, append=len(position))) + 1
@@ -71,7 +71,9 @@ def make_windows(stream: SlotStream, spec: PipelineSpec) -> RawWindows:
         x, baro_ok = _samples(stream, rows, spec)
         vertical, reasons = np.full(len(end), UNKNOWN_MM_S), np.zeros(len(end), np.uint8)
     else:
-        x, baro_ok, vertical, reasons = _bands(stream, end, spec)
+        steps = slot_steps(stream.imu, spec.bands)
+        vertical = vertical_mm_s if vertical_mm_s is not None else _vertical(steps, stream, end, spec)
+        x, baro_ok, reasons = _bands(steps[rows], vertical, stream, rows, spec)
     last = stream.index[end]
     return RawWindows(
         x=x,
@@ -95,33 +97,37 @@ def _samples(stream: SlotStream, rows: I64, spec: PipelineSpec) -> tuple[F32, Bo
     """Windows [W,T,C] in physical units, and whether the barometer is good."""
     imu = stream.imu[:, [IMU_CHANNELS.index(c) for c in spec.channels if c in IMU_CHANNELS]][rows]
     x = about_mean(imu) if spec.imu_about_mean else imu
-    baro_ok = np.ones(len(rows), np.bool_)
+    baro_ok: Bool = np.ones(len(rows), np.bool_)
     if spec.uses_baro:
-        baro_ok = ~stream.stale[rows].any(axis=1)
+        baro_ok = np.asarray(~stream.stale[rows].any(axis=1))
         altitude = about_mean(stream.altitude_m[rows])
         altitude[~baro_ok] = 0.0
         x = np.concatenate([x, altitude[:, :, None]], axis=2)
     return x, baro_ok
 
 
-def _bands(stream: SlotStream, end: I64, spec: PipelineSpec) -> tuple[F32, Bool, I64, NDArray[np.uint8]]:
-    """Features [W,1,F], whether the barometer is good, vertical speed and reasons of each window."""
-    steps = slot_steps(stream.imu, spec.bands)
-    rows = window_rows(end, spec)
-    energy = energies(steps[rows], spec)
-    vertical = np.full(len(end), UNKNOWN_MM_S)
-    baro_ok = np.ones(len(end), np.bool_)
+def _vertical(steps: I16, stream: SlotStream, end: I64, spec: PipelineSpec) -> I64:
+    if not spec.uses_baro:
+        return np.full(len(end), UNKNOWN_MM_S)
+    return window_mm_s(steps.astype(np.int64), stream, end, spec)
+
+
+def _bands(
+    steps: I16, vertical: I64, stream: SlotStream, rows: I64, spec: PipelineSpec
+) -> tuple[F32, Bool, NDArray[np.uint8]]:
+    """Features [W,1,F], whether the barometer is good, and reasons of each window. steps[W,128,6]."""
+    energy = energies(steps, spec)
+    baro_ok: Bool = np.ones(len(rows), np.bool_)
     if spec.uses_baro:
-        vertical = window_mm_s(steps.astype(np.int64), stream, end, spec)
-        baro_ok = ~stream.stale[rows[:, -spec.vertical.mean_slots :]].any(axis=1)
-    samples = stream.samples[rows].sum(axis=1)
+        baro_ok = np.asarray(~stream.stale[rows[:, -spec.vertical.mean_slots :]].any(axis=1))
+    thinned = stream.samples[rows].sum(axis=1) < FULL_RATE_SAMPLES * spec.window
     reasons = (
         np.where(stream.on_ground[rows].any(axis=1), Reason.ON_GROUND, 0)
         | np.where(manoeuvring(energy, spec), Reason.MANOEUVRING, 0)
         | np.where(baro_ok, 0, Reason.BARO_STALE)
-        | np.where(samples < FULL_RATE_SAMPLES * spec.window, Reason.REDUCED_SENSITIVITY, 0)
+        | np.where(thinned, Reason.REDUCED_SENSITIVITY, 0)
     )
-    return features(energy, vertical, spec)[:, None], baro_ok, vertical, reasons.astype(np.uint8)
+    return features(energy, vertical, spec)[:, None], baro_ok, reasons.astype(np.uint8)
 
 
 def features(energy: I64, vertical_mm_s: I64, spec: PipelineSpec) -> F32:

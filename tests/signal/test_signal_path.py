@@ -23,7 +23,7 @@ class Recorder(NumpyPipeline):
     """The streaming pipeline, which keeps the rows of complete windows instead of classifying them."""
 
     def __init__(self, spec: PipelineSpec, events: Feed) -> None:
-        super().__init__(spec, Model(None, 1.0, 0))
+        super().__init__(spec, Model(None, 1.0, 0, 1 / 256, -128))
         self.windows: list[list] = []
         pushed = 0
         for time_us, imu, before in zip(events.imu_time_us.tolist(), events.imu, events.baro_before, strict=True):

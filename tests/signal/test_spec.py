@@ -10,6 +10,7 @@ import pytest
 
 from px4_tinyml.errors import SpecError
 from px4_tinyml.signal.spec import PRESETS, DecisionSpec, PipelineSpec, as_float32, load_spec
+from px4_tinyml.signal.spec_tables import BandsSpec, EdrSpec, LimitsSpec, VerticalSpec
 
 
 def test_presets_survive_json_and_differ_in_hash() -> None:
@@ -27,7 +28,14 @@ def test_every_field_changes_the_hash() -> None:
         {"decision": DecisionSpec(enter=0.7)},
         {"channels": PRESETS["imu6"].channels, "offset": None, "inv_scale": None},
     ]  # fmt: skip
-    assert {key for change in changes for key in change} == {f.name for f in dataclasses.fields(PipelineSpec)}
+    bands = PRESETS["bands"]
+    since_2 = [
+        {"output": "classes"}, {"edr": EdrSpec(enter=0.16)}, {"vertical": VerticalSpec(tau_s=5.0)},
+        {"bands": BandsSpec(floor_m_s2=0.02)}, {"limits": LimitsSpec(a_z_m_s2=3.0)},
+    ]  # fmt: skip
+    changed = {key for change in (*changes, *since_2) for key in change} | {"input"}
+    assert changed == {f.name for f in dataclasses.fields(PipelineSpec)}
+    assert len({bands.hash, *(dataclasses.replace(bands, **change).hash for change in since_2)}) == len(since_2) + 1
     assert len({spec.hash, *(dataclasses.replace(spec, **change).hash for change in changes)}) == len(changes) + 1
 
 

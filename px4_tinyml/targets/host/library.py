@@ -67,6 +67,9 @@ class HostPipeline:
         """A barometric altitude: µs, m."""
         self._push_baro(self._pipeline, time_us, altitude_m)
 
+    def push_ground(self, on_ground: bool) -> None:
+        """The landed state. Not used: a `samples` spec classifies on the ground, too."""
+
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
         """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. Returns the decisions it completed."""
         self._accel[:] = list(values[:3])

@@ -117,7 +117,7 @@ def reference() -> Callable[[PipelineSpec, Feed], Classification]:
     """The NumPy signal path with the double as its engine."""
 
     def run(spec: PipelineSpec, events: Feed) -> Classification:
-        classifier = Classifier(spec, Model(ModelDouble(spec), INPUT_SCALE, INPUT_ZERO_POINT))
+        classifier = Classifier(spec, Model(ModelDouble(spec), INPUT_SCALE, INPUT_ZERO_POINT, 1 / 256, -128))
         with np.errstate(all="ignore"):
             return classifier.run(events)
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.flight_log import I8, I64, Bool
-from px4_tinyml.signal.decision import DECISION, ONE_Q16, UNCERTAIN, DecisionFilter, Flag
+from px4_tinyml.flight_log import I8, I64, U64, Bool
+from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS, ONE_Q16, UNCERTAIN, DecisionFilter, Flag
 from px4_tinyml.signal.spec import MOTION_LABELS, TURBULENCE_LABEL, PipelineSpec
 from px4_tinyml.signal.vertical import UNKNOWN_MM_S
 from px4_tinyml.signal.windows import NOT_JUDGED, Reason
@@ -28,7 +28,7 @@ LN2_Q16 = round(math.log(2.0) * ONE_Q16)
 
 AIR_DECISION = np.dtype(
     [
-        *((name, *DECISION.fields[name][:1]) for name in DECISION.names or () if name != "padding"),
+        *((name, DECISION[name]) for name in DECISION_FIELDS),
         ("reasons", "u1"),
         ("edr_e4", "<u2"),
         ("window_edr_e4", "<u2"),
@@ -36,7 +36,7 @@ AIR_DECISION = np.dtype(
         ("padding", "V2"),
     ]
 )
-"""A decision of a `bands` spec. edr_e4: EDR in 10⁻⁴ m^⅔/s (EDR_UNKNOWN: not judged), window_edr_e4: of this window alone.
+"""A decision of a `bands` spec. edr_e4: EDR in 10⁻⁴ m^⅔/s (EDR_UNKNOWN: not judged); window_edr_e4: of this window.
 
 vertical_mm_s: vertical speed, up positive (UNKNOWN_MM_S: unknown); reasons: windows.Reason."""
 
@@ -154,8 +154,8 @@ class AirFilter:
 
 
 def decide_air(
-    output: I8, reasons: NDArray[np.uint8], vertical_mm_s: I64, baro_ok: Bool, segment: I64, start_us: NDArray[np.uint64],
-    end_us: NDArray[np.uint64], spec: PipelineSpec, quantization: tuple[float, int],
+    output: I8, reasons: NDArray[np.uint8], vertical_mm_s: I64, baro_ok: Bool, segment: I64, start_us: U64, end_us: U64,
+    spec: PipelineSpec, quantization: tuple[float, int],
 ) -> NDArray[np.void]:  # fmt: skip
     """Decisions (dtype AIR_DECISION) for windows in order; the filter is reset where `segment` changes.
 
