@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.progress import progress
 from px4_tinyml.quality.air_figures import LogAir, Share, VehicleAir, log_air, share, vehicle_air
 from px4_tinyml.quality.air_truth import Stretch
 from px4_tinyml.quality.judged import STAGES, Judged, judged, turbulence_index
 from px4_tinyml.quality.motion import LogMotion, MotionRow, log_motion, motion_rows
-from px4_tinyml.quality.recordings import RealFlight, recordings
+from px4_tinyml.quality.recordings import recordings
 from px4_tinyml.signal.decision import UNCERTAIN
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,37 +65,48 @@ def judge(
     rates_hz: also for copies decimated to these rates. Raises SpecError for a bundle without the label turbulence, or
     an unknown engine; LogError for a folder without a log.
     """
-    turbulence_index(bundle.spec)
-    unusable: dict[str, str] = {}
-    found = [each for folder, truth in folders for each in recordings(folder, truth, unusable)]
-    copies = {rate: [each.thinned(rate) for each in found] for rate in rates_hz}
-    thinned = {rate: [copy for copy in each if copy is not None] for rate, each in copies.items()}
-    tables = [_tables(bundle, engine, found, None)]
-    tables += [_tables(bundle, engine, logs, rate) for rate, logs in thinned.items()]
-    return RealAir(bundle.spec.hash, bundle.sha256, engine, tables, unusable)
-
-
-def _tables(bundle: ModelBundle, engine: str, logs: Sequence[RealFlight], rate_hz: float | None) -> Tables:
     spec, classifier = bundle.spec, bundle.classifier(engine)
     turbulence = turbulence_index(spec)
+    unusable: dict[str, str] = {}
+    judged_at: dict[float | None, list[_JudgedLog]] = {None: [], **{rate: [] for rate in rates_hz}}
+    for folder, truth in folders:
+        for flight in recordings(folder, truth, unusable):
+            for rate, results in judged_at.items():
+                copy = flight if rate is None else flight.thinned(rate)
+                if copy is not None:
+                    windows = judged(classifier.classify(copy.log), spec)
+                    motion = log_motion(copy.name, copy.folder, copy.log, windows, spec)
+                    results.append(_JudgedLog(copy.name, copy.stretches, copy.first_us, windows, motion))
+            log.debug("%s: %d windows", flight.name, len(judged_at[None][-1].windows))
+    tables = [_tables(results, turbulence, rate) for rate, results in judged_at.items()]
+    return RealAir(spec.hash, bundle.sha256, engine, tables, unusable)
+
+
+@dataclass(frozen=True, eq=False)
+class _JudgedLog:
+    """What is kept of a recording: its samples are not."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    first_us: int
+    windows: Judged
+    motion: LogMotion | None
+
+
+def _tables(logs: Sequence[_JudgedLog], turbulence: int, rate_hz: float | None) -> Tables:
     known: dict[str, list[LogAir]] = {}
-    motion: list[LogMotion] = []
-    unknown: list[UnknownAir] = []
-    no_window: list[str] = []
-    for each in progress(logs, "classifying", unit="log"):
-        windows = judged(classifier.classify(each.log), spec)
+    for each in logs:
         if each.stretches:
-            air = log_air(each.name, windows, each.stretches, each.first_us)
+            air = log_air(each.name, each.windows, each.stretches, each.first_us)
             known.setdefault(air.vehicle, []).append(air)
-        elif len(windows):
-            unknown.append(_unknown_air(each.name, windows, turbulence))
-        else:
-            no_window.append(each.name)
-        moved = log_motion(each.name, each.folder, each.log, windows, spec)
-        if moved is not None:
-            motion.append(moved)
-    vehicles = [vehicle_air(members, turbulence, STAGES) for members in known.values()]
-    return Tables(rate_hz, vehicles, motion_rows(motion), unknown, no_window)
+    others = [each for each in logs if not each.stretches]
+    return Tables(
+        rate_hz=rate_hz,
+        vehicles=[vehicle_air(members, turbulence, STAGES) for members in known.values()],
+        motion=motion_rows([each.motion for each in logs if each.motion is not None]),
+        unknown_air=[_unknown_air(each.name, each.windows, turbulence) for each in others if len(each.windows)],
+        no_window=[each.name for each in others if not len(each.windows)],
+    )
 
 
 def _unknown_air(name: str, windows: Judged, turbulence: int) -> UnknownAir:
