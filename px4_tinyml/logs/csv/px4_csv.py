@@ -13,13 +13,19 @@ from px4_tinyml.flight_log import BaroSeries, FlightLog
 from px4_tinyml.logs.checks import baro_series, imu_series
 from px4_tinyml.logs.csv.csv_table import Table, header_line
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
-from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, STATUS_CLASS, fresh_baro
+from px4_tinyml.logs.ulog.read_ulog import ARMING_STATE_ARMED, GPS_FIELDS, STATUS_CLASS, fresh_baro, gps_signal
 from px4_tinyml.logs.vehicle_names import mav_type_name, px4_vehicle_class
 
 IMU_SUFFIX = "sensor_combined_0.csv"
 ACCEL = [f"accelerometer_m_s2[{i}]" for i in range(3)]
 GYRO = [f"gyro_rad[{i}]" for i in range(3)]
-TOPICS = ("vehicle_local_position", "vehicle_air_data", "vehicle_land_detected", "vehicle_status")
+TOPICS = (
+    "vehicle_local_position",
+    "vehicle_air_data",
+    "vehicle_land_detected",
+    "vehicle_status",
+    "vehicle_gps_position",
+)
 
 
 def is_px4_csv(head: bytes) -> bool:
@@ -110,7 +116,15 @@ def _velocity(others: dict[str, Table], warnings: list[str]) -> Velocity | None:
         return None
     time_us = position.column("timestamp", np.uint64)
     down = np.where(position.column("v_z_valid") == 1, position.column("vz"), np.nan)
-    return Velocity("vehicle_local_position", time_us, down, time_us)
+    return Velocity("vehicle_local_position", time_us, down, time_us, gps=_gps(others))
+
+
+def _gps(others: dict[str, Table]) -> Signal | None:
+    gps = others.get("vehicle_gps_position")
+    if gps is None or any(field not in gps.names for field in GPS_FIELDS):
+        return None
+    names = [n for n in (*GPS_FIELDS, "s_variance_m_s") if n in gps.names]
+    return gps_signal({n: gps.column(n, np.uint64) if n == "timestamp" else gps.column(n) for n in names})
 
 
 def _held(others: dict[str, Table]) -> dict[str, Signal]:

@@ -15,7 +15,7 @@ from px4_tinyml.logs.checks import baro_series, imu_series, last_of, one_letter_
 from px4_tinyml.logs.dataflash.dataflash_file import HEAD, DataflashFile, Messages
 from px4_tinyml.logs.reference import Signal, Velocity, reference_series
 
-WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM")
+WANTED = ("IMU", "BARO", "XKF1", "NKF1", "CTUN", "EKF1", "EV", "STAT", "ARM", "GPS")
 IMU_COLUMNS = ("AccX", "AccY", "AccZ", "GyrX", "GyrY", "GyrZ")
 
 # LogEvent of ArduCopter (libraries/AP_Logger/LogStructure.h)
@@ -24,6 +24,7 @@ EVENT_LAND_COMPLETE, EVENT_NOT_LANDED = 18, 28
 AIRBORNE_EVENTS = {EVENT_ARMED: -1, EVENT_DISARMED: 0, EVENT_LAND_COMPLETE: 0, EVENT_NOT_LANDED: 1}
 
 MOTORS_ON_THROTTLE = 0.1
+GPS_STATUS_3D = 3
 
 COPTER_NO_MULTIROTOR = {6, 8, 9, 10, 11, 13}
 """FRAME_CLASS of ArduCopter: helicopters, single and coaxial copters, bicopters."""
@@ -180,8 +181,23 @@ def _velocity(log: DataflashFile, warnings: list[str]) -> Velocity | None:
         messages = _first_instance(log, name, (column,), warnings)
         if messages is not None:
             down = -messages["CRt"] / 100.0 if column == "CRt" else messages["VD"]  # CRt: cm/s, up positive
-            return Velocity(f"{name}.{column}", _time_us(messages), down, messages.offset)
+            gps = _gps(log, warnings)
+            return Velocity(f"{name}.{column}", _time_us(messages), down, messages.offset, gps=gps)
     return None
+
+
+def _gps(log: DataflashFile, warnings: list[str]) -> Signal | None:
+    """Vertical speed (down, m/s) of the first GPS receiver where it has a 3D fix.
+
+    Before 2015 TimeMS is the time of the GPS week, and T the time since boot (ms).
+    """
+    messages = _first_instance(log, "GPS", ("Status", "VZ"), warnings)
+    if messages is None:
+        return None
+    messages = messages.where(messages["Status"] >= GPS_STATUS_3D)
+    if messages.has("T") and not messages.has("TimeUS"):
+        return Signal(messages.rows["T"].astype(np.uint64) * np.uint64(1000), messages["VZ"])
+    return Signal(_time_us(messages), messages["VZ"])
 
 
 def _held(log: DataflashFile, warnings: list[str]) -> dict[str, Signal]:

@@ -29,6 +29,10 @@ from px4_tinyml.units import US_PER_S
 INVALID_RELATIVE_TIME = 0x7FFFFFFF
 """PX4's RELATIVE_TIMESTAMP_INVALID: that part of sensor_combined has no sample."""
 ARMING_STATE_ARMED = 2
+GPS_FIELDS = ("timestamp", "vel_d_m_s", "vel_ned_valid", "fix_type")
+FIX_3D = 3
+MAX_GPS_ERROR_M_S = 0.5
+"""EKF2_REQ_SACC: a velocity with a larger standard deviation (s_variance_m_s) is not used."""
 BARO_IDENTITY = ("baro_device_id", "calibration_count")
 """Fields of vehicle_air_data: when one changes, the altitude may jump."""
 STATUS_CLASS = ("is_vtol", "system_type", "vehicle_type", "is_rotary_wing")
@@ -206,14 +210,30 @@ def _velocity(log: UlogFile, warnings: list[str]) -> Velocity | None:
     truth = _topic(log, "vehicle_local_position_groundtruth", ("timestamp", "vz"), warnings)
     if truth is not None:
         down = truth["vz"].astype(np.float64)
-        return Velocity("vehicle_local_position_groundtruth", _sample_time_us(truth), down, truth.offset)
+        return Velocity("vehicle_local_position_groundtruth", _sample_time_us(truth), down, truth.offset, truth=True)
     position = _topic(log, "vehicle_local_position", ("timestamp", "vz", "v_z_valid"), warnings)
     if position is None:
         return None
     down = np.where(position["v_z_valid"] == 1, position["vz"], np.nan).astype(np.float64)
-    return Velocity(
-        "vehicle_local_position", _sample_time_us(position), down, position.offset, _resets(position, warnings)
-    )
+    resets = _resets(position, warnings)
+    return Velocity(position.name, _sample_time_us(position), down, position.offset, resets, _gps(log, warnings))
+
+
+def _gps(log: UlogFile, warnings: list[str]) -> Signal | None:
+    """Vertical speed of the GPS receiver where it has a 3D fix and a valid velocity, as accurate as EKF2 demands."""
+    for name in ("vehicle_gps_position", "sensor_gps"):
+        gps = _topic(log, name, GPS_FIELDS, warnings)
+        if gps is not None:
+            return gps_signal({field: gps[field] for field in (*GPS_FIELDS, "s_variance_m_s") if gps.has(field)})
+    return None
+
+
+def gps_signal(fields: Mapping[str, NDArray[Any]]) -> Signal:
+    """The same from the fields of a topic."""
+    accuracy = fields.get("s_variance_m_s", np.zeros(len(fields["timestamp"])))
+    with np.errstate(invalid="ignore"):
+        valid = (fields["vel_ned_valid"] == 1) & (fields["fix_type"] >= FIX_3D) & (accuracy <= MAX_GPS_ERROR_M_S)
+    return Signal(fields["timestamp"][valid], fields["vel_d_m_s"][valid])
 
 
 def _resets(position: Topic, warnings: list[str]) -> list[tuple[float, float]]:
