@@ -16,7 +16,7 @@ from px4_tinyml.logs.checks import count, mean_rate_hz, rate_warnings, recorded_
 from px4_tinyml.logs.formats import FORMATS
 from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import make_windows
+from px4_tinyml.signal.windows import count_windows
 from px4_tinyml.units import US_PER_S
 
 VERTICAL_SPEED_M_S = 0.5
@@ -24,7 +24,7 @@ VERTICAL_SPEED_M_S = 0.5
 MAX_HOLD_S = 1.0
 """A reference sample counts for the time to the next one, but not across gaps."""
 STREAM_PRESET, CAPTURE_PRESET = "default", "arduino119"
-"""The specs that count windows: of a continuous recording, and of a complete capture."""
+"""The specs that count windows and judge the IMU's rate: of a continuous recording, and of a complete capture."""
 
 
 def describe_file(path: Path, presets: Mapping[str, PipelineSpec], column_map: Path | None = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def describe_log(log: FlightLog, presets: Mapping[str, PipelineSpec]) -> dict[st
     """One recording as plain JSON data. presets: as of describe_file."""
     preset = CAPTURE_PRESET if log.complete else STREAM_PRESET
     spec = presets[preset]
-    windows = int((~make_windows(make_slots(feed(log, spec), spec), spec).sparse).sum())
+    windows = count_windows(make_slots(feed(log, spec), spec), spec)
     usable, why = _usable(log, windows, preset, spec)
     baro = log.baro
     return {

@@ -62,10 +62,7 @@ class RawWindows:
 
 def make_windows(stream: SlotStream, spec: PipelineSpec, vertical_mm_s: I64 | None = None) -> RawWindows:
     """Step 3: the complete windows of a slot stream. vertical_mm_s: of its windows, where the caller knows it."""
-    position = np.arange(len(stream.index))
-    starts = np.flatnonzero(np.diff(stream.segment, prepend=-1) != 0)
-    emitted = position - np.repeat(starts, np.diff(starts, append=len(position))) + 1
-    end = np.flatnonzero((emitted >= spec.window) & ((stream.index + 1) % spec.hop == 0))
+    end = _window_ends(stream, spec)
     rows = window_rows(end, spec)
     if spec.input == "samples":
         x, baro_ok = _samples(stream, rows, spec)
@@ -80,12 +77,30 @@ def make_windows(stream: SlotStream, spec: PipelineSpec, vertical_mm_s: I64 | No
         start_us=np.array([spec.slot_start_us(k - spec.window + 1) for k in last.tolist()], np.uint64),
         end_us=np.array([spec.slot_start_us(k + 1) for k in last.tolist()], np.uint64),
         baro_ok=baro_ok,
-        sparse=stream.repeated[rows].sum(axis=1) > spec.max_repeated_slots,
+        sparse=_sparse(stream, rows, spec),
         segment=stream.segment[end],
         end_row=end,
         vertical_mm_s=vertical,
         reasons=reasons,
     )
+
+
+def count_windows(stream: SlotStream, spec: PipelineSpec) -> int:
+    """Number of complete windows that are not sparse, without their content."""
+    return int((~_sparse(stream, window_rows(_window_ends(stream, spec), spec), spec)).sum())
+
+
+def _window_ends(stream: SlotStream, spec: PipelineSpec) -> I64:
+    """Row of the last slot of each complete window."""
+    position = np.arange(len(stream.index))
+    starts = np.flatnonzero(np.diff(stream.segment, prepend=-1) != 0)
+    emitted = position - np.repeat(starts, np.diff(starts, append=len(position))) + 1
+    return np.flatnonzero((emitted >= spec.window) & ((stream.index + 1) % spec.hop == 0))
+
+
+def _sparse(stream: SlotStream, rows: I64, spec: PipelineSpec) -> Bool:
+    """Windows with too many repeated slots, by their rows [W,T]."""
+    return np.asarray(stream.repeated[rows].sum(axis=1) > spec.max_repeated_slots)
 
 
 def window_rows(end: I64, spec: PipelineSpec) -> I64:

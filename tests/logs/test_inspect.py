@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collect_samples import small_dataflash, small_tlog, small_ulog
+from collect_samples import Dataflash, small_dataflash, small_tlog, small_ulog
 
 from px4_tinyml.cli.main import build_parser
+from px4_tinyml.flight_log import FlightLog
+from px4_tinyml.logs import describe
+from px4_tinyml.logs.dataflash.read_dataflash import read_dataflash
+from px4_tinyml.signal.slots import feed, make_slots
+from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.signal.windows import make_windows
 
 EXAMPLE_MAP = Path(__file__).resolve().parents[2] / "examples" / "crazyflie_wind.toml"
 
@@ -95,6 +101,28 @@ def test_every_real_file(shared: Path, manifest: list[dict[str, str]], capsys: p
             assert code == 0 and shown.err == "" and lines[-1].startswith("  usable     yes: "), name
         if name in VEHICLES:
             assert VEHICLES[name] in shown.out
+
+
+def slow_dataflash(rate_hz: int) -> FlightLog:
+    """A minute of level IMU samples as ArduPilot logs them by default (25 Hz), or slower."""
+    made = Dataflash({"IMU": (130, "Qffffff", "TimeUS,GyrX,GyrY,GyrZ,AccX,AccY,AccZ")})
+    for i in range(60 * rate_hz):
+        made.add("IMU", 1_000_000 + i * 1_000_000 // rate_hz, 0, 0, 0, 0, 0, -9.8)
+    return read_dataflash(Path("made.BIN"), bytes(made.data), "0")[0]
+
+
+@pytest.mark.parametrize("preset", ["default", "bands"])
+def test_one_constant_chooses_the_spec_that_counts_windows(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(describe, "STREAM_PRESET", preset)
+    spec, log = PRESETS[preset], slow_dataflash(25)
+    found = describe.describe_log(log, PRESETS)
+    counted = int((~make_windows(make_slots(feed(log, spec), spec), spec).sparse).sum())
+    assert found["windows"] == {"preset": preset, "count": counted}
+    assert found["usable"] == (preset == "bands") == (counted > 80)
+    assert any("25.0 Hz: the default spec" in w for w in found["warnings"]) == (preset == "default")
+    slow = describe.describe_log(slow_dataflash(10), PRESETS)
+    needed = {"default": "40 Hz or more needed for 50 Hz slots", "bands": "13 Hz or more needed for 25 Hz slots"}
+    assert not slow["usable"] and slow["why"] == f"its IMU, at 10.0 Hz, is too slow: {needed[preset]}"
 
 
 def test_a_bad_column_map_is_a_usage_error(tmp_path: Path) -> None:
