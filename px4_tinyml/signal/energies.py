@@ -50,8 +50,8 @@ def fft128(re: I64, im: I64) -> tuple[I64, I64]:
     shape, size = re.shape, FFT_SLOTS
     while size > 1:
         half = size // 2
-        a_re, b_re = np.split(re.reshape(*shape[:-1], -1, size), 2, axis=-1)
-        a_im, b_im = np.split(im.reshape(*shape[:-1], -1, size), 2, axis=-1)
+        a_re, b_re = np.split(re.reshape(*shape[:-1], FFT_SLOTS // size, size), 2, axis=-1)
+        a_im, b_im = np.split(im.reshape(*shape[:-1], FFT_SLOTS // size, size), 2, axis=-1)
         d_re, d_im = a_re - b_re, a_im - b_im
         w_re, w_im = _twiddles(size)
         # 1 and −j: 2³¹ times a difference, shifted by 32, is the difference shifted by 1.
@@ -105,7 +105,9 @@ def log_energies(energy: I64, spec: PipelineSpec) -> F32:
     bands = spec.bands
     accel, gyro = energy_of(bands.floor_m_s2, bands.accel_per_unit), energy_of(bands.floor_rad_s, bands.gyro_per_unit)
     floor = np.array([accel, accel, gyro, gyro], np.int64)[:, None]
-    return np.asarray((log2_q8(energy + floor) / 256.0).reshape(len(energy), -1), np.float32)
+    return np.asarray(
+        (log2_q8(energy + floor) / 256.0).reshape(len(energy), energy.shape[1] * energy.shape[2]), np.float32
+    )
 
 
 def manoeuvring(energy: I64, spec: PipelineSpec) -> NDArray[np.bool_]:
