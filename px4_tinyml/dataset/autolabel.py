@@ -25,6 +25,7 @@ AGREEMENT = 0.80
 EXCLUDE = "exclude"
 """A span with this label excludes its time from the data set."""
 
+VERTICAL_LABELS = ("level", "climb", "descend")
 BETWEEN_NAME = "between"
 MIXED = "mixed"
 SPARSE = "sparse"
@@ -97,8 +98,7 @@ def _from_reference(reference: ReferenceSeries, time_us: U64, spec: PipelineSpec
 
     motion = np.empty(len(order), np.intp)
     motion[order] = _vertical_motion(reference.velocity_down_m_s[order])
-    names = ("level", "climb", "descend")
-    index = [spec.labels.index(n) if n in spec.labels else reason_code("unlabelled") for n in names]
+    index = [spec.labels.index(n) if n in spec.labels else reason_code("unlabelled") for n in VERTICAL_LABELS]
     labels = np.array(index, np.int32)[motion[row]]
     edr = reference.edr_m23_s[row]
     with np.errstate(invalid="ignore"):
@@ -124,6 +124,19 @@ def _hysteresis(value: NDArray[np.float32], enter: float, leave: float) -> Bool:
     held = change[np.maximum.accumulate(known)] if len(value) else change
     state: Bool = held == 1
     return state
+
+
+def label_bands(slot_labels: I32, sparse: Bool, spec: PipelineSpec) -> I32:
+    """Labels of windows of a `bands` spec: climb, descend and level by the slots of the reported vertical speed.
+
+    That is the last `vertical.mean_slots` slots of a window, all of whose slots are level, climb or descend, or at
+    least 80 % are the same one of them. Every other label, and between, is of the whole window.
+    """
+    y = label_windows(slot_labels, sparse)
+    motion = [spec.labels.index(name) for name in VERTICAL_LABELS if name in spec.labels]
+    recent = np.isin(y, motion) | ((y == reason_code(MIXED)) & np.isin(slot_labels, motion).all(axis=1))
+    y[recent] = label_windows(slot_labels[recent][:, -spec.vertical.mean_slots :], sparse[recent])
+    return y
 
 
 def label_windows(slot_labels: I32, sparse: Bool) -> I32:

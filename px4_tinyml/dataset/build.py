@@ -21,6 +21,7 @@ from px4_tinyml.dataset.autolabel import (
     EXCLUDE,
     REASONS,
     check_labels,
+    label_bands,
     label_counts,
     label_slots,
     label_windows,
@@ -48,7 +49,7 @@ from px4_tinyml.progress import progress
 from px4_tinyml.signal.decimate import thinned
 from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import make_windows
+from px4_tinyml.signal.windows import make_windows, window_rows
 
 
 @dataclass
@@ -105,13 +106,22 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
     half_slot = np.uint64(500_000 // spec.rate_hz)
     middle = np.array([spec.slot_start_us(k) for k in stream.index.tolist()], np.uint64) + half_slot
     slot_labels = label_slots(log, middle, spec, spans)
-    window_rows = raw.end_row[:, None] + np.arange(1 - spec.window, 1)
-    y = label_windows(slot_labels[window_rows], raw.sparse)
+    bands = spec.input == "bands"
+    by_window = slot_labels[window_rows(raw.end_row, spec)]
+    y = label_bands(by_window, raw.sparse, spec) if bands else label_windows(by_window, raw.sparse)
     keep = y >= BETWEEN
     end = raw.end_row[keep]
     altitude = np.where(stream.stale, np.float32(np.nan), stream.altitude_m)
-    held = (_reference_at(log, name, middle[end]) for name in ("velocity_down_m_s", "edr_m23_s"))
-    windows = FlightWindows(raw.x[keep], y[keep], raw.start_us[keep], raw.baro_ok[keep], altitude[end], *held)
+    windows = FlightWindows(
+        x=raw.x[keep],
+        y=y[keep],
+        start_us=raw.start_us[keep],
+        baro_ok=raw.baro_ok[keep],
+        altitude_m=altitude[end],
+        velocity_down_m_s=_reference_at(log, "velocity_down_m_s", middle[end]),
+        edr_m23_s=_reference_at(log, "edr_m23_s", middle[end - spec.window // 2 if bands else end]),
+        response=np.full(len(end), -1, np.int32),
+    )
     return Prepared(flight or log.source, log, windows, label_counts(y, spec), stream.resets)
 
 

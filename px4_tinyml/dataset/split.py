@@ -77,13 +77,13 @@ def _misfit(counts: NDArray[np.float64], part: NDArray[np.int64]) -> float:
 def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequence[F32]) -> None:
     """DatasetError when a window's content is in two parts (the same flight under two names, a copy, a cut).
 
-    A window in which nothing moves (a dead sensor, a simulator at rest) looks the same in any flight: it is skipped.
+    windows: [W,T,C] of each flight, or [W,1,F] log energies. A window in which nothing moves (a dead sensor, a
+    simulator at rest) looks the same in any flight: it is skipped.
     """
     seen: dict[bytes, int] = {}
     for flight, x in enumerate(windows):
-        # Without the last channel the altitude's mean would hide a copy made with another barometer rate.
         for window in x:
-            imu = np.ascontiguousarray(window[:, :6])
+            imu = np.ascontiguousarray(_imu_content(window))
             if (imu == imu[0]).all():
                 continue
             key = hashlib.blake2b(imu.tobytes(), digest_size=16).digest()
@@ -93,3 +93,14 @@ def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequenc
                     f"leakage: {sources[other]} ({parts[other]}) and {sources[flight]} ({parts[flight]}) "
                     "hold the same window: they are the same flight; remove one of them"
                 )
+
+
+def _imu_content(window: F32) -> F32:
+    """What of a window is from the IMU, with equal rows where nothing moves.
+
+    The altitude and the vertical speed would hide a copy made with another barometer rate.
+    """
+    if len(window) > 1:
+        return window[:, :6]
+    energies = window[0, : len(window[0]) // 4 * 4]
+    return energies.reshape(2, -1).T  # accelerometer and gyroscope: each has its floor

@@ -1,13 +1,16 @@
 """The data set on disk: one Parquet file a flight and `dataset.json` (Description).
 
 Parquet columns, one row a window: start_us (uint64), label (string; "between" for EDR between calm and
-turbulent), baro_ok (bool), altitude_m, velocity_down_m_s, edr_m23_s (float32 at the window's end, for plots;
-NaN where unknown), x (fixed-size list of window·channels float32, time-major, physical units).
+turbulent), baro_ok (bool), altitude_m, velocity_down_m_s (float32 at the window's end, for plots; NaN where unknown),
+edr_m23_s (float32: true or injected EDR, at the window's end, of `bands` specs at its middle; NaN where unknown),
+response (int32, with injected gusts only), x (fixed-size list of float32: the network's input before scaling,
+time-major).
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +71,11 @@ class Description(JsonObject, frozen=True):
 
 @dataclass(frozen=True)
 class FlightWindows:
-    """Labelled windows of one flight. y: label index or BETWEEN; the last three are for plots."""
+    """Labelled windows of one flight. y: label index or BETWEEN; altitude and velocity are for plots.
+
+    edr_m23_s: true or injected EDR, NaN where unknown. response: row of the library of gust responses that was
+    injected, −1 for none.
+    """
 
     x: F32
     y: I32
@@ -77,14 +84,16 @@ class FlightWindows:
     altitude_m: F32
     velocity_down_m_s: F32
     edr_m23_s: F32
+    response: I32
 
 
 @dataclass(frozen=True)
 class Windows(Columns):
-    """Labelled windows of several flights in physical units (not scaled): x[W,T,C] float32, channels as in the spec.
+    """Labelled windows of several flights before scaling: x[W,T,C] float32, the network's input of the spec.
 
-    y[W]: index into spec.labels; log_id[W]: index of the flight; start_us[W]: time of the first slot;
-    baro_ok[W]: False where the barometer was stale: the alt channel is zero there.
+    y[W]: index into spec.labels, or BETWEEN; log_id[W]: index of the flight; start_us[W]: time of the first slot;
+    baro_ok[W]: False where the barometer was stale: the alt channel is zero there. edr_m23_s[W]: true or injected
+    EDR, m^⅔/s, NaN where unknown.
     """
 
     x: F32
@@ -92,10 +101,11 @@ class Windows(Columns):
     log_id: I32
     start_us: U64
     baro_ok: Bool
+    edr_m23_s: F32
 
     SHAPES: ClassVar = {
         "x": (np.float32, None, None), "y": (np.int32,), "log_id": (np.int32,), "start_us": (np.uint64,),
-        "baro_ok": (np.bool_,),
+        "baro_ok": (np.bool_,), "edr_m23_s": (np.float32,),
     }  # fmt: skip
 
 
@@ -107,25 +117,27 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _schema(pa: Any, size: int) -> dict[str, Any]:
-    """Type of each Parquet column. size: values of a window."""
-    plots = {name: pa.float32() for name in ("altitude_m", "velocity_down_m_s", "edr_m23_s")}
+def _schema(pa: Any, size: int, injected: bool) -> dict[str, Any]:
+    """Type of each Parquet column. size: values of a window. injected: with the column `response`."""
+    values = {name: pa.float32() for name in ("altitude_m", "velocity_down_m_s", "edr_m23_s")}
+    response = {"response": pa.int32()} if injected else {}
     x = pa.list_(pa.float32(), size)
-    return {"start_us": pa.uint64(), "label": pa.string(), "baro_ok": pa.bool_(), **plots, "x": x}
+    return {"start_us": pa.uint64(), "label": pa.string(), "baro_ok": pa.bool_(), **values, **response, "x": x}
 
 
 def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
     """Write one flight's Parquet file; returns its SHA-256, hex."""
     pa = _pyarrow()
     names = [*spec.labels, BETWEEN_NAME]  # BETWEEN is -1: the last name
-    size = spec.window * len(spec.channels)
+    size = math.prod(spec.input_shape)
     values = pa.array(np.ascontiguousarray(flight.x, np.float32).reshape(-1))
     columns = {
         **vars(flight),
         "label": [names[i] for i in flight.y.tolist()],
         "x": pa.FixedSizeListArray.from_arrays(values, size),
     }
-    table = pa.table({name: pa.array(columns[name], kind) for name, kind in _schema(pa, size).items()})
+    schema = _schema(pa, size, injected=bool((flight.response >= 0).any()))
+    table = pa.table({name: pa.array(columns[name], kind) for name, kind in schema.items()})
     pa.parquet.write_table(table, path, compression="zstd")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -134,14 +146,14 @@ def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> Fl
     """Read one flight's Parquet file. Raises DatasetError unless it has this hash and holds windows of the spec."""
     pa = _pyarrow()
     index = {name: i for i, name in enumerate(spec.labels)} | {BETWEEN_NAME: BETWEEN}
-    size = spec.window * len(spec.channels)
+    size = math.prod(spec.input_shape)
     try:
         data = read_file(path, MAX_FLIGHT_BYTES)
         if sha256 not in (None, hashlib.sha256(data).hexdigest()):
             raise ValueError("its content was changed")
         file = pa.parquet.ParquetFile(pa.BufferReader(data))
         rows = file.metadata.num_rows
-        for name, expected in _schema(pa, size).items():
+        for name, expected in _schema(pa, size, injected="response" in file.schema_arrow.names).items():
             found = file.schema_arrow.field(name).type
             if found != expected:
                 raise ValueError(f"column {name} is {found}, {expected} expected")
@@ -155,7 +167,8 @@ def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> Fl
             raise ValueError("column x has values that are not finite")
         columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("x", "label")}
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
-        return FlightWindows(x=x.reshape(len(y), spec.window, len(spec.channels)), y=y, **columns)
+        columns.setdefault("response", np.full(len(y), -1, np.int32))
+        return FlightWindows(x=x.reshape(len(y), *spec.input_shape), y=y, **columns)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); run `dataset` again") from error
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
@@ -206,13 +219,14 @@ class Dataset:
         entry = self.flights[log_id]
         return read_flight(self.folder / entry.file, self.spec, entry.file_sha256)
 
-    def windows(self, parts: Iterable[str], between: bool = False) -> Windows:
-        """All labelled windows of some parts; `between` gives the ones left out for their EDR instead."""
+    def windows(self, parts: Iterable[str], between: bool = False, every: bool = False) -> Windows:
+        """All labelled windows of some parts; `between` gives the ones left out for their EDR instead, `every` both."""
         wanted = set(parts)
-        empty = (np.zeros(0, kind) for kind in (np.int32, np.int32, np.uint64, np.bool_))
-        columns = [(np.zeros((0, self.spec.window, len(self.spec.channels)), np.float32), *empty)]
+        empty = (np.zeros(0, kind) for kind in (np.int32, np.int32, np.uint64, np.bool_, np.float32))
+        columns = [(np.zeros((0, *self.spec.input_shape), np.float32), *empty)]
         for i in (i for i, entry in enumerate(self.flights) if entry.part in wanted):
             f = self.flight(i)
-            kept = (f.y == BETWEEN) if between else (f.y >= 0)
-            columns.append((f.x[kept], f.y[kept], np.full(kept.sum(), i, np.int32), f.start_us[kept], f.baro_ok[kept]))
+            kept = np.ones(len(f.y), np.bool_) if every else (f.y == BETWEEN) if between else (f.y >= 0)
+            held = (f.x, f.y, np.full(len(f.y), i, np.int32), f.start_us, f.baro_ok, f.edr_m23_s)
+            columns.append(tuple(column[kept] for column in held))
         return Windows(*(np.concatenate(column) for column in zip(*columns, strict=True)))

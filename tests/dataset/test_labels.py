@@ -272,3 +272,40 @@ def test_a_damaged_flight_is_one_clear_error(tmp_path: Path, column: str, values
     parquet.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
     with pytest.raises(DatasetError, match=message):
         read_flight(path, SPEC)
+
+
+def test_bands_take_vertical_labels_from_the_slots_of_the_reported_speed() -> None:
+    bands, between = PRESETS["bands"], autolabel.BETWEEN
+    rows = np.zeros((6, 128), np.int32)
+    rows[0, 60:] = CLIMB  # mixed over the window, climb over its last 64 slots
+    rows[1, 90:] = CLIMB  # and mixed over those as well
+    rows[2, 115:] = CLIMB  # 10 % of the window, 20 % of its end
+    rows[3, 60:] = TURBULENCE
+    rows[4, :] = between
+    rows[5, :] = TURBULENCE
+    mixed = autolabel.reason_code("mixed")
+    expected = [CLIMB, mixed, mixed, mixed, between, TURBULENCE]
+    rows[2, 114] = CLIMB
+    assert autolabel.label_bands(rows, np.zeros(6, bool), bands).tolist() == expected
+
+
+def test_a_data_set_of_bands_is_read_back_with_its_edr(tmp_path: Path) -> None:
+    bands = PRESETS["bands"]
+    logs = [flight(f"{i}.ulg", edr=edr, seed=i) for i, edr in enumerate([0.02, 0.3, 0.15, 0.05, 0.4])]
+    data = build(Collected([prepare(log, bands) for log in logs], []), bands, tmp_path / "set", seed=1)
+    every = data.windows(PARTS, every=True)
+    assert every.x.shape == (len(every), 1, 20) and set(every.edr_m23_s.tolist()) == set(
+        np.array([0.02, 0.3, 0.15, 0.05, 0.4], np.float32).tolist()
+    )
+    assert len(every) == len(data.windows(PARTS)) + len(data.windows(PARTS, between=True))
+    assert set(every.y[every.edr_m23_s == np.float32(0.15)].tolist()) == {autolabel.BETWEEN}
+    assert (data.flight(0).response == -1).all()
+
+
+def test_leakage_is_detected_in_log_energies() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 1, 20)).astype(np.float32)
+    other_speed = [np.concatenate([x, np.full((4, 1, 1), speed, np.float32)], axis=2) for speed in (0.1, 0.2)]
+    with pytest.raises(DatasetError, match="hold the same window"):
+        check_leakage(["train", "test"], ["a", "b"], other_speed)
+    still = np.broadcast_to(np.repeat(np.float32([9.0, 8.0]), 10), (4, 1, 20)).copy()
+    check_leakage(["train", "test"], ["a", "b"], [still, still])
