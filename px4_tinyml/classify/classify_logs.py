@@ -13,7 +13,8 @@ from px4_tinyml.errors import LogError
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decimate import ADVICE, is_thinned
-from px4_tinyml.signal.decision import UNCERTAIN_NAME, describe_decision, probabilities
+from px4_tinyml.signal.decision import UNCERTAIN_NAME, probabilities
+from px4_tinyml.signal.decision_values import describe_decision
 from px4_tinyml.signal.slots import feed
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
 

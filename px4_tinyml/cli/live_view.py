@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from px4_tinyml.cli.output import NonBlockingStream, StatusLine
-from px4_tinyml.signal.decision import ONE_Q16, class_name, describe_decision, probabilities
+from px4_tinyml.signal.decision import ONE_Q16, class_name, probabilities
+from px4_tinyml.signal.decision_values import describe_decision
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
 

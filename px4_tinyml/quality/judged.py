@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from px4_tinyml.errors import SpecError
-from px4_tinyml.flight_log import F64, I32, U64, Bool
+from px4_tinyml.flight_log import F32, F64, I32, U64, Bool
+from px4_tinyml.signal.air_decision import EDR_UNIT, window_threshold_e4
 from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decision import UNCERTAIN
+from px4_tinyml.signal.decision_values import reason_words
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.windows import NOT_JUDGED, Reason
 
 VERTICAL = ("level", "climb", "descend")
 LEVEL_M_S = 0.5
@@ -64,32 +67,78 @@ def turbulence_index(spec: PipelineSpec) -> int:
 
 
 def judged(result: Classification, spec: PipelineSpec) -> Judged:
-    """Decisions of a bundle of spec version 1: the score is the probability of turbulence.
-
-    Such a bundle reports no vertical speed: level, climb or descend is the likeliest of the three after smoothing.
-    """
+    """Every decision of a bundle, in one form. Raises SpecError for a spec without the label turbulence."""
     turbulence = turbulence_index(spec)
-    decisions = result.decisions
-    smoothed = decisions["probability"][:, : len(spec.labels)].astype(np.float64) / 256.0
-    decided = decisions["class_index"].astype(np.int32)
-    unknown = np.full(len(result), np.nan)
-    vertical = np.full(len(result), UNCERTAIN, np.int32)
-    if set(VERTICAL) <= set(spec.labels):
-        at = np.array([spec.labels.index(name) for name in VERTICAL])
-        vertical = smoothed[:, at].argmax(axis=1).astype(np.int32)
+    if spec.output == "edr":
+        alone, filtered = _edr_stages(result, spec, turbulence)
+    else:
+        alone, filtered = _class_stages(result, spec, turbulence)
+    speed = result.vertical_speed_m_s.astype(np.float64)
     return Judged(
-        start_us=decisions["start_us"].astype(np.uint64),
-        end_us=decisions["end_us"].astype(np.uint64),
-        alone=Stage(
-            result.outputs.argmax(axis=1).astype(np.int32),
-            (result.outputs[:, turbulence].astype(np.float64) + 128.0) / 256.0,
-            {},
-        ),
-        filtered=Stage(decided, smoothed[:, turbulence], {"low_confidence": decided == UNCERTAIN}),
-        vertical=vertical,
-        vertical_speed_m_s=unknown,
-        edr_m23_s=unknown,
+        start_us=result.decisions["start_us"].astype(np.uint64),
+        end_us=result.decisions["end_us"].astype(np.uint64),
+        alone=alone,
+        filtered=filtered,
+        vertical=_likeliest_vertical(result, spec) if spec.input == "samples" else vertical_class(speed),
+        vertical_speed_m_s=speed,
+        edr_m23_s=result.window_edr_m23_s.astype(np.float64),
     )
+
+
+def _class_stages(result: Classification, spec: PipelineSpec, turbulence: int) -> tuple[Stage, Stage]:
+    """Of a softmax over labels: the score is the probability of turbulence."""
+    judged = (result.reasons & NOT_JUDGED) == 0
+    alone = np.where(judged, result.outputs.argmax(axis=1), UNCERTAIN).astype(np.int32)
+    decided = result.decisions["class_index"].astype(np.int32)
+    return (
+        Stage(
+            alone,
+            np.where(judged, (result.outputs[:, turbulence].astype(np.float64) + 128.0) / 256.0, np.nan),
+            _reasons(result, alone) if spec.input == "bands" else {},
+        ),
+        Stage(
+            decided,
+            np.where(judged, result.decisions["probability"][:, turbulence].astype(np.float64) / 256.0, np.nan),
+            _reasons(result, decided) if spec.input == "bands" else {"low_confidence": decided == UNCERTAIN},
+        ),
+    )
+
+
+def _edr_stages(result: Classification, spec: PipelineSpec, turbulence: int) -> tuple[Stage, Stage]:
+    """Of ln EDR: the score is ln of the window's EDR, then of the smoothed one."""
+    vertical = vertical_class(result.vertical_speed_m_s.astype(np.float64))
+    labels = np.array([spec.labels.index(name) for name in VERTICAL])
+    calm = np.where(vertical == UNCERTAIN, labels[0], labels[vertical])
+    turbulent = result.decisions["window_edr_e4"] > window_threshold_e4(spec)
+    known = np.isfinite(result.window_edr_m23_s)
+    alone = np.where(known, np.where(turbulent, turbulence, calm), UNCERTAIN).astype(np.int32)
+    decided = result.decisions["class_index"].astype(np.int32)
+    return (
+        Stage(alone, _ln(result.window_edr_m23_s), _reasons(result, alone)),
+        Stage(decided, _ln(result.edr_m23_s), _reasons(result, decided)),
+    )
+
+
+def _ln(edr_m23_s: F32) -> F64:
+    """ln of EDRs; NaN stays NaN."""
+    return np.asarray(np.log(np.maximum(edr_m23_s.astype(np.float64), EDR_UNIT)), np.float64)
+
+
+def _reasons(result: Classification, index: I32) -> dict[str, Bool]:
+    """For each reason, the uncertain windows that have it. Notes (a stale barometer) are no reasons."""
+    return {
+        word: np.asarray((index == UNCERTAIN) & (result.reasons & bit != 0))
+        for bit in NOT_JUDGED | Reason.LOW_CONFIDENCE
+        for word in reason_words(bit)
+    }
+
+
+def _likeliest_vertical(result: Classification, spec: PipelineSpec) -> I32:
+    """Index into VERTICAL of the likeliest of the three after smoothing: version 1 reports no vertical speed."""
+    if not set(VERTICAL) <= set(spec.labels):
+        return np.full(len(result), UNCERTAIN, np.int32)
+    at = np.array([spec.labels.index(name) for name in VERTICAL])
+    return np.asarray(result.decisions["probability"][:, at].argmax(axis=1), np.int32)
 
 
 def vertical_class(speed_m_s: F64) -> I32:

@@ -59,6 +59,11 @@ def edr_e4(ln_q16: int, spec: PipelineSpec) -> int:
     return curve[point] + ((curve[point + 1] - curve[point]) * rest >> CURVE_STEP_BITS)
 
 
+def window_threshold_e4(spec: PipelineSpec) -> int:
+    """edr.window as a decision's window_edr_e4 has it, after the curve: a window above it is turbulent by itself."""
+    return edr_e4(ln_q16(spec.edr.window), spec)
+
+
 def ln_q16(edr: float) -> int:
     """ln of an EDR in Q16."""
     return round(math.log(edr) * ONE_Q16)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntFlag
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +47,6 @@ def class_name(decision: np.void, spec: PipelineSpec) -> str:
     """Label of a decision's class, or "uncertain"."""
     index = int(decision["class_index"])
     return UNCERTAIN_NAME if index == UNCERTAIN else spec.labels[index]
-
-
-def describe_decision(decision: np.void, spec: PipelineSpec) -> dict[str, Any]:
-    """A decision as plain values: times in µs, class by name, confidence 0…1, flags."""
-    return {
-        "start_us": int(decision["start_us"]),
-        "end_us": int(decision["end_us"]),
-        "class": class_name(decision, spec),
-        "confidence": round(int(decision["confidence_q16"]) / ONE_Q16, 6),
-        "flags": int(decision["flags"]),
-    }
 
 
 def probabilities(decision: np.void, spec: PipelineSpec) -> dict[str, float]:
