@@ -29,8 +29,11 @@ VERTICAL_LABELS = ("level", "climb", "descend")
 BETWEEN_NAME = "between"
 MIXED = "mixed"
 SPARSE = "sparse"
-REASONS = (BETWEEN_NAME, "on_ground", "no_reference", "unlabelled", "excluded", MIXED, SPARSE)
-"""Why a slot (the first five) or a window has no label, codes -1, -2, …; `between`: EDR between calm and turbulent."""
+MANOEUVRING = "manoeuvring"
+REASONS = (BETWEEN_NAME, "on_ground", "no_reference", "unlabelled", "excluded", MIXED, SPARSE, MANOEUVRING)
+"""Why a slot (the first five) or a window has no label, codes -1, -2, …; `between`: EDR between calm and turbulent.
+
+manoeuvring: of a `bands` spec, flown too hard for the air to be judged."""
 
 
 def reason_code(reason: str) -> int:

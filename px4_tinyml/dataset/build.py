@@ -19,12 +19,14 @@ from px4_tinyml.dataset.autolabel import (
     BETWEEN,
     BETWEEN_NAME,
     EXCLUDE,
+    MANOEUVRING,
     REASONS,
     check_labels,
     label_bands,
     label_counts,
     label_slots,
     label_windows,
+    reason_code,
     reference_rows,
 )
 from px4_tinyml.dataset.spans import SpanRow, file_and_part, read_spans, rows_for, spans_for
@@ -49,7 +51,8 @@ from px4_tinyml.progress import progress
 from px4_tinyml.signal.decimate import thinned
 from px4_tinyml.signal.slots import feed, make_slots
 from px4_tinyml.signal.spec import PipelineSpec
-from px4_tinyml.signal.windows import make_windows, window_rows
+from px4_tinyml.signal.vertical import slope_m_s, speed_m_s
+from px4_tinyml.signal.windows import Reason, make_windows, window_rows
 
 
 @dataclass
@@ -109,6 +112,7 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
     bands = spec.input == "bands"
     by_window = slot_labels[window_rows(raw.end_row, spec)]
     y = label_bands(by_window, raw.sparse, spec) if bands else label_windows(by_window, raw.sparse)
+    y[(y >= BETWEEN) & (raw.reasons & Reason.MANOEUVRING > 0)] = reason_code(MANOEUVRING)
     keep = y >= BETWEEN
     end = raw.end_row[keep]
     altitude = np.where(stream.stale, np.float32(np.nan), stream.altitude_m)
@@ -121,6 +125,8 @@ def prepare(log: FlightLog, spec: PipelineSpec, spans: tuple[LabelSpan, ...] = (
         velocity_down_m_s=_reference_at(log, "velocity_down_m_s", middle[end]),
         edr_m23_s=_reference_at(log, "edr_m23_s", middle[end - spec.window // 2 if bands else end]),
         response=np.full(len(end), -1, np.int32),
+        vertical_speed_m_s=speed_m_s(raw.vertical_mm_s[keep]),
+        baro_slope_m_s=slope_m_s(stream, end, raw.baro_ok[keep], spec),
     )
     return Prepared(flight or log.source, log, windows, label_counts(y, spec), stream.resets)
 

@@ -3,8 +3,9 @@
 Parquet columns, one row a window: start_us (uint64), label (string; "between" for EDR between calm and
 turbulent), baro_ok (bool), altitude_m, velocity_down_m_s (float32 at the window's end, for plots; NaN where unknown),
 edr_m23_s (float32: true or injected EDR, at the window's end, of `bands` specs at its middle; NaN where unknown),
-response (int32, with injected gusts only), x (fixed-size list of float32: the network's input before scaling,
-time-major).
+vertical_speed_m_s, baro_slope_m_s (float32, of `bands` specs: as reported, and over the same slots by the barometer
+alone; up positive, NaN where unknown), response (int32, with injected gusts only), x (fixed-size list of float32: the
+network's input before scaling, time-major).
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class FlightWindows:
     """Labelled windows of one flight. y: label index or BETWEEN; altitude and velocity are for plots.
 
     edr_m23_s: true or injected EDR, NaN where unknown. response: row of the library of gust responses that was
-    injected, −1 for none.
+    injected, −1 for none. vertical_speed_m_s, baro_slope_m_s: of `bands` specs, up positive; NaN where unknown.
     """
 
     x: F32
@@ -85,6 +86,8 @@ class FlightWindows:
     velocity_down_m_s: F32
     edr_m23_s: F32
     response: I32
+    vertical_speed_m_s: F32
+    baro_slope_m_s: F32
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Windows(Columns):
 
     y[W]: index into spec.labels, or BETWEEN; log_id[W]: index of the flight; start_us[W]: time of the first slot;
     baro_ok[W]: False where the barometer was stale: the alt channel is zero there. edr_m23_s[W]: true or injected
-    EDR, m^⅔/s, NaN where unknown.
+    EDR, m^⅔/s, NaN where unknown. vertical_speed_m_s[W], baro_slope_m_s[W]: of `bands` specs, reported with the window
+    and by the barometer alone; up positive, NaN where unknown.
     """
 
     x: F32
@@ -102,10 +106,13 @@ class Windows(Columns):
     start_us: U64
     baro_ok: Bool
     edr_m23_s: F32
+    vertical_speed_m_s: F32
+    baro_slope_m_s: F32
 
     SHAPES: ClassVar = {
         "x": (np.float32, None, None), "y": (np.int32,), "log_id": (np.int32,), "start_us": (np.uint64,),
-        "baro_ok": (np.bool_,), "edr_m23_s": (np.float32,),
+        "baro_ok": (np.bool_,), "edr_m23_s": (np.float32,), "vertical_speed_m_s": (np.float32,),
+        "baro_slope_m_s": (np.float32,),
     }  # fmt: skip
 
 
@@ -117,11 +124,15 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _schema(pa: Any, size: int, injected: bool) -> dict[str, Any]:
-    """Type of each Parquet column. size: values of a window. injected: with the column `response`."""
-    values = {name: pa.float32() for name in ("altitude_m", "velocity_down_m_s", "edr_m23_s")}
+VERTICAL_COLUMNS = ("vertical_speed_m_s", "baro_slope_m_s")
+
+
+def _schema(pa: Any, spec: PipelineSpec, injected: bool) -> dict[str, Any]:
+    """Type of each Parquet column. injected: with the column `response`."""
+    vertical = VERTICAL_COLUMNS if spec.input == "bands" else ()
+    values = {name: pa.float32() for name in ("altitude_m", "velocity_down_m_s", "edr_m23_s", *vertical)}
     response = {"response": pa.int32()} if injected else {}
-    x = pa.list_(pa.float32(), size)
+    x = pa.list_(pa.float32(), math.prod(spec.input_shape))
     return {"start_us": pa.uint64(), "label": pa.string(), "baro_ok": pa.bool_(), **values, **response, "x": x}
 
 
@@ -136,7 +147,7 @@ def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
         "label": [names[i] for i in flight.y.tolist()],
         "x": pa.FixedSizeListArray.from_arrays(values, size),
     }
-    schema = _schema(pa, size, injected=bool((flight.response >= 0).any()))
+    schema = _schema(pa, spec, injected=bool((flight.response >= 0).any()))
     table = pa.table({name: pa.array(columns[name], kind) for name, kind in schema.items()})
     pa.parquet.write_table(table, path, compression="zstd")
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -153,7 +164,7 @@ def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> Fl
             raise ValueError("its content was changed")
         file = pa.parquet.ParquetFile(pa.BufferReader(data))
         rows = file.metadata.num_rows
-        for name, expected in _schema(pa, size, injected="response" in file.schema_arrow.names).items():
+        for name, expected in _schema(pa, spec, injected="response" in file.schema_arrow.names).items():
             found = file.schema_arrow.field(name).type
             if found != expected:
                 raise ValueError(f"column {name} is {found}, {expected} expected")
@@ -168,6 +179,8 @@ def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> Fl
         columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("x", "label")}
         y = np.array([index[label] for label in table["label"].to_pylist()], np.int32)
         columns.setdefault("response", np.full(len(y), -1, np.int32))
+        for name in VERTICAL_COLUMNS:
+            columns.setdefault(name, np.full(len(y), np.nan, np.float32))
         return FlightWindows(x=x.reshape(len(y), *spec.input_shape), y=y, **columns)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error}); run `dataset` again") from error
@@ -222,11 +235,14 @@ class Dataset:
     def windows(self, parts: Iterable[str], between: bool = False, every: bool = False) -> Windows:
         """All labelled windows of some parts; `between` gives the ones left out for their EDR instead, `every` both."""
         wanted = set(parts)
-        empty = (np.zeros(0, kind) for kind in (np.int32, np.int32, np.uint64, np.bool_, np.float32))
+        kinds = (np.int32, np.int32, np.uint64, np.bool_, np.float32, np.float32, np.float32)
+        empty = (np.zeros(0, kind) for kind in kinds)
         columns = [(np.zeros((0, *self.spec.input_shape), np.float32), *empty)]
         for i in (i for i, entry in enumerate(self.flights) if entry.part in wanted):
             f = self.flight(i)
             kept = np.ones(len(f.y), np.bool_) if every else (f.y == BETWEEN) if between else (f.y >= 0)
-            held = (f.x, f.y, np.full(len(f.y), i, np.int32), f.start_us, f.baro_ok, f.edr_m23_s)
+            log_id = np.full(len(f.y), i, np.int32)
+            vertical = (f.vertical_speed_m_s, f.baro_slope_m_s)
+            held = (f.x, f.y, log_id, f.start_us, f.baro_ok, f.edr_m23_s, *vertical)
             columns.append(tuple(column[kept] for column in held))
         return Windows(*(np.concatenate(column) for column in zip(*columns, strict=True)))

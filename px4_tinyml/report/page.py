@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import TrainedFlight
-from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MIXED, SPARSE, TURBULENT_EDR
+from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, EXCLUDE, MANOEUVRING, MIXED, SPARSE, TURBULENT_EDR
 from px4_tinyml.dataset.split import PARTS
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.emit.write import template_environment
@@ -30,6 +30,7 @@ MEANINGS = {
     MIXED: f"the label changes within the window (less than {100 * AGREEMENT:.0f} % agree)",
     SPARSE: "too many repeated slots: samples were missing",
     "between": f"EDR between calm (≤ {CALM_EDR:.2f}) and turbulent (≥ {TURBULENT_EDR:.2f}) m^⅔/s",
+    MANOEUVRING: "flown too hard for the air to be judged",
     "on_ground": "not flying",
     "no_reference": "no valid reference (vertical speed, landed state) at that time",
     "unlabelled": "the reference or the spans give no label",

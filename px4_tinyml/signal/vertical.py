@@ -143,6 +143,23 @@ def reported_mm_s(speed_q20: NDArray[np.int64]) -> I64:
     return np.asarray(np.clip(speed_q20 * 1000 >> Q20, -MAX_MM_S, MAX_MM_S), np.int64)
 
 
+def speed_m_s(mm_s: I64) -> F32:
+    """Reported speeds in m/s, NaN for UNKNOWN_MM_S."""
+    return np.where(mm_s == UNKNOWN_MM_S, np.float32(np.nan), mm_s.astype(np.float32) / np.float32(1000.0))
+
+
+def slope_m_s(stream: SlotStream, end: I64, baro_ok: Bool, spec: PipelineSpec) -> F32:
+    """Slope of the barometer over the last mean_slots slots of windows, m/s up; NaN without a barometer.
+
+    end[W]: row of the last slot of each; baro_ok[W].
+    """
+    if not spec.uses_baro or not len(end):
+        return np.full(len(end), np.nan, np.float32)
+    rows = end[:, None] + np.arange(1 - spec.vertical.mean_slots, 1)
+    slope = slope_q20(altitude_steps(stream.altitude_m)[rows], Gains.of(spec))
+    return np.where(baro_ok, speed_m_s(reported_mm_s(slope)), np.float32(np.nan))
+
+
 def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) -> I64:
     """Vertical speed of each window that ends at a row of the stream, mm/s up; UNKNOWN_MM_S without a barometer.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -309,3 +310,20 @@ def test_leakage_is_detected_in_log_energies() -> None:
         check_leakage(["train", "test"], ["a", "b"], other_speed)
     still = np.broadcast_to(np.repeat(np.float32([9.0, 8.0]), 10), (4, 1, 20)).copy()
     check_leakage(["train", "test"], ["a", "b"], [still, still])
+
+
+def test_windows_of_bands_know_their_vertical_speed_and_the_slope_of_the_barometer() -> None:
+    climbing = prepare(flight("climb.ulg", vz=-2.0), PRESETS["bands"]).windows
+    assert len(climbing.y) > 3 and (climbing.y == CLIMB).all()
+    known = np.isfinite(climbing.baro_slope_m_s)
+    assert np.array_equal(known, climbing.baro_ok) and np.array_equal(known, np.isfinite(climbing.vertical_speed_m_s))
+
+
+def test_a_window_flown_too_hard_has_no_label() -> None:
+    log = flight("hard.ulg", seed=1)
+    rock = 3.0 * np.sin(2 * np.pi * 1.2 * log.imu.timestamp_us / 1e6)
+    gyro = log.imu.gyro_rad_s + np.stack([rock, 0 * rock, 0 * rock], axis=1).astype(np.float32)
+    hard = dataclasses.replace(log, imu=dataclasses.replace(log.imu, gyro_rad_s=gyro))
+    made = prepare(hard, PRESETS["bands"])
+    assert not len(made.windows.y) and made.counts["manoeuvring"] > 3 and prepare(log, PRESETS["bands"]).counts["level"]
+    assert prepare(hard, SPEC).counts["manoeuvring"] == 0

@@ -26,7 +26,8 @@ def windows(count: int = 400, seed: int = 0) -> Windows:
     x[:, :, 6] = slope[:, None] * (np.arange(128) - 63.5) / 50 + rng.normal(0, 0.05, (count, 128))
     start_us = np.arange(count, dtype=np.uint64)
     log_id, baro_ok, edr = np.arange(count) % 10, np.ones(count, bool), np.where(y == 3, 0.4, 0.03)
-    return Windows(x.astype(np.float32), y, log_id, start_us, baro_ok, edr)
+    unknown = np.full(count, np.nan)
+    return Windows(x.astype(np.float32), y, log_id, start_us, baro_ok, edr, unknown, unknown)
 
 
 @pytest.mark.parametrize("hz", [0.8, 3.0, 7.0, 15.0])
