@@ -86,7 +86,7 @@ class AirFilter:
     def __init__(self, spec: PipelineSpec, output_scale: float, output_zero_point: int) -> None:
         self._spec, edr = spec, spec.edr
         self._scale_q16, self._zero_point = round(output_scale * ONE_Q16), output_zero_point
-        self._enter, self._leave, self._alpha = ln_q16(edr.enter), ln_q16(edr.leave), edr.smoothing_q8
+        self._enter, self._leave, self._alpha = ln_q16(edr.enter), ln_q16(edr.leave), (edr.rise_q8, edr.fall_q8)
         self._classes = DecisionFilter(spec) if spec.output == "classes" else None
         self._threshold = round(spec.vertical.threshold_m_s * 1000.0)
         self.reset()
@@ -140,7 +140,8 @@ class AirFilter:
             self._smoothed = fresh
             decision["flags"] |= Flag.FIRST
         else:
-            self._smoothed += (fresh - self._smoothed) * self._alpha >> 8
+            weight = self._alpha[fresh < self._smoothed]
+            self._smoothed += (fresh - self._smoothed) * weight >> 8
         threshold = self._leave if self._turbulent else self._enter
         self._turbulent = self._smoothed > threshold
         vertical = 0

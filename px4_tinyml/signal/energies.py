@@ -110,12 +110,20 @@ def log_energies(energy: I64, spec: PipelineSpec) -> F32:
     )
 
 
-def manoeuvring(energy: I64, spec: PipelineSpec) -> NDArray[np.bool_]:
-    """Whether the vehicle was flown too hard for the air to be judged. energy[W, group, band]."""
+def manoeuvring(steps: I16, energy: I64, spec: PipelineSpec) -> NDArray[np.bool_]:
+    """Whether the vehicle was flown too hard for the air to be judged. steps[W, 128, 6], energy[W, group, band]."""
     limits, bands = spec.limits, spec.bands
-    a_xy, a_z, g_xy = energy[:, 0, :4].sum(axis=-1), energy[:, 1, :2].sum(axis=-1), energy[:, 2, :2].sum(axis=-1)
+    a_xy, slow = energy[:, 0, :4].sum(axis=-1), energy[:, :, :2].sum(axis=-1)
+
+    def turns(group: int, deg_s: float) -> NDArray[np.bool_]:
+        return np.asarray(slow[:, group] > energy_of(deg_s * RAD_PER_DEG, bands.gyro_per_unit))
+
+    turning = turns(2, limits.turning_deg_s) | turns(3, limits.turning_deg_s)
+    weakest = -round(limits.least_a_z_m_s2 * bands.accel_per_unit * FFT_SLOTS)
     return np.asarray(
-        (a_xy > energy_of(limits.a_xy_m_s2, bands.accel_per_unit))
-        | (a_z > energy_of(limits.a_z_m_s2, bands.accel_per_unit))
-        | (g_xy > energy_of(limits.g_xy_deg_s * RAD_PER_DEG, bands.gyro_per_unit))
+        turns(2, limits.g_xy_deg_s)
+        | turns(3, limits.g_z_deg_s)
+        | (slow[:, 1] > energy_of(limits.a_z_m_s2, bands.accel_per_unit))
+        | ((a_xy > energy_of(limits.a_xy_m_s2, bands.accel_per_unit)) & turning)
+        | (steps[:, :, 2].sum(axis=1, dtype=np.int64) > weakest)
     )

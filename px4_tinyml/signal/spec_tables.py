@@ -124,21 +124,26 @@ class VerticalSpec:
 class LimitsSpec:
     """Beyond these a window is not judged. Band RMS over 0.35–2 Hz (the first two bands), a_xy over the first four.
 
-    g_xy_deg_s, a_z_m_s2, a_xy_m_s2: flown harder than this is "manoeuvring". centre, whiten, distance: a window whose
-    Mahalanobis distance is larger is "unfamiliar": |(q − centre)·whiten|² over distance, in the int8 units of the
-    network's input; whiten is lower triangular, row by row. Empty: not fitted.
+    "manoeuvring": g_xy, g_z or a_z above its limit; a_xy above its limit while g_xy or g_z is above turning_deg_s
+    (vibration alone does not turn the vehicle); or a mean a_z weaker than least_a_z_m_s2 (free fall, on its side).
+    "unfamiliar": a Mahalanobis distance |(q − centre)·whiten|² above `distance`, in the int8 units of the network's
+    input; whiten is lower triangular, row by row. Empty: not fitted.
     """
 
     g_xy_deg_s: float = 45.0
+    g_z_deg_s: float = 45.0
     a_z_m_s2: float = 2.0
-    a_xy_m_s2: float = 1.2
+    a_xy_m_s2: float = 1.6
+    turning_deg_s: float = 15.0
+    least_a_z_m_s2: float = 8.3
     centre: tuple[int, ...] = ()
     whiten: tuple[int, ...] = ()
     distance: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("g_xy_deg_s", "a_z_m_s2", "a_xy_m_s2"):
+        for name in ("g_xy_deg_s", "g_z_deg_s", "a_z_m_s2", "a_xy_m_s2", "turning_deg_s"):
             number(f"limits.{name}", getattr(self, name), 1e-3, 1e4)
+        number("limits.least_a_z_m_s2", self.least_a_z_m_s2, -100.0, 9.0)
         for name, low, high in (("centre", -128, 127), ("whiten", -32768, 32767)):
             if not isinstance(getattr(self, name), tuple):
                 raise SpecError(f"limits.{name}: expected a list")
@@ -155,20 +160,23 @@ class EdrSpec:
     """The network's ln EDR to turbulence. Thresholds are EDR as the network reads it, m^⅔/s.
 
     window: a single window above it is turbulent (reported, not decided by). enter, leave: of the smoothed value.
-    smoothing_q8: weight of the newest window. forget_windows: after so many windows without judgement the
-    smoothed value is forgotten. read, true: the calibration curve, rising: the EDR read and the EDR it means.
+    rise_q8, fall_q8: weight of the newest window, 1…256, where it is above or below the smoothed value.
+    forget_windows: after so many windows without judgement the smoothed value is forgotten. read, true: the calibration
+    curve, rising: the EDR read and the EDR it means.
     """
 
     window: float = 0.13
     enter: float = 0.15
     leave: float = 0.115
-    smoothing_q8: int = 128
+    rise_q8: int = 128
+    fall_q8: int = 51
     forget_windows: int = 8
     read: tuple[float, ...] = (0.01, 1.0)
     true: tuple[float, ...] = (0.01, 1.0)
 
     def __post_init__(self) -> None:
-        whole_number("edr.smoothing_q8", self.smoothing_q8, 1, 256)
+        whole_number("edr.rise_q8", self.rise_q8, 1, 256)
+        whole_number("edr.fall_q8", self.fall_q8, 1, 256)
         whole_number("edr.forget_windows", self.forget_windows, 1, 1000)
         for name in ("window", "enter", "leave"):
             number(f"edr.{name}", getattr(self, name), 0.01, 2.0)

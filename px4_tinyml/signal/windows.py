@@ -137,8 +137,8 @@ def _bands(
         baro_ok = np.asarray(~stream.stale[rows[:, -spec.vertical.mean_slots :]].any(axis=1))
     thinned = stream.samples[rows].sum(axis=1) < FULL_RATE_SAMPLES * spec.window
     reasons = (
-        np.where(stream.on_ground[rows].any(axis=1), Reason.ON_GROUND, 0)
-        | np.where(manoeuvring(energy, spec), Reason.MANOEUVRING, 0)
+        np.where(stream.on_ground[rows[:, -1]], Reason.ON_GROUND, 0)
+        | np.where(manoeuvring(steps, energy, spec), Reason.MANOEUVRING, 0)
         | np.where(baro_ok, 0, Reason.BARO_STALE)
         | np.where(thinned, Reason.REDUCED_SENSITIVITY, 0)
     )

@@ -62,7 +62,7 @@ def flight(seed: int, seconds: float = 60.0, rate_hz: float = 90.0) -> FlightLog
     silent = (t[::7] > 0.8 * seconds) & (t[::7] < 0.85 * seconds)
     series = ImuSeries(time.astype(np.uint64), imu[:, :3].astype(np.float32), imu[:, 3:].astype(np.float32))
     baro = BaroSeries(baro_time[~silent].astype(np.uint64), altitude[~silent].astype(np.float32))
-    return FlightLog("test", "0" * 64, "test", "test", series, baro, on_ground=t < 4.0)
+    return FlightLog("test", "0" * 64, "test", "test", series, baro, on_ground=t < 8.0)
 
 
 def stream(events: Feed, spec: PipelineSpec) -> np.ndarray:
