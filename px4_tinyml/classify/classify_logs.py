@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from px4_tinyml.bundle import ModelBundle
+from px4_tinyml.classify.tally import Tally
 from px4_tinyml.errors import LogError
+from px4_tinyml.flight_log import FlightLog
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.signal.classifier import Classification
-from px4_tinyml.signal.decimate import ADVICE, is_thinned
+from px4_tinyml.signal.decimate import ADVICE, REDUCED, is_thinned
 from px4_tinyml.signal.decision import UNCERTAIN_NAME, probabilities
-from px4_tinyml.signal.decision_values import describe_decision
-from px4_tinyml.signal.slots import feed
+from px4_tinyml.signal.decision_values import describe_decision, severity_text
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.windows import Reason
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +27,26 @@ NAME_WIDTH = 44
 
 @dataclass(frozen=True)
 class LogSummary:
-    """One log in figures. seconds: by class, with "uncertain"; counts: signal.classifier.COUNTERS."""
+    """One log in figures. seconds: by class, with "uncertain"; counts: signal.classifier.COUNTERS.
+
+    Of a `bands` spec: uncertain_seconds by reason (a window may have several), and the largest EDR of its turbulence,
+    m^⅔/s, None without.
+    """
 
     name: str
     windows: int
     seconds: dict[str, float]
     counts: dict[str, int]
+    uncertain_seconds: Mapping[str, float] = field(default_factory=dict)
+    edr_m23_s: float | None = None
 
     def __str__(self) -> str:
-        times = ", ".join(f"{name} {s:.1f} s" for name, s in self.seconds.items() if s)
+        reasons = ", ".join(f"{reason} {s:.1f} s" for reason, s in self.uncertain_seconds.items())
+        notes = {
+            TURBULENCE_LABEL: "" if self.edr_m23_s is None else f", {severity_text(self.edr_m23_s)}",
+            UNCERTAIN_NAME: f" ({reasons})" if reasons else "",
+        }
+        times = ", ".join(f"{name} {s:.1f} s{notes.get(name, '')}" for name, s in self.seconds.items() if s)
         problems = ", ".join(f"{n} {key}" for key, n in self.counts.items() if n and key != "decisions")
         return f"{times or 'no complete window'}{f' ({problems})' if problems else ''}"
 
@@ -53,7 +66,11 @@ class ClassifiedLog:
     @property
     def summary(self) -> LogSummary:
         """Its figures."""
-        return LogSummary(self.name, len(self.result), self.result.seconds(self.spec), self.result.counts)
+        result, tally = self.result, Tally(self.spec)
+        for decision in result.decisions:
+            tally.add(decision)
+        seconds = result.seconds(self.spec)
+        return LogSummary(self.name, len(result), seconds, result.counts, tally.uncertain_seconds, tally.edr_m23_s)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Decisions as plain values; confidence and probabilities 0…1."""
@@ -64,20 +81,29 @@ class ClassifiedLog:
     def as_json(self) -> dict[str, Any]:
         """This log's part of the JSON document."""
         summary = self.summary
+        air = {"uncertain_seconds": summary.uncertain_seconds, "edr_m23_s": summary.edr_m23_s}
         return {
             "log": self.name,
             "windows": summary.windows,
             "seconds": summary.seconds,
+            **(air if self.spec.input == "bands" else {}),
             "counts": summary.counts,
             "decisions": list(self.rows()),
         }
 
 
 def classify_logs(
-    bundle: ModelBundle, logs: Sequence[str], columns: Path | None, unusable: list[dict[str, str]]
+    bundle: ModelBundle,
+    logs: Sequence[str],
+    columns: Path | None,
+    unusable: list[dict[str, str]],
+    engine: str = "numpy",
 ) -> Iterator[ClassifiedLog]:
-    """Log by log, with a line in the log about each. Logs that cannot be used are appended to `unusable`."""
-    classifier = bundle.classifier()
+    """Log by log, with a line in the log about each. Logs that cannot be used are appended to `unusable`.
+
+    engine: numpy or tflm. Raises ToolchainError where it cannot run.
+    """
+    classifier = bundle.classifier(engine)
     for path in find_logs(logs):
         try:
             flights = read_log(path, columns)
@@ -86,12 +112,22 @@ def classify_logs(
             unusable.append({"log": str(path), "error": str(error)})
             continue
         for flight in flights:
-            imu_source, imu_hz = str(flight.info.get("imu_source")), flight.imu.rate_hz
-            if not bundle.for_thinned and is_thinned(imu_source, imu_hz, bundle.spec):
-                log.warning("%s: %.0f HIGHRES_IMU a second %s", flight.source, imu_hz, ADVICE)
-            classified = ClassifiedLog(flight.source, classifier.run(feed(flight, bundle.spec)), bundle.spec)
+            classified = ClassifiedLog(flight.source, classifier.classify(flight), bundle.spec)
+            _warn_if_decimated(flight, classified.result, bundle)
             log.info("%s: %s", flight.source, classified.summary)
             yield classified
+
+
+def _warn_if_decimated(flight: FlightLog, result: Classification, bundle: ModelBundle) -> None:
+    """One line for a log whose IMU samples were dropped without a filter."""
+    if bundle.spec.input == "bands":
+        reduced = result.reasons & Reason.REDUCED_SENSITIVITY != 0
+        if 2 * reduced.sum() > len(reduced):
+            log.warning("%s: %s", flight.source, REDUCED % flight.imu.rate_hz)
+        return
+    imu_source, imu_hz = str(flight.info.get("imu_source")), flight.imu.rate_hz
+    if not bundle.for_thinned and is_thinned(imu_source, imu_hz, bundle.spec):
+        log.warning("%s: %.0f HIGHRES_IMU a second %s", flight.source, imu_hz, ADVICE)
 
 
 def ranked_table(logs: Sequence[LogSummary], spec: PipelineSpec) -> str:

@@ -11,7 +11,7 @@ from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.samples import MavlinkStream, StreamCounts
 from px4_tinyml.signal.streaming import Decided, StreamPipeline
 from px4_tinyml.targets.host.library import HostPipeline
-from px4_tinyml.targets.names import engine_name
+from px4_tinyml.targets.names import CLASSIFY_ENGINES, engine_name
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,16 @@ def open_pipeline(bundle: ModelBundle, engine: str = "auto") -> tuple[StreamPipe
     """A pipeline and the name of its engine, one of targets.names.ENGINES.
 
     compiled: all in C++, built once. tflm (the wheel) and numpy run behind the signal path in Python. All three give
-    the same bits; auto is the first of compiled and tflm that can run here. Raises ToolchainError where it cannot.
+    the same bits; auto is the first of compiled and tflm that can run here. A bundle with input = "bands" has no
+    compiled engine yet: auto is numpy. Raises ToolchainError where an engine cannot run.
     """
     engine = engine_name(engine)
+    if bundle.spec.input == "bands":
+        if engine == "compiled":
+            raise ToolchainError(
+                f'engine compiled: not available for input = "bands"; use --engine {" or ".join(CLASSIFY_ENGINES)}'
+            )
+        engine = "numpy" if engine == "auto" else engine
     if engine == "compiled":
         return HostPipeline.build(bundle), engine
     if engine != "auto":

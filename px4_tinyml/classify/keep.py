@@ -28,6 +28,7 @@ from px4_tinyml.mavlink.framer import Frame
 from px4_tinyml.mavlink.samples import MavlinkStream
 from px4_tinyml.signal.decision import ONE_Q16, Flag, class_name, probabilities
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import Reason
 from px4_tinyml.units import US_PER_S
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,9 @@ LABELS_HEADER = "file,start_s,end_s,label\n"
 
 
 def unsure(decision: np.void, spec: PipelineSpec) -> bool:
-    """Whether no class reaches the threshold to enter it."""
+    """Whether no class reaches the threshold to enter it. A vehicle that is not judged has nothing to label."""
+    if spec.input == "bands" and int(decision["reasons"]) & (Reason.ON_GROUND | Reason.NOT_MULTIROTOR):
+        return False
     best_q16 = max(decision["probability"].tolist()) * 256
     return bool(int(decision["flags"]) & Flag.UNCERTAIN) or best_q16 < spec.decision.threshold_q16(spec.decision.enter)
 

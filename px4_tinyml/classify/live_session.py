@@ -14,13 +14,14 @@ from px4_tinyml.classify.classify_logs import LogSummary
 from px4_tinyml.classify.companion import Companion
 from px4_tinyml.classify.keep import DEFAULT_LIMIT_MB, UncertainKeeper
 from px4_tinyml.classify.mavlink_report import MavlinkReport
+from px4_tinyml.classify.tally import Tally
 from px4_tinyml.errors import LogError
 from px4_tinyml.link.connection import Frame, Link
 from px4_tinyml.link.recorder import Recorder, new_recording
 from px4_tinyml.link.streams import Streams, imu_rate_hz
 from px4_tinyml.link.vehicle import Vehicle
-from px4_tinyml.signal.decimate import ADVICE, is_thinned
-from px4_tinyml.signal.decision import class_name
+from px4_tinyml.signal.classifier import is_judged
+from px4_tinyml.signal.decimate import ADVICE, REDUCED, is_thinned
 from px4_tinyml.signal.streaming import Decided, StreamPipeline
 from px4_tinyml.targets.names import LIVE_JSON
 
@@ -77,6 +78,7 @@ class LiveSession:
         sender = (vehicle.system, vehicle.component)
         self._options, self._link, self._vehicle, self._spec, self._view = options, link, vehicle, spec, view
         self.failed = False
+        pipeline.set_judged(is_judged(vehicle.vehicle_class))
         self._companion = Companion(pipeline, *sender)
         self._report = MavlinkReport(spec, link.send) if options.report else None
         if self._report is not None:
@@ -91,7 +93,7 @@ class LiveSession:
         rate_hz = options.rate_hz or max(imu_rate_hz(link.address, vehicle), spec.rate_hz)
         self._for_thinned = bundle.for_thinned
         self._streams = Streams(link, vehicle, rate_hz, heartbeat=not options.report)
-        self._windows: Counter[str] = Counter()
+        self._tally = Tally(spec)
         self._first_us = 0
         self._status_at = time.monotonic()
         self._samples = (0, 0)
@@ -120,7 +122,7 @@ class LiveSession:
             report.heartbeat(time.monotonic())
         latency_us = link.now_us() - companion.received_us
         for decided in decisions:
-            self._windows[class_name(decided.decision, self._spec)] += 1
+            self._tally.add(decided.decision)
             self._view.decided(decided, latency_us, companion.received_us)
         if frames:
             self._first_us = self._first_us or frames[0].received_us
@@ -173,6 +175,8 @@ class LiveSession:
                     "%s: %.1f IMU samples a second, the bundle needs %.0f: windows with many gaps are not classified%s",
                     self._vehicle, imu_hz, needed_hz, why,
                 )  # fmt: skip
+            elif self._spec.input == "bands":
+                log.warning("%s: %s", self._vehicle, REDUCED % imu_hz)
             else:
                 log.warning("%s: %.0f HIGHRES_IMU a second %s", self._vehicle, imu_hz, ADVICE)
 
@@ -219,11 +223,13 @@ class LiveSession:
             except LogError as error:
                 log.error("%s", error)
                 self.failed = True
-        hop_s = self._spec.hop / self._spec.rate_hz
-        seconds = {name: round(windows * hop_s, 3) for name, windows in self._windows.items()}
+        tally, seconds = self._tally, self._tally.seconds
         recording = str(self._recorder.path) if self._recorder else None
         self._view.end({**self._status(0.0, 0.0), "seconds": seconds, "recording": recording})
-        summary = LogSummary(str(self._vehicle), self._windows.total(), seconds, self._companion.counts)
+        summary = LogSummary(
+            str(self._vehicle), tally.windows.total(), seconds, self._companion.counts, tally.uncertain_seconds,
+            tally.edr_m23_s,
+        )  # fmt: skip
         log.info("%s: %s", summary.name, summary)
 
 

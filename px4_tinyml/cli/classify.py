@@ -12,6 +12,7 @@ from typing import TextIO
 
 from px4_tinyml.cli import options
 from px4_tinyml.errors import SpecError
+from px4_tinyml.targets.names import CLASSIFY_ENGINES
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,29 +25,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_logs(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the decisions there, not to standard output")
     options.add_json(parser, "print decisions as JSON instead of CSV, without the table")
+    options.add_engine(
+        parser, CLASSIFY_ENGINES, "numpy", "engine of the model (default numpy); both give the same bits"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Classify all logs that can be read; 1 when some could not."""
     from px4_tinyml.bundle import ModelBundle
     from px4_tinyml.classify.classify_logs import LogSummary, classify_logs, ranked_table
+    from px4_tinyml.signal.decision_values import AIR_KEYS, DECISION_KEYS
 
     bundle = ModelBundle.load(args.bundle)
     unusable: list[dict[str, str]] = []
     classified: list[LogSummary] = []
     with ExitStack() as stack:
         stream = stack.enter_context(_open(args.out)) if args.out is not None else sys.stdout
-        results = classify_logs(bundle, args.logs, args.columns, unusable)
+        results = classify_logs(bundle, args.logs, args.columns, unusable, args.engine)
         if args.json:
             logs = [item.as_json() for item in results]
             document = {"spec_hash": bundle.spec.hash, "logs": logs, "unusable": unusable}
             stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         else:
-            writer = csv.writer(stream, lineterminator="\n")
-            columns = [f"p_{label}" for label in bundle.spec.labels]
-            writer.writerow(["log", "start_us", "end_us", "class", "confidence", "flags", *columns])
+            air = AIR_KEYS if bundle.spec.input == "bands" else ()
+            columns = ["log", *DECISION_KEYS, *(f"p_{label}" for label in bundle.spec.labels), *air]
+            writer = csv.DictWriter(stream, columns, lineterminator="\n")
+            writer.writeheader()
             for item in results:
-                writer.writerows([item.name, *row.values()] for row in item.rows())
+                writer.writerows({"log": item.name, **row} for row in item.rows())
                 classified.append(item.summary)
     if len(classified) > 1 and not (args.quiet and args.out is None):
         # Standard output is CSV without --out: it must stay readable for programs.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from px4_tinyml.cli import options
+from px4_tinyml.emit.shipped import BANDS_INSTEAD
 from px4_tinyml.errors import SpecError
-from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec, preset
 
 if TYPE_CHECKING:
     from px4_tinyml.dataset.store import Description
@@ -28,11 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     spec.add_argument("--preset", choices=sorted(PRESETS), default="default", help="named spec (default: default)")
     parser.add_argument("--labels", type=Path, metavar="CSV", help="your labels: file,start_s,end_s,label")
     parser.add_argument(
-        "--thinned",
-        type=options.positive,
-        metavar="HZ",
-        help="also add each log decimated to HZ (no anti-alias filter), as PX4 telemetry sends HIGHRES_IMU. For "
-        "bundles that classify such links (docs/live.md)",
+        "--thinned", type=options.positive, default=None, action=options.Renamed, new=f"--preset bands: {BANDS_INSTEAD}"
     )
     options.add_seed(parser, "the split")
 
@@ -42,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.dataset.build import build_dataset, check_out
     from px4_tinyml.logs import find_logs
 
-    spec: PipelineSpec = load_spec(args.spec) if args.spec else PRESETS[args.preset]
+    spec: PipelineSpec = load_spec(args.spec) if args.spec else preset(args.preset)
     if spec.fitted:
         raise SpecError(f"{args.spec}: has offsets and scales; they are fitted by `train`, remove them")
     if args.thinned is not None and args.thinned > spec.rate_hz:

@@ -12,7 +12,7 @@ import numpy as np
 
 from px4_tinyml.cli.output import NonBlockingStream, StatusLine
 from px4_tinyml.signal.decision import ONE_Q16, class_name, probabilities
-from px4_tinyml.signal.decision_values import describe_decision
+from px4_tinyml.signal.decision_values import air_text, describe_decision
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.streaming import Decided
 
@@ -95,8 +95,9 @@ class TextView(_View):
         was = f"  (was {class_name(before, self._spec)})" if before is not None else ""
         percent = 100 * int(decision["confidence_q16"]) / ONE_Q16
         self._line.clear()
-        name = class_name(decision, self._spec)
-        self._print(f"{clock}  {self._since_us / 1e6:9.2f} s  {name:12} {percent:3.0f} %{was}")
+        name, air = class_name(decision, self._spec), air_text(decision, self._spec)
+        note = f"  {air}" if air else ""
+        self._print(f"{clock}  {self._since_us / 1e6:9.2f} s  {name:12} {percent:3.0f} %{note}{was}")
 
     def status(self, facts: dict[str, Any]) -> None:
         self._status = facts
@@ -125,6 +126,8 @@ class TextView(_View):
             parts.append(
                 f"{name:12} {'█' * filled}{'░' * (BAR - filled)} {100 * confidence:3.0f} %  for {held_s:.0f} s"
             )
+            air = air_text(decision, self._spec)
+            parts += [air] if air else []
         imu, lost, frames = status["imu"], status["lost"], status["frames"]
         parts.append(f"{imu['source'] or 'no IMU'} {imu['rate_hz']:.1f} Hz")
         parts.append(f"lost {lost} of {lost + frames}")

@@ -64,7 +64,7 @@ def add_bundle(parser: argparse.ArgumentParser, also: str = "") -> None:
         "bundle",
         type=bundle_argument,
         metavar="BUNDLE",
-        help=f"folder written by `px4-tinyml train`, or pretrained, or pretrained-50hz (./pretrained: a folder){also}",
+        help=f"folder written by `px4-tinyml train`, or pretrained (./pretrained: a folder){also}",
     )
 
 

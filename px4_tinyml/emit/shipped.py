@@ -20,6 +20,8 @@ def target_root(name: str) -> Path:
 PRETRAINED, PRETRAINED_50HZ = "pretrained", "pretrained-50hz"
 """Bundles that ship with the package, trained on simulated quadrotors (`make pretrained`); the second one for links
 that carry only 50 IMU samples a second."""
+BANDS_INSTEAD = "one bundle of preset bands works at every IMU rate from 25 Hz up (docs/live.md)"
+"""What replaces that second bundle, preset link50 and `dataset --thinned`."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ def bundle_folder(name: Path) -> Path:
     """Where a bundle is. The name of one that ships with the package means that one, with or without such a folder."""
     if not _is_name(name):
         return name
+    if str(name) == PRETRAINED_50HZ:
+        log.warning("bundle %s is deprecated: %s", name, BANDS_INSTEAD)
     if name.is_dir():
         log.warning("%s is the bundle that ships with px4-tinyml; the folder of that name here is ./%s", name, name)
     return pretrained_bundle(str(name))

@@ -14,7 +14,7 @@ from px4_tinyml.signal.classifier import Classification
 from px4_tinyml.signal.decision import UNCERTAIN
 from px4_tinyml.signal.decision_values import reason_words
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
-from px4_tinyml.signal.windows import NOT_JUDGED, Reason
+from px4_tinyml.signal.windows import MAKES_UNCERTAIN, NOT_JUDGED
 
 VERTICAL = ("level", "climb", "descend")
 LEVEL_M_S = 0.5
@@ -128,7 +128,7 @@ def _reasons(result: Classification, index: I32) -> dict[str, Bool]:
     """For each reason, the uncertain windows that have it. Notes (a stale barometer) are no reasons."""
     return {
         word: np.asarray((index == UNCERTAIN) & (result.reasons & bit != 0))
-        for bit in NOT_JUDGED | Reason.LOW_CONFIDENCE
+        for bit in MAKES_UNCERTAIN
         for word in reason_words(bit)
     }
 

@@ -12,21 +12,26 @@ import numpy as np
 
 from px4_tinyml.flight_log import FlightLog, ImuSeries
 from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.windows import FULL_RATE_SAMPLES
 from px4_tinyml.units import US_PER_S
 
-ALIASING_SAMPLES = 3
-"""HIGHRES_IMU with fewer samples per slot than this was decimated (PX4's IMUs give at least 188 Hz)."""
 ADVICE = (
     "are decimated without filtering: vibration aliases and may be classified as turbulence. Use a faster link, or a "
-    "bundle trained for such links: pretrained-50hz (docs/live.md)"
+    "bundle of preset bands (docs/live.md)"
 )
+REDUCED = "IMU samples are decimated: %.0f a second, reduced sensitivity to turbulence (docs/live.md)"
+"""For a `bands` spec. Its value: samples a second."""
 WORTHWHILE = 2.0
 """A log needs this many times the rate, else decimation would drop almost nothing."""
 
 
 def is_thinned(imu_source: str, imu_hz: float, spec: PipelineSpec) -> bool:
-    """Whether a stream of this MAVLink message drops samples."""
-    return imu_source == "HIGHRES_IMU" and imu_hz < ALIASING_SAMPLES * spec.rate_hz
+    """Whether a stream of this MAVLink message drops samples (PX4's IMUs give at least 188 Hz).
+
+    A `bands` spec counts the samples of each window, from any source.
+    """
+    known = spec.input == "bands" or imu_source == "HIGHRES_IMU"
+    return known and imu_hz < FULL_RATE_SAMPLES * spec.rate_hz
 
 
 def thinned(log: FlightLog, rate_hz: float) -> FlightLog | None:

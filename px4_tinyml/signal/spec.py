@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from px4_tinyml.emit.shipped import BANDS_INSTEAD
 from px4_tinyml.errors import SpecError
 from px4_tinyml.files import read_toml, reject_unknown
 from px4_tinyml.signal.spec_tables import (
@@ -28,6 +30,8 @@ from px4_tinyml.signal.spec_tables import (
     table_names,
     whole_number,
 )
+
+log = logging.getLogger(__name__)
 
 SPEC_VERSION = 2
 SAMPLES_VERSION = 1
@@ -270,13 +274,20 @@ PRESETS: dict[str, PipelineSpec] = {
 }
 
 
+def preset(name: str) -> PipelineSpec:
+    """A named spec; logs one line for a deprecated one. KeyError for an unknown name."""
+    if name == "link50":
+        log.warning("preset link50 is deprecated: %s", BANDS_INSTEAD)
+    return PRESETS[name]
+
+
 def load_spec(path: Path) -> PipelineSpec:
     """Read a pipeline.toml: `preset = "default"` plus any fields to change, `[decision]` as a table."""
     data = read_toml(path)
-    preset = data.pop("preset", "default")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise SpecError(f"{path}: preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    base = PRESETS[preset].to_dict()
+    name = data.pop("preset", "default")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise SpecError(f"{path}: preset {name!r} is not known; expected one of {', '.join(PRESETS)}")
+    base = preset(name).to_dict()
     if data.get("labels", base["labels"]) != base["labels"] and base.get("output") == "edr":
         base["output"] = "classes"
     for name in TABLES:

@@ -42,6 +42,8 @@ class StreamPipeline(Protocol):
 
     def push_ground(self, on_ground: bool) -> None: ...
 
+    def set_judged(self, judged: bool) -> None: ...
+
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]: ...
 
 
@@ -86,13 +88,10 @@ class _Row(NamedTuple):
 
 
 class NumpyPipeline:
-    """A classifier that takes one sample at a time. ModelBundle.pipeline() makes one.
+    """A classifier that takes one sample at a time. ModelBundle.pipeline() makes one."""
 
-    judged: False for a vehicle that a `bands` spec does not judge (classifier.is_judged).
-    """
-
-    def __init__(self, spec: PipelineSpec, model: Model, judged: bool = True) -> None:
-        self._spec, self._model, self._judged = spec, model, judged
+    def __init__(self, spec: PipelineSpec, model: Model) -> None:
+        self._spec, self._model, self._judged = spec, model, True
         bands = spec.input == "bands"
         self._classes = None if bands else DecisionFilter(spec)
         self._air = AirFilter(spec, model.output_scale, model.output_zero_point) if bands else None
@@ -113,6 +112,10 @@ class NumpyPipeline:
     def push_ground(self, on_ground: bool) -> None:
         """The landed state from here on; False for airborne or unknown."""
         self._on_ground = on_ground
+
+    def set_judged(self, judged: bool) -> None:
+        """Whether a `bands` spec judges the air around this vehicle (classifier.is_judged); True at first."""
+        self._judged = judged
 
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
         """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. The decisions it completed."""

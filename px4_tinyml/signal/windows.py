@@ -35,6 +35,8 @@ class Reason(IntFlag):
 
 NOT_JUDGED = Reason.ON_GROUND | Reason.MANOEUVRING | Reason.UNFAMILIAR | Reason.NOT_MULTIROTOR
 """With any of these the air is not judged: the decision filter is not updated."""
+MAKES_UNCERTAIN = NOT_JUDGED | Reason.LOW_CONFIDENCE
+"""The other bits are notes."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 ENGINES = ("compiled", "tflm", "numpy")
 """What runs the model. compiled: generated C++. tflm: TensorFlow Lite Micro. numpy: the reference in NumPy."""
+CLASSIFY_ENGINES = ("numpy", "tflm")
+"""Those that run behind the signal path in Python: of `classify`, and of bundles with input = "bands"."""
 TARGETS = ("host", "cortex-m4", "cortex-m7", "px4", "px4-host", "arduino")
 """Where a classifier runs. px4: a PX4 SITL build. px4-host: the PX4 module in a stand-in for PX4, on this computer."""
 

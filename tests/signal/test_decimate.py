@@ -15,7 +15,7 @@ from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, pretrained_bund
 from px4_tinyml.flight_log import FlightLog, ImuSeries
 from px4_tinyml.logs import find_logs, read_log
 from px4_tinyml.signal.decimate import thinned
-from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.signal.spec import PRESETS, load_spec
 
 SPEC = PRESETS["link50"]
 
@@ -127,3 +127,23 @@ def test_both_recordings_of_a_flight_are_in_one_part(tmp_path: Path) -> None:
         with pytest.raises(SystemExit, match="2"):
             main([*command, rate, "--out", str(tmp_path / "none")])
     assert main([*command, "51", "--out", str(tmp_path / "none")]) == 2
+
+
+def test_what_a_bands_bundle_replaces_is_warned_about_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from px4_tinyml.cli.main import main
+
+    end = "one bundle of preset bands works at every IMU rate from 25 Hz up (docs/live.md)"
+    toml = tmp_path / "link.toml"
+    toml.write_text('preset = "link50"\n')
+    assert load_spec(toml) == SPEC
+    ModelBundle.load(Path(PRETRAINED_50HZ))
+    ModelBundle.load(pretrained_bundle(PRETRAINED_50HZ))  # a path, not the name
+    command = ["dataset", str(tmp_path / "none.ulg"), "--out", str(tmp_path / "out"), "--preset", "link50"]
+    assert main([*command, "--thinned", "50"]) == 1
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warnings == [
+        f"preset link50 is deprecated: {end}",
+        f"bundle pretrained-50hz is deprecated: {end}",
+        f"--thinned is deprecated: use --preset bands: {end}",
+        f"preset link50 is deprecated: {end}",
+    ]

@@ -70,6 +70,9 @@ class HostPipeline:
     def push_ground(self, on_ground: bool) -> None:
         """The landed state. Not used: a `samples` spec classifies on the ground, too."""
 
+    def set_judged(self, judged: bool) -> None:
+        """Whether the vehicle is judged. Not used: a `samples` spec classifies every vehicle."""
+
     def push_imu(self, time_us: int, values: Sequence[float]) -> list[Decided]:
         """A sample: µs, ax ay az gx gy gz in m/s² and rad/s, FRD. Returns the decisions it completed."""
         self._accel[:] = list(values[:3])
