@@ -2,7 +2,7 @@
 
 Each filter estimates the direction of gravity (gyroscope and accelerometer) and, with the vertical acceleration,
 height, vertical speed and accelerometer bias (third order). Two filters are restarted in turn at absolute slots, and
-the older one reports: that depends on the last 2·restart_slots + mean_slots slots only.
+the older one reports: the speed of a window depends on the last 2·(restart_slots + mean_slots) slots only.
 
 Functions take arrays over filters: those of a whole log run side by side.
 """
