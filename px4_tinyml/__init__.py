@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from px4_tinyml.bundle import ModelBundle
     from px4_tinyml.dataset.build import build_dataset
+    from px4_tinyml.dataset.examples import InjectOptions
     from px4_tinyml.logs import find_logs, read_log
     from px4_tinyml.signal.classifier import Classifier
     from px4_tinyml.signal.spec import PRESETS, PipelineSpec, load_spec
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PRESETS",
     "Classifier",
+    "InjectOptions",
     "ModelBundle",
     "PipelineSpec",
     "build_dataset",
@@ -37,6 +39,7 @@ __all__ = [
 _HOME = {
     "bundle": ("ModelBundle",),
     "dataset.build": ("build_dataset",),
+    "dataset.examples": ("InjectOptions",),
     "logs": ("find_logs", "read_log"),
     "signal.classifier": ("Classifier",),
     "signal.spec": ("PRESETS", "PipelineSpec", "load_spec"),

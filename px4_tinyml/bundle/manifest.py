@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from px4_tinyml.files import JsonObject
 
-SplitBy = Literal["airframe", "flight"]
+SplitBy = Literal["airframe", "flight", "stretch"]
 Part = Literal["train", "validation", "test"]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

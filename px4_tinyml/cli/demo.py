@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from px4_tinyml.cli.dataset import print_summary
     from px4_tinyml.cli.metrics_table import train_and_report
     from px4_tinyml.cli.replay import print_table
-    from px4_tinyml.dataset.build import build_dataset, check_out
+    from px4_tinyml.dataset.build import build_dataset
+    from px4_tinyml.dataset.write_dataset import check_out
     from px4_tinyml.errors import ParityError
     from px4_tinyml.logs import read_log
     from px4_tinyml.replay.run_all import Replay

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import DatasetError, SpecError
-from px4_tinyml.flight_log import I32, U64, Bool, FlightLog, LabelSpan, ReferenceSeries
+from px4_tinyml.flight_log import F32, I32, U64, Bool, FlightLog, LabelSpan, ReferenceSeries
+from px4_tinyml.signal.slots import SlotStream
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
 
 CLIMB_ENTER_M_S = 0.5
@@ -90,6 +91,20 @@ def reference_rows(reference: ReferenceSeries, time_us: U64) -> tuple[NDArray[np
     row = order[np.maximum(at, 0)]
     age_us = time_us.astype(np.int64) - reference.timestamp_us[row].astype(np.int64)
     return row, (at >= 0) & (age_us <= REFERENCE_MAX_AGE_US)
+
+
+def reference_at(log: FlightLog, name: str, time_us: U64) -> F32:
+    """Value of a reference field at given times; NaN where the reference is missing or too old."""
+    if log.reference is None or not len(log.reference):
+        return np.full(len(time_us), np.nan, np.float32)
+    row, fresh = reference_rows(log.reference, time_us)
+    return np.where(fresh, getattr(log.reference, name)[row], np.float32(np.nan))
+
+
+def slot_middles(stream: SlotStream, spec: PipelineSpec) -> U64:
+    """Time of the middle of each slot, µs."""
+    start = np.array([spec.slot_start_us(k) for k in stream.index.tolist()], np.uint64)
+    return start + np.uint64(500_000 // spec.rate_hz)
 
 
 def _from_reference(reference: ReferenceSeries, time_us: U64, spec: PipelineSpec) -> I32:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
@@ -74,7 +77,24 @@ def _misfit(counts: NDArray[np.float64], part: NDArray[np.int64]) -> float:
     return misfit
 
 
-def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Sequence[F32]) -> None:
+def by_hash(keys: Iterable[str], fill: bool = True) -> dict[str, Part]:
+    """Part of each key by its SHA-256: a key is in the same part whichever others there are.
+
+    fill: an empty part takes the key nearest by hash from a part with several.
+    """
+    place = {key: int(hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest(), 16) / 2**256 for key in keys}
+    edges = list(itertools.accumulate(SHARES[:-1]))
+    number = {key: bisect.bisect_right(edges, at) for key, at in place.items()}
+    middles = [(low + high) / 2 for low, high in itertools.pairwise([0.0, *edges, 1.0])]
+    for empty in (part for part in range(len(PARTS)) if part not in number.values()):
+        count = Counter(number.values())
+        spare = [key for key, part in number.items() if count[part] > 1]
+        if fill and spare:
+            number[min(spare, key=lambda key: (abs(place[key] - middles[empty]), key))] = empty
+    return {key: PARTS[part] for key, part in number.items()}
+
+
+def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Iterable[F32]) -> None:
     """DatasetError when a window's content is in two parts (the same flight under two names, a copy, a cut).
 
     windows: [W,T,C] of each flight, or [W,1,F] log energies. A window in which nothing moves (a dead sensor, a

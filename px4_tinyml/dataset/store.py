@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from px4_tinyml.bundle.manifest import Count, Finite, SplitBy, TrainedFlight, WindowCounts
+from px4_tinyml.bundle.manifest import Count, Finite, Part, SplitBy, TrainedFlight, WindowCounts
 from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
 from px4_tinyml.errors import DatasetError, ToolchainError
 from px4_tinyml.files import JsonObject, checked, parse_json, read_file
@@ -54,8 +54,39 @@ class UnusedLog(JsonObject, frozen=True):
     why: str
 
 
+class BackgroundEntry(JsonObject, frozen=True):
+    """Calm air of one vehicle. seconds: into which gusts were injected; left_out: seconds by reason.
+
+    simulated: the air is known; else it is taken as calm.
+    """
+
+    vehicle: str
+    simulated: bool
+    flights: Count
+    seconds: Finite
+    left_out: dict[str, Finite]
+
+
+class Injected(JsonObject, frozen=True):
+    """How gusts were injected. examples: windows by part. dropped: examples by reason.
+
+    airframes: of each response of the library; airframe_parts: their parts. split_by: of `simulated` and `real`
+    backgrounds.
+    """
+
+    examples: dict[Part, Count]
+    dropped: dict[str, Count]
+    airframes: tuple[str, ...]
+    airframe_parts: dict[str, Part]
+    split_by: dict[str, SplitBy]
+    backgrounds: tuple[BackgroundEntry, ...]
+
+
 class Description(JsonObject, frozen=True):
-    """`dataset.json`. The position of a flight is its log_id. thinned_hz: rate of the decimated copies, if any."""
+    """`dataset.json`. The position of a flight is its log_id. thinned_hz: rate of the decimated copies, if any.
+
+    inject: of a data set whose windows have injected gusts.
+    """
 
     dataset_version: int
     px4_tinyml: str
@@ -68,6 +99,7 @@ class Description(JsonObject, frozen=True):
     flights: tuple[FlightEntry, ...]
     unusable: tuple[UnusedLog, ...]
     thinned_hz: Finite | UnsetType | None = UNSET
+    inject: Injected | UnsetType = UNSET
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,13 @@ def find_limits(bundle: ModelBundle, dataset: Dataset) -> Limits:
 
 
 def _origin(dataset: Dataset) -> Limits:
+    if dataset.about.inject:
+        real = sum(entry.flights for entry in dataset.about.inject.backgrounds if not entry.simulated)
+        return {
+            "Injected gusts": "Turbulence is injected: responses of simulated vehicles to gusts, added to calm flights "
+            f"({plural(real, 'recorded one')}). Recorded flights are taken as flown in calm air. Only flights in known "
+            "turbulence can show whether the figures hold outdoors."
+        }
     total = len(dataset.flights)
     simulated = sum(bool(np.isfinite(dataset.flight(i).edr_m23_s).any()) for i in range(total))
     if simulated == 0:
@@ -75,6 +82,8 @@ def _airframes(dataset: Dataset) -> Limits:
     if dataset.about.split_by == "airframe":
         return {}
     airframes = len({flight.vehicle for flight in dataset.flights})
+    if dataset.about.split_by == "stretch":
+        return {"No flight held out": "Parts are stretches of the same flights: the score on others is not measured."}
     return {
         "No airframe held out": f"The split is by flight: with {plural(airframes, 'airframe')} in all, the test "
         "flights are of airframes the model was trained on. Its score on an unknown airframe is not measured."

@@ -13,12 +13,14 @@ import pytest
 from pyarrow import parquet
 
 from px4_tinyml.dataset import autolabel, spans
-from px4_tinyml.dataset.build import Collected, build, prepare, unique_names
+from px4_tinyml.dataset.build import Collected, build, prepare
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import Dataset, FlightWindows, UnusedLog, read_flight, write_flight
+from px4_tinyml.dataset.write_dataset import unique_names
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, LabelSpan, ReferenceSeries
 from px4_tinyml.signal.spec import PRESETS
+from px4_tinyml.units import STANDARD_GRAVITY_M_S2
 
 SPEC = PRESETS["default"]
 LEVEL, CLIMB, DESCEND, TURBULENCE = range(4)
@@ -34,7 +36,8 @@ def reference(vz, edr=np.nan, airborne=1, armed=1, step_us=100_000) -> Reference
 def flight(source="a.ulg", vehicle="quad", seconds=60, vz=0.0, edr=np.nan, seed=0) -> FlightLog:
     rng = np.random.default_rng(seed)
     time = np.arange(seconds * 200) * 5000 + 1_000_000
-    imu = ImuSeries(time, rng.normal(0, 1, (len(time), 3)), rng.normal(0, 1, (len(time), 3)))
+    accel = rng.normal(0, 1, (len(time), 3)) - [0.0, 0.0, STANDARD_GRAVITY_M_S2]
+    imu = ImuSeries(time, accel, rng.normal(0, 1, (len(time), 3)))
     ref = reference(np.full(seconds * 10 + 20, vz), edr=edr)
     baro_time = np.arange(seconds * 10 + 20) * 100_000
     baro = BaroSeries(baro_time, -vz * baro_time / 1e6)
