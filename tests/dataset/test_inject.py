@@ -318,3 +318,15 @@ def test_a_flight_given_twice_under_two_names_is_leakage(logs: list[Path], tmp_p
         copies[-1].write_bytes(logs[0].read_bytes() + tail)
     with pytest.raises(DatasetError, match="hold the same window"):
         build_dataset(copies, SPEC, tmp_path / "set", inject=InjectOptions(600))
+
+
+def test_a_recorded_flight_alone_gives_a_data_set(shared: Path, tmp_path: Path) -> None:
+    log = shared / "data" / "ulg" / "frrs_battery_brownout.ulg"
+    data = build_dataset([log], SPEC, tmp_path / "set", inject=EXAMPLES)
+    assert data.about.split_by == "stretch" and [flight.part for flight in data.flights] == list(PARTS)
+    assert len({flight.source for flight in data.flights}) == 3
+    found = data.about.inject
+    assert found and not found.backgrounds[0].simulated and 60 < found.backgrounds[0].seconds < 75
+    windows = data.windows(PARTS, every=True)
+    calm, rough = (windows.x[windows.edr_m23_s < 0.04], windows.x[windows.edr_m23_s > 0.3])
+    assert (np.median(rough, axis=0) - np.median(calm, axis=0))[0, :15].min() > 0.5

@@ -204,6 +204,9 @@ def test_a_stored_data_set_is_read_back_unchanged(tmp_path: Path) -> None:
     about = build(Collected(flights, [UnusedLog("x", "y")]), SPEC, tmp_path / "set", seed=1).about
     data = Dataset.load(tmp_path / "set")
     assert about == data.about and data.spec == SPEC
+    columns = parquet.read_schema(data.folder / data.flights[0].file).names
+    of_0_1_0 = "start_us label baro_ok altitude_m velocity_down_m_s edr_m23_s x"
+    assert columns == of_0_1_0.split() and "inject" not in json.loads((data.folder / "dataset.json").read_text())
     for i, made in enumerate(flights):
         stored = data.flight(i)
         assert np.array_equal(stored.x, made.windows.x) and np.array_equal(stored.y, made.windows.y)
