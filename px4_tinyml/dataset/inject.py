@@ -21,6 +21,7 @@ from px4_tinyml.signal.energies import energies, manoeuvring, slot_steps
 from px4_tinyml.signal.responses import ResponseLibrary
 from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.windows import features
+from px4_tinyml.units import RAD_PER_DEG
 
 BATCH = 1024
 """Examples that are computed at a time."""
@@ -42,15 +43,21 @@ TILT = (-0.2, 0.8)
 TILT_LOWEST_HZ = 0.3
 LOWPASS_SHARE, LOWPASS_HZ = 0.5, (3.5, 25.0)
 """Share of examples with a single-pole low-pass, as drivers and loggers have, and its log-uniform frequency."""
-NOISE_SHARE = 1 / 3
+MOTION_SHARE = 0.4
+"""Share of examples, by group, with slow motion that gusts did not cause: sticks and position hold."""
+MOTION_HZ = (0.4, 2.0)
+"""Log-uniform corner of its spectrum, which falls with f⁻² in amplitude above it."""
+MOTION = ((0.02, 0.3), (0.02, 0.5), (1.0 * RAD_PER_DEG, 20.0 * RAD_PER_DEG), (1.0 * RAD_PER_DEG, 20.0 * RAD_PER_DEG))
+"""Log-uniform RMS of a_xy, a_z, g_xy and g_z, each axis, m/s² and rad/s."""
+NOISE_SHARE = 0.4
 """Share of examples with white noise: vibration that aliased. Log-uniform levels, m/s² and rad/s, of each slot."""
-ACCEL_NOISE, GYRO_NOISE = (0.01, 0.5), (0.001, 0.04)
-HORIZONTAL_NOISE_SIGMA = 0.7
+ACCEL_NOISE, GYRO_NOISE = (0.01, 2.0), (0.001, 0.04)
+HORIZONTAL_NOISE_SIGMA = 1.0
 """Of the logarithm of the factor on the noise of the horizontal axes, drawn apart for both sensors."""
 
 GROUPS = np.array([0, 0, 1, 2, 2, 3])
 """Group of each channel: a_xy, a_z, g_xy, g_z."""
-UNIFORM_DRAWS, NORMAL_DRAWS = 18, 6
+UNIFORM_DRAWS, NORMAL_DRAWS = 30, 6
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ class Recipe:
     response_start: F64
     response_gain: F64
     tilt: F64
+    motion: F64
+    motion_hz: F64
     lowpass_hz: F64
     noise: F64
     angle: F64
@@ -142,6 +151,9 @@ def draw(key: str, count: int, simulated: bool, responses: Sequence[int]) -> Rec
     lowpass_hz = np.where(next(u) < LOWPASS_SHARE, _log_between(next(u), LOWPASS_HZ), np.inf)
     noisy, accel, gyro = next(u) < NOISE_SHARE, _log_between(next(u), ACCEL_NOISE), _log_between(next(u), GYRO_NOISE)
     horizontal = np.exp(HORIZONTAL_NOISE_SIGMA * z[:, 4:])
+    moving = np.stack([next(u) < MOTION_SHARE for _ in MOTION], axis=1)
+    motion_hz = np.stack([_log_between(next(u), MOTION_HZ) for _ in MOTION], axis=1)
+    motion = np.stack([_log_between(next(u), limits) for limits in MOTION], axis=1)
     levels = np.stack([accel * horizontal[:, 0], accel, gyro * horizontal[:, 1], gyro], axis=1)
     return Recipe(
         background=background,
@@ -153,6 +165,8 @@ def draw(key: str, count: int, simulated: bool, responses: Sequence[int]) -> Rec
         response_start=response_start,
         response_gain=np.exp(RESPONSE_GAIN_SIGMA * z[:, :4]),
         tilt=tilt,
+        motion=np.where(moving, motion, 0.0),
+        motion_hz=motion_hz,
         lowpass_hz=lowpass_hz,
         noise=np.where(noisy[:, None], levels[:, GROUPS], 0.0),
         angle=_between(next(u), (0.0, 2.0 * np.pi)),
@@ -240,10 +254,12 @@ def make_batches(
     pool: Pool, recipe: Recipe, responses: Responses, noise: np.random.Generator, spec: PipelineSpec
 ) -> Iterator[Batch]:
     """Examples of a pool in order, BATCH at a time."""
+    motion = noise.spawn(1)[0]
     for first in range(0, len(recipe.edr), BATCH):
         some = recipe.rows(first, first + BATCH)
         background, rows, stretch = pool.windows(some, spec.window)
-        imu = add_gusts(background, responses.gusts(some, spec.window), some, noise, spec)
+        gusts = responses.gusts(some, spec.window) + slow_motion(some, motion, spec)
+        imu = add_gusts(background, gusts, some, noise, spec)
         steps = slot_steps(imu, spec.bands)
         energy = energies(steps, spec)
         yield Batch(
@@ -272,3 +288,13 @@ def add_gusts(background: F64, gusts: F64, recipe: Recipe, noise: np.random.Gene
     for a, b in ((0, 1), (3, 4)):
         x[:, a], x[:, b] = cos * x[:, a] - sin * x[:, b], sin * x[:, a] + cos * x[:, b]
     return np.ascontiguousarray(x.transpose(0, 2, 1), np.float32)
+
+
+def slow_motion(recipe: Recipe, random: np.random.Generator, spec: PipelineSpec) -> F64:
+    """Motion that gusts did not cause, [n,6,window], with the recipe's RMS about its mean."""
+    frequency = np.fft.rfftfreq(spec.window, 1 / spec.rate_hz)
+    shape = 1.0 / np.sqrt(1.0 + (frequency / recipe.motion_hz[:, GROUPS, None]) ** 4)
+    shape[..., 0] = 0.0
+    white = random.standard_normal((len(recipe.motion), len(GROUPS), spec.window))
+    x = np.fft.irfft(np.fft.rfft(white) * shape, spec.window)
+    return np.asarray(x / x.std(axis=2, keepdims=True) * recipe.motion[:, GROUPS, None])

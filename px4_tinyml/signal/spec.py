@@ -130,6 +130,8 @@ class PipelineSpec:
             raise SpecError(f"input = 'bands': expected window = {FFT_SLOTS} and all of {', '.join(IMU_CHANNELS)}")
         if self.bands.high_hz[-1] > self.rate_hz / 2 or len(self.bands.low_hz) < 4:
             raise SpecError(f"bands: expected at least 4 bands, up to {self.rate_hz / 2:g} Hz (half of rate_hz)")
+        if self.vertical.restart_slots % self.hop:
+            raise SpecError(f"vertical.restart_slots = {self.vertical.restart_slots}: expected a multiple of hop")
         if self.vertical.mean_slots > self.window:
             raise SpecError(f"vertical.mean_slots = {self.vertical.mean_slots}: expected at most the window")
         if self.limits.centre and len(self.limits.centre) != self.input_shape[1]:

@@ -135,7 +135,7 @@ class LimitsSpec:
     a_z_m_s2: float = 2.0
     a_xy_m_s2: float = 1.6
     turning_deg_s: float = 15.0
-    least_a_z_m_s2: float = 8.3
+    least_a_z_m_s2: float = 7.5
     centre: tuple[int, ...] = ()
     whiten: tuple[int, ...] = ()
     distance: int = 0

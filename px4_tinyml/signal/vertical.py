@@ -171,7 +171,8 @@ def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) ->
     speed, energy, valid = _reported(steps, altitude, stream, fresh, spec, gains)
     total = np.concatenate([[0], np.cumsum(np.where(valid, speed, 0))])
     mean = (total[end + 1] - total[end + 1 - n]) // n
-    steady = _all_of_last(valid, stream.segment, n)[end] & (energy[end] <= innovation_limit(spec))
+    heard = ~_all_of_last(stream.stale, stream.segment, n)[end]
+    steady = _all_of_last(valid, stream.segment, n)[end] & heard & (energy[end] <= innovation_limit(spec))
     slope = slope_q20(altitude[end[:, None] + np.arange(1 - n, 1)], gains)
     return _choose(steady, fresh[end], mean, slope)
 
@@ -285,7 +286,8 @@ class VerticalStream:
     def mm_s(self) -> int:
         """Vertical speed of the window that ends with the newest slot."""
         n, altitude = self._spec.vertical.mean_slots, np.array(self._altitude, np.int64)
-        steady = len(self._valid) == n and all(self._valid) and self._energy <= innovation_limit(self._spec)
+        heard = not all(self._stale)
+        steady = len(self._valid) == n and all(self._valid) and heard and self._energy <= innovation_limit(self._spec)
         speed = np.array(sum(s for s, v in zip(self._speed, self._valid, strict=True) if v) // n)
         chosen = _choose(np.array(steady), np.array(self._fresh()), speed, slope_q20(altitude, self._gains))
         return int(chosen)

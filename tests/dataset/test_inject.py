@@ -177,6 +177,7 @@ def quiet_recipe(edr: Sequence[float], responses: Sequence[int]) -> inject.Recip
     drawn = inject.draw("any", n, False, [0])
     return replace(
         drawn, edr=np.array(edr), response=np.array(responses), response_gain=np.ones((n, 4)), tilt=np.zeros(n),
+        motion=np.zeros((n, 4)), motion_hz=np.ones((n, 4)),
         lowpass_hz=np.full(n, np.inf), noise=np.zeros((n, 6)), angle=np.zeros(n), background_gain=np.ones(n),
     )  # fmt: skip
 
@@ -213,6 +214,14 @@ def test_gusts_are_added_then_filtered_and_turned() -> None:
     before, after = (energies(slot_steps(x, SPEC.bands), SPEC)[:, :, 4] for x in (plain, filtered))
     assert after[0] / before[0] == pytest.approx(1 / (1 + (7.03125 / 3.5) ** 2), rel=0.02)
     assert np.array_equal(after[1], before[1])
+
+
+def test_slow_motion_has_its_level_and_corner() -> None:
+    recipe = replace(quiet_recipe([0.03] * 50, [0] * 50), motion=np.tile([0.0, 0.3, 0.2, 0.0], (50, 1)))
+    x = inject.slow_motion(recipe, np.random.default_rng(0), SPEC)
+    assert x.std(axis=2).mean(axis=0) == pytest.approx([0.0, 0.0, 0.3, 0.2, 0.2, 0.0])
+    power = (np.abs(np.fft.rfft(x[:, 2])) ** 2).mean(axis=0)
+    assert power[1:5].mean() > 20 * power[20:].mean()  # below and above 1 Hz
 
 
 def test_the_gate_is_that_of_the_spec() -> None:

@@ -180,7 +180,8 @@ class Vertical:
 
     def mm_s(self) -> int:
         rows = list(self.reported)
-        if len(rows) == self.n and all(valid for _, valid, _ in rows) and rows[-1][2] <= 4_194_304:
+        heard = not all(self.stale)
+        if len(rows) == self.n and heard and all(valid for _, valid, _ in rows) and rows[-1][2] <= 4_194_304:
             return clamp(i64(sum(speed for speed, _, _ in rows) // self.n * 1000) >> 20, 32767)
         return clamp(i64(self.slope() * 1000) >> 20, 32767) if self.fresh() else -32768
 
