@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,15 @@ class Columns:
 
     def __len__(self) -> int:
         return len(getattr(self, next(iter(self.SHAPES))))
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Some of the rows, by index or mask."""
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.SHAPES})
+
+    def with_rows_of(self, other: Self) -> Self:
+        """The rows of both."""
+        names = self.SHAPES
+        return type(self)(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,45 @@ class Score(FlightScore, frozen=True):
     by_flight: dict[str, FlightScore] = msgspec.field(default_factory=dict)
 
 
+class CalledShare(JsonObject, frozen=True):
+    """Windows called turbulence, of those in a range of true EDR."""
+
+    windows: Count
+    called: Count
+
+
+class EdrFigures(JsonObject, frozen=True):
+    """int8 ln EDR against the true EDR of single windows, m^⅔/s, after the curve.
+
+    calm: up to 0.10; moderate: 0.2 to 0.3; strong: 0.3 to 0.9. factor_68, factor_90: 68 % and 90 % of the windows from
+    0.15 up are within this factor of the truth, None without any. unfamiliar: share of all windows.
+    """
+
+    calm: CalledShare
+    moderate: CalledShare
+    strong: CalledShare
+    factor_68: Finite | None
+    factor_90: Finite | None
+    unfamiliar: Share
+
+
+class TreesAgreement(JsonObject, frozen=True):
+    """Share of windows in which int8 and the boosted trees decide alike, and the accuracy of int8 in those and others.
+
+    None: no such window.
+    """
+
+    share: Share
+    accuracy_where_agreed: Share | None
+    accuracy_elsewhere: Share | None
+
+
 class Metrics(JsonObject, frozen=True):
     """What `evaluate --json` prints. agreement: share of windows in which int8 and float predict the same label.
 
-    between: how int8 classifies the windows with EDR between calm and turbulent, by label.
+    between: how int8 classifies the windows with EDR between calm and turbulent, by label. baseline: thresholds on the
+    features; slope: the barometer alone; trees: boosted trees on the same features; physics: EDR by a formula. None
+    where one does not apply, or cannot be had.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +87,11 @@ class Metrics(JsonObject, frozen=True):
     baseline: Score
     agreement: Share
     between: dict[str, Count] | None = None
+    slope: Score | None = None
+    trees: Score | None = None
+    physics: Score | None = None
+    agreement_trees: TreesAgreement | None = None
+    edr: EdrFigures | None = None
 
     def __post_init__(self) -> None:
         for name, score in self.scores.items():
@@ -63,7 +103,11 @@ class Metrics(JsonObject, frozen=True):
     @property
     def scores(self) -> dict[str, Score]:
         """By the name of the model in the JSON document."""
-        return {"float": self.float32, "int8": self.int8, "baseline": self.baseline}
+        every = {
+            "float": self.float32, "int8": self.int8, "baseline": self.baseline,
+            "slope": self.slope, "trees": self.trees, "physics": self.physics,
+        }  # fmt: skip
+        return {name: score for name, score in every.items() if score is not None}
 
 
 class QuantizedTensor(JsonObject, frozen=True):
@@ -187,7 +231,10 @@ class ClassifierCost(JsonObject, frozen=True):
 
 
 class Manifest(JsonObject, frozen=True):
-    """How a bundle was trained, and how good and how big it is. tools: version by package."""
+    """How a bundle was trained, and how good and how big it is. tools: version by package.
+
+    physics_ln: the constant of the formula for ln EDR (training/baselines.py), of bundles with output = "edr".
+    """
 
     model: TfliteModel
     memory: ArenaBytes
@@ -197,6 +244,7 @@ class Manifest(JsonObject, frozen=True):
     int8_gate: QuantizationGate
     metrics: Metrics
     cost: ClassifierCost | None = None
+    physics_ln: Finite | None = None
 
 
 class ManifestFile(Manifest, frozen=True, kw_only=True):

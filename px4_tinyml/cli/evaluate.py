@@ -1,9 +1,10 @@
-"""px4-tinyml evaluate: float, int8 and baseline on a data set."""
+"""px4-tinyml evaluate: float, int8 and what they are compared with on a data set."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     import msgspec
 
     from px4_tinyml.bundle import ModelBundle
-    from px4_tinyml.cli.metrics_table import print_metrics
+    from px4_tinyml.cli.metrics_table import print_metrics, shown
     from px4_tinyml.dataset.split import PARTS
     from px4_tinyml.dataset.store import Dataset
     from px4_tinyml.training.evaluation import evaluate
@@ -57,10 +58,11 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(msgspec.to_builtins(metrics), indent=1, ensure_ascii=False, allow_nan=False))
         return 0
     print_metrics(metrics, args.part)
-    print(f"\n{'flight':44}{'windows':>9}{'float':>8}{'int8':>8}{'baseline':>10}   accuracy")
+    names = list(metrics.scores)
+    print(f"\n{'flight':44}{'windows':>9}" + "".join(f"{shown(name):>12}" for name in names) + "   accuracy")
     for source, flight in metrics.int8.by_flight.items():
-        each = [score.by_flight[source].accuracy for score in metrics.scores.values()]
-        print(f"{source[-43:]:44}{flight.windows:9}{each[0]:8.3f}{each[1]:8.3f}{each[2]:10.3f}")
+        each = "".join(f"{metrics.scores[name].by_flight[source].accuracy:12.3f}" for name in names)
+        print(f"{source[-43:]:44}{flight.windows:9}{each}")
     return 0
 
 
@@ -70,9 +72,8 @@ def _leave_one_vehicle_out(bundle: ModelBundle, dataset: Dataset, most: int | No
 
     from px4_tinyml.training.leave_out import leave_one_vehicle_out
 
-    head = f"{'vehicle left out':44}{'flights':>8}{'windows':>9}{'int8':>8}{'interval':>16}{'float':>8}{'baseline':>10}"
     if not as_json:
-        print(head)
+        print(f"{'vehicle left out':44}{'flights':>8}{'windows':>9}{'int8':>8}{'interval':>16}  others")
     rows = []
     for row in leave_one_vehicle_out(bundle, dataset, most):
         rows.append(row)
@@ -86,16 +87,24 @@ def _leave_one_vehicle_out(bundle: ModelBundle, dataset: Dataset, most: int | No
         interval = f"{low:.3f}…{high:.3f}" if len(each.by_flight) > 1 else "none"
         print(
             f"{row.vehicle[-43:]:44}{len(each.by_flight):8}{each.windows:9}{each.macro_f1:8.3f}{interval:>16}"
-            f"{row.metrics.float32.macro_f1:8.3f}{row.metrics.baseline.macro_f1:10.3f}",
+            f"  {_others({name: score.macro_f1 for name, score in row.metrics.scores.items()})}",
             flush=True,
         )
     measured = [row.metrics for row in rows if row.metrics is not None]
     lowest = {
-        name: min(metrics.scores[name].macro_f1 for metrics in measured) for name in measured[0].scores
-    } if measured else {}  # fmt: skip
+        name: min(metrics.scores[name].macro_f1 for metrics in measured if name in metrics.scores)
+        for name in (measured[0].scores if measured else ())
+    }
     if as_json:
         document = {"vehicles": msgspec.to_builtins(rows), "minimum": lowest}
         print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
     elif lowest:
-        print(f"{'minimum':61}{lowest['int8']:8.3f}{'':16}{lowest['float']:8.3f}{lowest['baseline']:10.3f}")
+        print(f"{'minimum':61}{lowest['int8']:8.3f}{'':16}  {_others(lowest)}")
     return 0 if len(measured) == len(rows) else 3
+
+
+def _others(macro_f1: Mapping[str, float]) -> str:
+    """Macro-F1 of what is compared with int8."""
+    from px4_tinyml.cli.metrics_table import shown
+
+    return ", ".join(f"{shown(name)} {value:.3f}" for name, value in macro_f1.items() if name != "int8")

@@ -11,14 +11,19 @@ from px4_tinyml.cli import options
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `train`."""
     parser.description = (
-        "Train a classifier, quantize it to int8, compare float, int8 and a physics baseline on flights held out, and "
-        "write the bundle. Exit code 3 if int8 loses more than 0.5 points of macro-F1."
+        "Train a classifier, quantize it to int8, compare float, int8 and simpler ways to decide on flights held out, "
+        "and write the bundle. Exit code 3 if int8 loses more than 0.5 points of macro-F1."
     )
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder written by `px4-tinyml dataset`")
     parser.add_argument("--out", required=True, type=Path, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--arch", choices=("conv", "dense"), default="conv", help="network (default conv)")
     parser.add_argument(
-        "--epochs", type=options.count, default=80, metavar="N", help="upper limit (default 80); training stops early"
+        "--arch", choices=("conv", "dense", "bands"), help='network (default conv; for input = "bands" bands)'
+    )
+    parser.add_argument(
+        "--epochs",
+        type=options.count,
+        metavar="N",
+        help="upper limit (default 80, bands 25); the weights that did best on the validation part are kept",
     )
     options.add_seed(parser, "weights, shuffling and augmentation")
 

@@ -28,8 +28,9 @@ def both_sizes(draw: Callable[[Size], Markup]) -> Markup:
     return Markup("\n").join(draw(size) for size in SIZES)
 
 
-def loss_chart(training: Training) -> Markup:
+def loss_chart(training: Training, spec: PipelineSpec) -> Markup:
     """Training and validation loss by epoch, with the epoch whose weights were kept."""
+    title = "Huber loss of ln EDR, mean of the branches" if spec.output == "edr" else "weighted cross-entropy"
 
     def draw(size: Size) -> Markup:
         height = 260
@@ -44,7 +45,7 @@ def loss_chart(training: Training) -> Markup:
             axes.set_ylim(bottom=0)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.set_title("weighted cross-entropy")
+            axes.set_title(title)
             return inline_svg(figure, "loss", size, "Training and validation loss by epoch")
 
     return both_sizes(draw)
@@ -151,7 +152,7 @@ def _paint_bands(axes: Any, timeline: Timeline, spec: PipelineSpec) -> None:
 
 
 def _paint_confidence(axes: Any, timeline: Timeline, spec: PipelineSpec) -> None:
-    for threshold in (spec.decision.enter, spec.decision.leave):
+    for threshold in (spec.decision.enter, spec.decision.leave) if spec.output == "classes" else ():
         axes.axhline(threshold, color=colour("faint"), linewidth=0.9, linestyle=(0, (3, 3)))
     time, values = _broken(timeline, timeline.confidence)
     axes.plot(time, values, color=colour("ink"), linewidth=1.2, drawstyle="steps-pre")

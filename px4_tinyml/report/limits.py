@@ -12,7 +12,7 @@ from px4_tinyml.bundle.manifest import Metrics, Part
 from px4_tinyml.dataset.autolabel import AGREEMENT, CALM_EDR, MIXED, TURBULENT_EDR
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report.words import count, listed, percent, plural, score
-from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, TURBULENCE_LABEL, VERTICAL_SPEED, PipelineSpec
 from px4_tinyml.training.metrics import confusion_matrix, macro_f1
 from px4_tinyml.training.quantize import run_int8
 
@@ -37,6 +37,17 @@ def find_limits(bundle: ModelBundle, dataset: Dataset) -> Limits:
         **_turbulence(metrics, dataset, spec),
         **_clean_windows(dataset),
         **_latency(spec),
+        **_on_ground(spec),
+    }
+
+
+def _on_ground(spec: PipelineSpec) -> Limits:
+    if spec.input == "bands":
+        return {
+            "Where the air is not judged": "On the ground, while manoeuvring hard, and in windows unlike those of the "
+            "training, the decision is `uncertain` with its reason. Such windows are not in these numbers."
+        }
+    return {
         "On the ground": "Windows on the ground are left out of training: the model has no label for them, and its "
         "output there is arbitrary. Use it only while the vehicle is known to be flying.",
     }
@@ -103,6 +114,11 @@ def _missing_windows(dataset: Dataset, spec: PipelineSpec, part: Part, meaning: 
 def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> Limits:
     """What the network can detect of climbing and descending without a barometer."""
     spec, labels, int8 = bundle.spec, bundle.spec.labels, bundle.manifest.metrics.int8
+    if spec.output == "edr":
+        return {
+            "Level, climb and descend are a rule": "They are decided by the vertical speed of barometer and "
+            f"accelerometer (beyond {spec.vertical.threshold_m_s:g} m/s), not by the network: it learns turbulence."
+        }
     vertical = [labels.index(name) for name in ("climb", "descend") if name in labels]
     if not vertical or "level" not in labels:
         return {}
@@ -115,7 +131,7 @@ def _vertical_motion(bundle: ModelBundle, dataset: Dataset) -> Limits:
         }
     windows = dataset.windows(["test"])
     blind = windows.x.copy()
-    blind[:, :, spec.channels.index(ALTITUDE_CHANNEL)] = 0.0
+    blind[:, :, spec.features.index(ALTITUDE_CHANNEL if spec.input == "samples" else VERTICAL_SPEED)] = 0.0
     without = macro_f1(confusion_matrix(windows.y, run_int8(bundle.model, blind, spec).argmax(axis=1), len(labels)))
     return {
         "When the barometer fails": f"{physics} The altitude channel separates them; without barometer samples it is "
@@ -164,11 +180,16 @@ def _clean_windows(dataset: Dataset) -> Limits:
 
 def _latency(spec: PipelineSpec) -> Limits:
     decision, hop_s = spec.decision, spec.hop / spec.rate_hz
+    window = f"A window covers {spec.window / spec.rate_hz:.2f} s and a new one is complete every {hop_s:.2f} s."
+    if spec.output == "edr":
+        return {
+            "Decisions are late": f"{window} ln EDR is smoothed (weight {spec.edr.rise_q8 / 256:.2f} while it rises); "
+            f"turbulence begins above {spec.edr.enter:g} and ends below {spec.edr.leave:g} as the network reads EDR."
+        }
     alpha = decision.smoothing_q8 / 256
     steps = 1 if alpha == 1 else math.ceil(math.log(1 - decision.enter) / math.log(1 - alpha) - 1e-9)
     steps = max(steps, 1)
     return {
-        "Decisions are late": f"A window covers {spec.window / spec.rate_hz:.2f} s and a new one is complete every "
-        f"{hop_s:.2f} s. With a smoothing weight of {alpha:.2f}, even outputs that jump from 0 to 1 need "
-        f"{plural(steps, 'window')} ({steps * hop_s:.2f} s) to pass the enter threshold of {decision.enter:.2f}."
+        "Decisions are late": f"{window} With a smoothing weight of {alpha:.2f}, even outputs that jump from 0 to 1 "
+        f"need {plural(steps, 'window')} ({steps * hop_s:.2f} s) to pass the enter threshold of {decision.enter:.2f}."
     }

@@ -20,9 +20,13 @@ from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
 from px4_tinyml.report.timeline import SHOWN_HOLE_S, Timeline, build_timeline, choose_flights
 from px4_tinyml.report.words import FILTERS
+from px4_tinyml.signal.spec import PipelineSpec
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-MODEL_NAMES = {"float": "float32 network", "int8": "int8 network", "baseline": "physics baseline"}
+MODEL_NAMES = {
+    "int8": "int8 network", "float": "float32 network", "baseline": "physics baseline", "slope": "barometer slope",
+    "trees": "boosted trees", "physics": "EDR formula",
+}  # fmt: skip
 SHORT_LIST = 12
 """Longer lists are folded."""
 
@@ -80,8 +84,6 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
     metrics = manifest.metrics
     title, sentences = findings.headline(metrics, dataset)
     by_flight = metrics.int8.by_flight
-    settings = spec.to_dict()
-    settings |= {f"decision.{name}": value for name, value in settings.pop("decision").items()}
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         colours=label_colours(spec.labels),
@@ -97,7 +99,7 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         bars=findings.score_bars(metrics),
         error=findings.commonest_error(metrics.int8, metrics.labels),
         course=findings.course(manifest.training),
-        loss_chart=charts.loss_chart(manifest.training),
+        loss_chart=charts.loss_chart(manifest.training, spec),
         timelines=timelines(bundle, dataset),
         hole_s=f"{SHOWN_HOLE_S:g}",
         short=SHORT_LIST,
@@ -110,15 +112,29 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         parity=parity,
         replayed=[(log["log"], log) for log in parity["logs"]] if parity else [],
         limits=find_limits(bundle, dataset),
-        settings={name: value for name, value in settings.items() if name not in ("offset", "inv_scale")},
+        settings=_settings(spec),
     )
 
 
+FITTED = ("offset", "inv_scale", "limits.centre", "limits.whiten", "limits.distance")
+
+
+def _settings(spec: PipelineSpec) -> dict[str, Any]:
+    """The values of a spec by name, those of its tables too, without long fitted ones."""
+    flat: dict[str, Any] = {}
+    for name, value in spec.to_dict().items():
+        flat |= {f"{name}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {name: value}
+    return {name: value for name, value in flat.items() if name not in FITTED}
+
+
 def timelines(bundle: ModelBundle, dataset: Dataset) -> Iterator[tuple[TrainedFlight, Timeline, Markup]]:
-    """One or two test flights with their charts."""
+    """One or two test flights with their charts. None of flights with injected gusts: their windows are draws."""
     by_flight = bundle.manifest.metrics.int8.by_flight
     accuracy = {source: result.accuracy for source, result in by_flight.items()}
     for number, log_id in enumerate(choose_flights(dataset.flights, accuracy)):
-        timeline = build_timeline(bundle, dataset.flight(log_id))
+        flight = dataset.flight(log_id)
+        if (flight.response >= 0).any():
+            continue
+        timeline = build_timeline(bundle, flight)
         chart = charts.timeline_chart(timeline, bundle.spec, f"timeline-{number}")
         yield dataset.flights[log_id], timeline, chart

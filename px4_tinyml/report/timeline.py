@@ -12,9 +12,14 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import TrainedFlight
 from px4_tinyml.dataset.autolabel import BETWEEN
 from px4_tinyml.dataset.store import FlightWindows
-from px4_tinyml.flight_log import F32, I32
+from px4_tinyml.flight_log import F32, I32, I64, U64
+from px4_tinyml.signal.air_decision import decide_air
+from px4_tinyml.signal.classifier import further_reasons
 from px4_tinyml.signal.decision import ONE_Q16, decide
+from px4_tinyml.signal.scaling import quantize
 from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
+from px4_tinyml.signal.vertical import UNKNOWN_MM_S
+from px4_tinyml.signal.windows import Reason
 from px4_tinyml.training.quantize import run_int8
 
 F64 = NDArray[np.float64]
@@ -66,8 +71,7 @@ def build_timeline(bundle: ModelBundle, flight: FlightWindows) -> Timeline:
     step = np.diff(end_slot, prepend=end_slot[:1] - spec.window)
     segment = np.cumsum(step != spec.hop)
     end_us = np.array([spec.slot_start_us(int(k)) for k in end_slot], np.uint64)
-    outputs = run_int8(bundle.model, flight.x, spec)
-    decisions = decide(outputs, ~flight.baro_ok, segment, flight.start_us, end_us, spec)
+    decisions = _decide(bundle, flight, segment, end_us)
 
     longest = max(round(SHOWN_HOLE_S * spec.rate_hz), spec.window)
     shown = np.where((step <= 0) | (step > longest), longest, step)
@@ -90,10 +94,28 @@ def build_timeline(bundle: ModelBundle, flight: FlightWindows) -> Timeline:
     )
 
 
+def _decide(bundle: ModelBundle, flight: FlightWindows, segment: I64, end_us: U64) -> NDArray[np.void]:
+    """Decisions of stored windows; none of them is on the ground or manoeuvring."""
+    spec, output = bundle.spec, bundle.graph.output
+    outputs = run_int8(bundle.model, flight.x, spec)
+    if spec.input == "samples":
+        return decide(outputs, ~flight.baro_ok, segment, flight.start_us, end_us, spec)
+    source = bundle.graph.input
+    inputs = quantize(flight.x, spec, source.scale, source.zero_point)
+    reasons = np.asarray(further_reasons(inputs, True, spec) | np.where(flight.baro_ok, 0, Reason.BARO_STALE), np.uint8)
+    known = np.isfinite(flight.vertical_speed_m_s)
+    vertical = np.where(known, np.rint(np.nan_to_num(flight.vertical_speed_m_s) * 1000.0), UNKNOWN_MM_S)
+    quantization = (output.scale, output.zero_point)
+    times = (flight.start_us, end_us)
+    return decide_air(outputs, reasons, vertical.astype(np.int64), flight.baro_ok, segment, *times, spec, quantization)
+
+
 def _slot_means(
     flight: FlightWindows, spec: PipelineSpec, end_s: F64, fresh: NDArray[np.int64], broken: NDArray[np.bool_]
 ) -> tuple[F64, dict[str, F64]]:
     """Every slot once: of each window its last `fresh` ones, and a NaN before a window after missing slots."""
+    if spec.input == "bands":
+        return np.zeros(0), {}
     channels: list[str] = [c for c in ("ax", "ay", "az") if c in spec.channels]
     at = [spec.channels.index(c) for c in channels]
     times, values = [], []

@@ -1,7 +1,8 @@
 """Golden vectors: one feed, and every value that the signal path and the model must give for it. Part of the bundle.
 
-Arrays: imu_time_us, imu, baro_time_us, baro_altitude_m, baro_before (the feed); input int8[W, T·C],
-output int8[W, L]; decision_<field> for each field of a decision; counts (order: classifier.COUNTERS).
+Arrays: imu_time_us, imu, baro_time_us, baro_altitude_m, baro_before, for `bands` specs on_ground (the feed);
+input int8[W, T·C], output int8[W, L]; decision_<field> for each field of a decision; counts (order:
+classifier.COUNTERS).
 """
 
 from __future__ import annotations
@@ -14,23 +15,19 @@ from numpy.typing import NDArray
 
 from px4_tinyml.errors import ParityError
 from px4_tinyml.signal.classifier import COUNTERS, Classification, Classifier
-from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
-from px4_tinyml.signal.golden_arrays import check_arrays
+from px4_tinyml.signal.golden_arrays import check_arrays, decision_kind, feed_fields
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import PipelineSpec
-
-FEED_FIELDS = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before")
-"""The fields of Feed that decisions of spec version 1 depend on."""
 
 
 def make_golden(classifier: Classifier, events: Feed) -> dict[str, NDArray[Any]]:
     """Golden vectors of a classifier for a feed."""
-    result = classifier.run(events)
+    spec, result = classifier.spec, classifier.run(events)
     return {
-        **{name: np.asarray(getattr(events, name)) for name in FEED_FIELDS},
+        **{name: np.asarray(getattr(events, name)) for name in feed_fields(spec)},
         "input": result.inputs,
         "output": result.outputs,
-        **{f"decision_{name}": result.decisions[name].copy() for name in DECISION_FIELDS},
+        **{f"decision_{name}": result.decisions[name].copy() for name in decision_kind(spec)[1]},
         "counts": np.array([result.counts[name] for name in COUNTERS], np.int64),
     }
 
@@ -38,9 +35,10 @@ def make_golden(classifier: Classifier, events: Feed) -> dict[str, NDArray[Any]]
 def read_golden(golden: Mapping[str, NDArray[Any]], spec: PipelineSpec) -> tuple[Feed, Classification]:
     """The feed of golden vectors and the classification expected of it. ConversionError for damaged arrays."""
     check_arrays(golden, spec, "golden vectors")
-    events = Feed(**{name: golden[name] for name in FEED_FIELDS})
-    decisions = np.zeros(len(golden["decision_start_us"]), DECISION)
-    for name in DECISION_FIELDS:
+    events = Feed(**{name: golden[name] for name in feed_fields(spec)})
+    kind, names = decision_kind(spec)
+    decisions = np.zeros(len(golden["decision_start_us"]), kind)
+    for name in names:
         decisions[name] = golden[f"decision_{name}"]
     counts = dict(zip(COUNTERS, golden["counts"].tolist(), strict=True))
     return events, Classification(golden["input"], golden["output"], decisions, counts)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.errors import ConversionError
+from px4_tinyml.signal.air_decision import AIR_DECISION
 from px4_tinyml.signal.classifier import COUNTERS
 from px4_tinyml.signal.decision import DECISION, DECISION_FIELDS
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
@@ -34,20 +35,33 @@ MALFORMED = (
 """Raised by NumPy and zipfile for a damaged file."""
 
 
+def decision_kind(spec: PipelineSpec) -> tuple[np.dtype[Any], tuple[str, ...]]:
+    """The dtype of a spec's decisions, and the fields that golden vectors hold."""
+    if spec.input == "samples":
+        return DECISION, DECISION_FIELDS
+    return AIR_DECISION, tuple(name for name in AIR_DECISION.names or () if name != "padding")
+
+
+def feed_fields(spec: PipelineSpec) -> tuple[str, ...]:
+    """The fields of a feed that decisions of a spec depend on."""
+    fields = ("imu_time_us", "imu", "baro_time_us", "baro_altitude_m", "baro_before")
+    return fields if spec.input == "samples" else (*fields, "on_ground")
+
+
 def expected(spec: PipelineSpec) -> dict[str, tuple[str, tuple[Dimension, ...]]]:
     """Type and shape by name. imu may hold NaN: the feed has faults on purpose."""
+    decision, names = decision_kind(spec)
+    ground: dict[str, tuple[str, tuple[Dimension, ...]]] = {"on_ground": ("bool", ("imu",))}
     return {
         "imu_time_us": ("uint64", ("imu",)),
         "imu": ("float32", ("imu", len(IMU_CHANNELS))),
         "baro_time_us": ("uint64", ("baro",)),
         "baro_altitude_m": ("float32", ("baro",)),
         "baro_before": ("int64", ("imu",)),
+        **(ground if "on_ground" in feed_fields(spec) else {}),
         "input": ("int8", ("windows", spec.input_shape[0] * spec.input_shape[1])),
         "output": ("int8", ("windows", spec.outputs)),
-        **{
-            f"decision_{name}": (DECISION[name].base.name, ("windows", *DECISION[name].shape))
-            for name in DECISION_FIELDS
-        },
+        **{f"decision_{name}": (decision[name].base.name, ("windows", *decision[name].shape)) for name in names},
         "counts": ("int64", (len(COUNTERS),)),
     }
 

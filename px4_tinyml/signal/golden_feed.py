@@ -10,12 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from px4_tinyml.flight_log import F32, I32
+from px4_tinyml.signal.golden_air import air_feed
 from px4_tinyml.signal.slots import Feed
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, IMU_CHANNELS, PipelineSpec
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2, US_PER_S
 
 WINDOWS_PER_LABEL = 2
 SECONDS_APART = 10
+
+
+def training_feed(x: F32, y: I32, spec: PipelineSpec, seed: int) -> Feed:
+    """The feed for a bundle trained on windows x[W,T,C] with labels y[W]; a synthetic flight for input = "bands"."""
+    if spec.input == "bands":
+        return air_feed(spec, seed)
+    return golden_feed(choose(x, y, spec, seed), spec, seed)
 
 
 def choose(x: F32, y: I32, spec: PipelineSpec, seed: int) -> F32:

@@ -40,6 +40,8 @@ INPUTS, OUTPUTS = ("samples", "bands"), ("classes", "edr")
 FFT_SLOTS = 128
 IMU_CHANNELS = ("ax", "ay", "az", "gx", "gy", "gz")
 ALTITUDE_CHANNEL = "alt"
+VERTICAL_SPEED = "vertical speed"
+"""The last feature of `bands` with output = "classes"."""
 TURBULENCE_LABEL = "turbulence"
 MOTION_LABELS = ("level", "climb", "descend", TURBULENCE_LABEL)
 MAX_LABELS = 8
@@ -143,7 +145,7 @@ class PipelineSpec:
         if self.input == "samples":
             return self.channels
         names = [f"{g} {low:g}-{high:g} Hz" for g in BAND_GROUPS for low, high in self.bands.edges_hz]
-        return (*names, *(("vertical speed",) if self.uses_baro and self.output == "classes" else ()))
+        return (*names, *((VERTICAL_SPEED,) if self.uses_baro and self.output == "classes" else ()))
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -159,6 +161,13 @@ class PipelineSpec:
     def fitted(self) -> bool:
         """True once offsets and scales are known."""
         return self.offset is not None
+
+    @property
+    def unfitted(self) -> PipelineSpec:
+        """The spec without what `train` fits: scaling, limits of the familiar, EDR curve."""
+        limits = dataclasses.replace(self.limits, centre=(), whiten=(), distance=0)
+        edr = dataclasses.replace(self.edr, read=EdrSpec.read, true=EdrSpec.true)
+        return dataclasses.replace(self, offset=None, inv_scale=None, limits=limits, edr=edr)
 
     @property
     def uses_baro(self) -> bool:

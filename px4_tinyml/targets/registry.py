@@ -22,6 +22,7 @@ from px4_tinyml.targets.host.run import run_host
 from px4_tinyml.targets.names import target_name
 from px4_tinyml.targets.px4.generate import generate_px4
 from px4_tinyml.targets.px4.run import Px4Host
+from px4_tinyml.targets.sources import check_has_cpp
 from px4_tinyml.targets.tflm.bench import arena_for
 from px4_tinyml.targets.tflm.generate import Arena
 
@@ -66,9 +67,10 @@ def generate(
 
     target: px4, arduino, host, cortex-m4 or cortex-m7 (one project for both). engine: compiled, tflm, or auto:
     compiled, for px4 both. board: the one of arduino. Raises SpecError for unknown names, ToolchainError when a file
-    cannot be written.
+    cannot be written, or the bundle has input = "bands".
     """
     target = target_name(target)
+    check_has_cpp(bundle.spec)
     if target == "px4":
         return Generated(generate_px4(bundle, folder, engine))
     if target not in (*GENERATORS, "arduino"):

@@ -13,7 +13,7 @@ from px4_tinyml.compiler.graph import Graph
 from px4_tinyml.emit.cpp import float_literal, listed, quoted
 from px4_tinyml.emit.shipped import target_root
 from px4_tinyml.emit.write import MODULE, module_sources, render
-from px4_tinyml.errors import SpecError
+from px4_tinyml.errors import SpecError, ToolchainError
 from px4_tinyml.signal.spec import IMU_CHANNELS, TURBULENCE_LABEL, PipelineSpec
 from px4_tinyml.targets.tflm.generate import Arena, tflm_model
 
@@ -46,12 +46,19 @@ def engine_header() -> dict[str, str]:
     return {ENGINE_HEADER: (target_root("px4_module") / MODULE / ENGINE_HEADER).read_text(encoding="utf-8")}
 
 
+def check_has_cpp(spec: PipelineSpec) -> None:
+    """ToolchainError for a signal path that is in Python only."""
+    if spec.input == "bands":
+        raise ToolchainError('no C++ for this bundle: with input = "bands" only --engine numpy and tflm can run it')
+
+
 def spec_header(spec: PipelineSpec, input_scale: float, input_zero_point: int) -> str:
     """Text of MotionSpec.hpp: constants of the signal path for the C++ core.
 
     input_scale, input_zero_point: int8 quantization of the model's input. Raises SpecError for a spec without offsets
     and scales, or a scale the core cannot work with.
     """
+    check_has_cpp(spec)
     if spec.offset is None or spec.inv_scale is None:
         raise SpecError("the spec has no offsets and scales: use the spec of a trained bundle")
     if not (math.isfinite(input_scale) and input_scale >= MIN_INPUT_SCALE):

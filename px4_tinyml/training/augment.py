@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from px4_tinyml.flight_log import F32
-from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
+from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, VERTICAL_SPEED, PipelineSpec
 
 BARO_DROPOUT = 0.15
 VIBRATION_SHARE = 0.3
@@ -20,8 +20,15 @@ RATE_GAIN_SIGMA = 0.5
 
 
 def augment(x: F32, rng: np.random.Generator, spec: PipelineSpec) -> F32:
-    """A changed copy of physical windows x[W,T,C]. The changes do not depend on the label."""
+    """A changed copy of physical windows x[W,T,C]. The changes do not depend on the label.
+
+    Log energies [W,1,F] do not know the heading; only the vertical speed is lost now and then.
+    """
     x = x.copy()
+    if spec.input == "bands":
+        if VERTICAL_SPEED in spec.features:
+            x[rng.random(len(x)) < BARO_DROPOUT, :, spec.features.index(VERTICAL_SPEED)] = 0.0
+        return x
     index = {name: i for i, name in enumerate(spec.channels)}
     count = len(x)
     if ALTITUDE_CHANNEL in index:

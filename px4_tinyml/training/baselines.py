@@ -1,4 +1,4 @@
-"""The physics baseline: a decision tree of depth 4 over band RMS and barometer slope. The network has to beat it."""
+"""Thresholds on physics: a decision tree of depth 4 over band RMS and barometer slope. The network has to beat it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from px4_tinyml.signal.bands import BANDS_HZ, band_rms
 from px4_tinyml.signal.spec import ALTITUDE_CHANNEL, PipelineSpec
 
 DEPTH = 4
+SLOPE_NAME = "barometer slope [m/s]"
 AXES = (("a_xy", ("ax", "ay")), ("a_z", ("az",)), ("g_xy", ("gx", "gy")), ("g_z", ("gz",)))
 
 
@@ -32,8 +33,19 @@ def features(x: F32, spec: PipelineSpec) -> tuple[NDArray[np.float64], list[str]
         time = (np.arange(spec.window) - (spec.window - 1) / 2) / spec.rate_hz
         altitude = x[:, :, spec.channels.index(ALTITUDE_CHANNEL)]
         columns.append(altitude @ time / (time @ time))
-        names.append("barometer slope [m/s]")
+        names.append(SLOPE_NAME)
     return np.stack(columns, axis=1).astype(np.float64), names
+
+
+def window_features(windows: Windows, spec: PipelineSpec) -> tuple[NDArray[np.float64], list[str]]:
+    """What the thresholds are on: band RMS or log energies, and the barometer's slope. [W,F], names with units."""
+    if spec.input == "samples":
+        return features(windows.x, spec)
+    columns, names = windows.x[:, 0].astype(np.float64), [f"{name} [log2]" for name in spec.features]
+    if spec.uses_baro:
+        columns = np.column_stack([columns, np.nan_to_num(windows.baro_slope_m_s)])
+        names.append(SLOPE_NAME)
+    return columns, names
 
 
 def fit(train: Windows, spec: PipelineSpec, seed: int) -> Thresholds:
@@ -42,7 +54,7 @@ def fit(train: Windows, spec: PipelineSpec, seed: int) -> Thresholds:
         from sklearn.tree import DecisionTreeClassifier, export_text
     except ImportError as error:
         raise ToolchainError("scikit-learn is missing: pip install 'px4-tinyml[train]'") from error
-    values, names = features(train.x, spec)
+    values, names = window_features(train, spec)
     fitted = DecisionTreeClassifier(max_depth=DEPTH, class_weight="balanced", random_state=seed, min_samples_leaf=5)
     fitted.fit(values, train.y)
     tree = fitted.tree_
@@ -58,15 +70,15 @@ def fit(train: Windows, spec: PipelineSpec, seed: int) -> Thresholds:
     )
 
 
-def predict(baseline: Thresholds, x: F32, spec: PipelineSpec) -> NDArray[np.int64]:
+def predict(baseline: Thresholds, windows: Windows, spec: PipelineSpec) -> NDArray[np.int64]:
     """Label index of each window."""
-    values, names = features(x, spec)
+    values, names = window_features(windows, spec)
     if names != baseline.features:
         raise ConversionError("the bundle's baseline was fitted on other features; train again")
     feature, threshold = np.array(baseline.feature), np.array(baseline.threshold)
     left, right = np.array(baseline.left), np.array(baseline.right)
-    node = np.zeros(len(x), np.int64)
-    rows = np.arange(len(x))
+    node = np.zeros(len(windows), np.int64)
+    rows = np.arange(len(windows))
     for _ in range(DEPTH):
         inner = left[node] >= 0
         # float32, as the tree was grown

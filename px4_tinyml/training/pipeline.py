@@ -17,14 +17,17 @@ from px4_tinyml.compiler.plan import plan_memory
 from px4_tinyml.compiler.reader import read_model
 from px4_tinyml.compiler.tensor import Tensor
 from px4_tinyml.dataset.split import PARTS
-from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.errors import ToolchainError
+from px4_tinyml.dataset.store import Dataset, Windows
+from px4_tinyml.errors import DatasetError, ToolchainError
 from px4_tinyml.signal.golden import make_golden
-from px4_tinyml.signal.golden_feed import choose, golden_feed
-from px4_tinyml.training import baselines
-from px4_tinyml.training.evaluation import check_quantization, evaluate_models
-from px4_tinyml.training.fit import Trained, TrainOptions, fit_network
-from px4_tinyml.training.quantize import to_tflite
+from px4_tinyml.signal.golden_feed import training_feed
+from px4_tinyml.signal.scaling import quantize
+from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.training import baselines, rivals
+from px4_tinyml.training.evaluation import Compared, check_quantization, evaluate_models
+from px4_tinyml.training.fit import Course, Trained, TrainOptions, fit_network, windows_of
+from px4_tinyml.training.known import fit_curve, fit_limits
+from px4_tinyml.training.quantize import int8_outputs, to_tflite
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +41,52 @@ def train(dataset: Dataset, out: Path, options: TrainOptions | None = None) -> M
     to learn from, ToolchainError without TensorFlow or scikit-learn, ConversionError when `out` cannot be written.
     """
     options = options or TrainOptions()
+    Course.of(options, dataset.spec)  # before the data set is read
     ModelBundle.check_folder(out)
-    train_part, validation = dataset.windows(["train"]), dataset.windows(["validation"])
+    train_part, validation = (windows_of(dataset, [part]) for part in ("train", "validation"))
     trained = fit_network(train_part, validation, dataset.spec, options)
     model, float_model = to_tflite(trained, train_part, validation, options.seed)
-    graph, baseline = read_model(model), baselines.fit(train_part, dataset.spec, options.seed)
-    evaluate = partial(evaluate_models, trained.spec, model, float_model, baseline, dataset)
+    graph, spec = read_model(model), fit_known(trained.spec, model, train_part, validation)
+    compared = _compared(spec, model, float_model, dataset, train_part, options.seed)
+    evaluate = partial(evaluate_models, compared, dataset)
     entries = manifest.Manifest(
-        model=describe_model(options.arch, graph, model, trained.model.count_params()),
+        model=describe_model(trained.course.arch, graph, model, trained.model.count_params()),
         memory=_memory(graph, model),
-        training=_describe_training(dataset, trained, options),
-        baseline=baseline,
+        training=_describe_training(dataset, trained),
+        baseline=compared.thresholds,
         tools={name: importlib.metadata.version(name) for name in ("px4-tinyml", "tensorflow", "numpy")},
         int8_gate=check_quantization(evaluate(PARTS)),
         metrics=evaluate(["test"]),
+        physics_ln=compared.physics_ln,
     )
-    bundle = ModelBundle(trained.spec, model, float_model, entries, golden={})
-    chosen = choose(train_part.x, train_part.y, trained.spec, options.seed)
-    bundle = replace(bundle, golden=make_golden(bundle.classifier(), golden_feed(chosen, trained.spec, options.seed)))
+    bundle = ModelBundle(spec, model, float_model, entries, golden={})
+    events = training_feed(train_part.x, train_part.y, spec, options.seed)
+    bundle = replace(bundle, golden=make_golden(bundle.classifier(), events))
     bundle.save(out)
     return bundle
+
+
+def fit_known(spec: PipelineSpec, model: bytes, train_part: Windows, validation: Windows) -> PipelineSpec:
+    """The spec with what a `bands` bundle knows beside its network (known.py), by int8 inputs and outputs."""
+    if spec.input == "samples":
+        return spec
+    source = read_model(model).input
+    spec = replace(spec, limits=fit_limits(spec.limits, quantize(train_part.x, spec, source.scale, source.zero_point)))
+    if spec.output == "classes":
+        return spec
+    read = int8_outputs(model, validation.x, spec)[:, 0]
+    return replace(spec, edr=fit_curve(spec.edr, read, validation.edr_m23_s))
+
+
+def _compared(
+    spec: PipelineSpec, model: bytes, float_model: bytes, dataset: Dataset, train_part: Windows, seed: int
+) -> Compared:
+    labelled = dataset.windows(["train"])
+    if not len(labelled):
+        raise DatasetError("no training window has a label: the thresholds that the network is compared with need some")
+    physics_ln = rivals.fit_physics(train_part, spec) if spec.output == "edr" else None
+    trees = rivals.fit_trees(train_part, spec, seed)
+    return Compared(spec, model, float_model, baselines.fit(labelled, spec, seed), physics_ln, trees)
 
 
 def describe_model(arch: str, graph: Graph, model: bytes, parameters: int) -> manifest.TfliteModel:
@@ -87,15 +116,15 @@ def _memory(graph: Graph, model: bytes) -> manifest.ArenaBytes:
     return manifest.ArenaBytes(plan_memory(graph).arena_bytes, tflm)
 
 
-def _describe_training(dataset: Dataset, trained: Trained, options: TrainOptions) -> manifest.Training:
-    about = dataset.about
+def _describe_training(dataset: Dataset, trained: Trained) -> manifest.Training:
+    about, course = dataset.about, trained.course
     return manifest.Training(
-        seed=options.seed,
-        epochs=options.epochs,
+        seed=course.seed,
+        epochs=course.epochs,
         epochs_run=len(trained.loss),
         best_epoch=int(np.argmin(trained.validation_loss)) + 1,
-        batch=options.batch,
-        learning_rate=options.learning_rate,
+        batch=course.batch,
+        learning_rate=course.learning_rate,
         loss=trained.loss,
         validation_loss=trained.validation_loss,
         dataset=manifest.TrainedOn(

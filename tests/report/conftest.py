@@ -72,7 +72,7 @@ def bundle(dataset: Dataset) -> ModelBundle:
     sources = [flight.source for flight in flights]
     int8, physics = (
         summarize(test.y, calls, test.log_id, spec.labels, sources)
-        for calls in (called, baselines.predict(baseline, test.x, spec))
+        for calls in (called, baselines.predict(baseline, test, spec))
     )
     between = run_int8(model, dataset.windows(["test"], between=True).x, spec).argmax(axis=1)
     calls = {name: int((between == i).sum()) for i, name in enumerate(spec.labels)}

@@ -94,7 +94,7 @@ def test_predict_equals_the_fitted_tree() -> None:
     values, names = baselines.features(train.x, SPEC)
     tree = DecisionTreeClassifier(max_depth=4, class_weight="balanced", random_state=0, min_samples_leaf=5)
     tree.fit(values, train.y)
-    predicted = baselines.predict(fitted, test.x, SPEC)
+    predicted = baselines.predict(fitted, test, SPEC)
     assert np.array_equal(predicted, tree.predict(baselines.features(test.x, SPEC)[0]))
     assert (predicted == test.y).mean() > 0.97 and "barometer slope" in fitted.rules
     slope = baselines.features(test.x, SPEC)[0][:, names.index("barometer slope [m/s]")]
