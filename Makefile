@@ -45,7 +45,14 @@ quality: venv
 		$(BIN)/px4-tinyml train build/quality/$$preset --out build/quality/$$preset-conv || exit; \
 	done
 	$(BIN)/px4-tinyml train build/quality/default --arch dense --out build/quality/default-dense
+	$(BIN)/px4-tinyml dataset build/quality/flights --inject --out build/quality/inject
+	$(BIN)/px4-tinyml train build/quality/inject --out build/quality/inject-bands
+	for name in default-conv inject-bands; do \
+		$(BIN)/python benchmarks/quality/simulated_air.py --data build/quality/flights --test-of build/quality/$${name%-*} \
+			--bundle build/quality/$$name || exit; \
+	done
 ifdef DATA
+	$(BIN)/python benchmarks/quality/real_air.py --data '$(DATA)' --bundle build/quality/inject-bands --rates 25,50
 	$(BIN)/python benchmarks/quality/real_air.py --data '$(DATA)' --bundle build/quality/default-conv --rates 25,50
 endif
 

@@ -44,7 +44,7 @@ def fit_limits(limits: LimitsSpec, inputs: I8) -> LimitsSpec:
 
 
 def fit_curve(edr: EdrSpec, ln_read: F32 | F64, true_m23_s: F32) -> EdrSpec:
-    """EDR spec with the curve from what the network reads to what it means, by windows of the validation part.
+    """EDR spec with the curve from what the network reads to what it means.
 
     Windows of EDR from CURVE_FROM_EDR on, in CURVE_POINTS groups of equal size by what is read: the medians of both,
     made rising. (The other way, what is read by groups of the true EDR, was measured: ×1.61 at 68 %, ×2.39 at 90 %
