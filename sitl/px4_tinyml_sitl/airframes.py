@@ -14,6 +14,7 @@ import numpy as np
 from px4_tinyml.errors import SpecError
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.catalog import AIRFRAMES, Airframe
+from px4_tinyml_sitl.turbulence import FrameSize
 
 LIFT_SLOPE = 5.7
 """a0 of a thin blade section at low Reynolds number, per radian."""
@@ -111,9 +112,14 @@ class VehicleModel:
         return rate_p, attitude_p, min(2.2, 0.38 * attitude_p) * velocity_gain, min(4.0, 0.25 / lag) * velocity_gain
 
     @property
+    def frame(self) -> FrameSize:
+        """Size against eddies."""
+        return FrameSize(2.0 * self.airframe.arm_m, self.rotor.radius_m)
+
+    @property
     def span_m(self) -> float:
-        """The b of the turbulence model: rotor to rotor across the frame plus a disc."""
-        return math.sqrt(2.0) * self.airframe.arm_m + self.rotor.radius_m
+        """Rotor to rotor across the frame plus a disc."""
+        return self.frame.span_m
 
 
 def draw_vehicle(base: Airframe, rng: np.random.Generator, rho_kg_m3: float = 1.225) -> VehicleModel:

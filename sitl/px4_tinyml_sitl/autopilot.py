@@ -30,6 +30,8 @@ class Guidance:
         self.course = self.yaw = heading_rad
         self.position = [0.0, 0.0, 0.0]
         self.velocity = [0.0, 0.0, 0.0]
+        self.accel = [0.0, 0.0, 0.0]
+        """Fed forward, m/s²."""
         self.landing = False
 
     def step(self, noise: tuple[float, float, float]) -> None:
@@ -50,7 +52,9 @@ class Guidance:
         )
         limit = now.accel_m_s2 * dt
         for axis in range(3):
-            change = clip(wanted[axis] - self.velocity[axis], limit if axis < 2 else min(limit, 2.5 * dt))
+            most = limit if axis < 2 else min(limit, now.climb_accel_m_s2 * dt)
+            change = clip(wanted[axis] - self.velocity[axis], most)
+            self.accel[axis] = change / dt if now.direct else 0.0
             self.velocity[axis] += change
             self.position[axis] += self.velocity[axis] * dt
 
@@ -101,7 +105,7 @@ class Autopilot:
                 + clip(p_gain * (guidance.position[axis] - position[axis]), 3.0)
                 - velocity[axis]
             )
-            wanted[axis] = v_gain * error + self._velocity_sum[axis]
+            wanted[axis] = v_gain * error + self._velocity_sum[axis] + guidance.accel[axis]
             self._velocity_sum[axis] = clip(
                 self._velocity_sum[axis] + 0.15 * v_gain * v_gain * error / OUTER_HZ, 8.0 if axis < 2 else 4.0
             )

@@ -10,6 +10,8 @@ MISSIONS = {
     "ladder": "climb, hold, climb or descend, hold, …",
     "cruise": "straight legs and turns at cruising speed",
     "survey": "parallel lanes with half turns, at changing heights",
+    "brisk": "hard reversals of the stick and fast up and down, as flown by hand",
+    "taps": "hover in still air while something taps on the frame",
 }
 DEFAULT_MISSION = "mixed"
 

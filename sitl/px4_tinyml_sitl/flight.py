@@ -14,7 +14,7 @@ from px4_tinyml_sitl.air import Air
 from px4_tinyml_sitl.airframes import Rotor, VehicleModel, airframe, draw_vehicle
 from px4_tinyml_sitl.attitude import body_to_ned
 from px4_tinyml_sitl.autopilot import OUTER_HZ, Autopilot, Guidance
-from px4_tinyml_sitl.missions import Segment, plan_mission
+from px4_tinyml_sitl.missions import Segment, Tap, draw_taps, plan_mission
 from px4_tinyml_sitl.rotors import Rotors
 from px4_tinyml_sitl.sensors import SensorSuite, draw_sensors, imu_times, lowpass_noise, measure_imu
 from px4_tinyml_sitl.weather import CommandedWeather, Condition, Weather, make_weather
@@ -27,6 +27,8 @@ _SPIN_UP_S = 1.2
 TIPPED_RAD = 1.4
 _MAX_EXTRA_S = 60.0
 """Time limit of a landing that takes longer than planned."""
+SMALL_SCALE = (1.0, 6.0)
+"""Range of the drawn FlightPlan.small_scale."""
 _HEAVE_NOISE_HZ, _SIDE_NOISE_HZ = 5.0, 6.0
 
 
@@ -67,7 +69,7 @@ class FlightPlan:
     """Everything that defines a flight; drawn from (seed, index) only.
 
     estimator_m_s: error of the estimated velocity. gyro_noise_rad_s: noise and vibration in the rate loop, after PX4's
-    filters. tilt_error_rad: of the estimated roll and pitch.
+    filters. tilt_error_rad: of the estimated roll and pitch. small_scale: of small gusts (air.py).
     """
 
     seed: int
@@ -84,6 +86,8 @@ class FlightPlan:
     rng: np.random.Generator = field(repr=False)
     gyro_noise_rad_s: float = 0.01
     tilt_error_rad: float = 0.006
+    small_scale: float = 1.0
+    taps: tuple[Tap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ def plan_flight(
     vehicle = draw_vehicle(base, draw, rho)
     weather = make_weather(condition, edr, w20_m_s, seconds, 0.75 * base.max_speed_m_s, draw)
     max_height = float(draw.uniform(10.0, 40.0))
+    more = draw.spawn(1)[0]
     return FlightPlan(
         seed=seed,
         index=index,
@@ -122,6 +127,8 @@ def plan_flight(
         elevation_m=elevation,
         estimator_m_s=float(draw.uniform(0.006, 0.04)),
         rng=simulate,
+        small_scale=float(np.exp(more.uniform(*np.log(SMALL_SCALE)))),
+        taps=draw_taps(vehicle, seconds, more) if mission == "taps" else (),
     )
 
 
@@ -162,7 +169,7 @@ class Simulator:
         self._dt = 1.0 / RATE_HZ
         self._limit_s = plan.seconds + _MAX_EXTRA_S
         self._noise = _Noise(plan.rng, int(self._limit_s * RATE_HZ), vehicle.rotor)
-        self._air = Air(weather or plan.weather, vehicle.span_m, 8.0 * plan.seconds, plan.rng)
+        self._air = Air(weather or plan.weather, vehicle.frame, 8.0 * plan.seconds, plan.rng, plan.small_scale)
         self._world = World(vehicle, plan.heading_rad, plan.elevation_m)
         self._rotors = Rotors(vehicle, self._dt)
         self._pilot = Autopilot(vehicle, plan.heading_rad, self._dt)
@@ -214,10 +221,21 @@ class Simulator:
         unsteady = self._unsteady
         factor = self._ground_factor * (1.0 + plan.vehicle.heave_noise * noise.heave[i])
         lift = [factor * (1.0 + unsteady * series[i]) for series in noise.lift]
-        gp, gq, gr = air.rates
-        fx, fy, fz, mx, my, mz = self._rotors.wrench(u, v, w, angles[0] - gp, angles[1] - gq, angles[2] - gr, lift)
+        p, q, r = angles[0], angles[1], angles[2] - air.yaw_rate
+        fx, fy, fz, mx, my, mz = self._rotors.wrench(u, v, w, p, q, r, lift, air.at_rotors)
         side = plan.vehicle.side_noise_m_s2 * plan.vehicle.mass_kg if self.armed else 0.0
-        self._world.step(fx + side * noise.side[0][i], fy + side * noise.side[1][i], fz, mx, my, mz)
+        fx, fy = fx + side * noise.side[0][i], fy + side * noise.side[1][i]
+        if plan.taps:
+            fx, fy, fz, mx, my, mz = self._tapped(step * self._dt, (fx, fy, fz, mx, my, mz))
+        self._world.step(fx, fy, fz, mx, my, mz)
+
+    def _tapped(self, seconds: float, wrench: tuple[float, ...]) -> tuple[float, ...]:
+        """Forces and moments with those of a tap, if there is one at this time."""
+        for tap in self.plan.taps:
+            if tap.start_s <= seconds < tap.start_s + tap.seconds and not self.landed:
+                share = tap.at(seconds)
+                return tuple(w + share * t for w, t in zip(wrench, (*tap.force, *tap.moment), strict=True))
+        return wrench
 
     def _weather_s(self, seconds: float) -> float:
         """Time of the weather at a time of the simulation."""

@@ -1,6 +1,6 @@
 """Forces of four rotors and the body in moving air.
 
-Each rotor has its own air velocity: wind and gust at the centre, the gusts' rotation and its own motion. At
+Each rotor has its own air velocity: wind and gust at the centre, a gust of its own, and its motion. At
 constant speed its thrust falls with axial inflow (blade element theory with uniform inflow; Padfield, Helicopter
 Flight Dynamics, ch. 3), it drags in its plane in proportion to air speed (Faessler, Franchi and Scaramuzza 2018,
 mass-normalised 0.39 to 0.54 1/s), and flapping gives a nose-up moment against the stream.
@@ -53,12 +53,20 @@ class Rotors:
             speed[i] += self._follow * (wanted - speed[i])
 
     def wrench(
-        self, u: float, v: float, w: float, p: float, q: float, r: float, lift: list[float]
+        self,
+        u: float,
+        v: float,
+        w: float,
+        p: float,
+        q: float,
+        r: float,
+        lift: list[float],
+        gust: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
     ) -> tuple[float, float, float, float, float, float]:
         """Force (N) and moment (N·m) in body FRD; advances the inflow by one step.
 
-        u, v, w: velocity of the centre through the air, body axes, m/s. p, q, r: rotation through the air (gust
-        rotation subtracted), rad/s. lift: factor on each rotor's thrust (unsteadiness, ground effect).
+        u, v, w: velocity of the centre through the air, body axes, m/s. p, q, r: rotation through the air, rad/s. lift:
+        factor on each rotor's thrust (unsteadiness, ground effect). gust: of each rotor alone, m/s down.
         """
         vehicle, rotor = self._vehicle, self._vehicle.rotor
         k_lift, k_inflow, radius, flap = rotor.k_lift, rotor.k_inflow, rotor.radius_m, vehicle.flap
@@ -69,7 +77,7 @@ class Rotors:
             ui = u + q * z - r * y
             vi = v + r * x - p * z
             inflow = self.inflow[i]
-            through = inflow + q * x - p * y - w
+            through = inflow + q * x - p * y - w + gust[i]
             plane2, through2 = ui * ui + vi * vi, through * through
             tip2 = omega * omega * radius * radius + 1.0
             thrust = omega * (k_lift * omega * (1.0 + 1.5 * plane2 / tip2) - k_inflow * through)

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from px4_tinyml.flight_log import F64, U64
+from px4_tinyml.flight_log import F64, U64, ImuSeries
 from px4_tinyml_sitl.turbulence import random_series
 
 IMU_INTERVALS_US = (4000, 4511, 5000, 5055, 5333)
 """Sampling intervals of sensor_combined in PX4 logs (250 to 188 Hz)."""
+
+SLOPE_S = 2.56
+BARO_SLOPE_ERROR_M_S = (0.2, 0.9)
+"""Range of the error of the barometer's slope over SLOPE_S in flight, as in real logs (docs/simulation.md)."""
 
 
 def lowpass_noise(rng: np.random.Generator, n: int, rate_hz: float, corner_hz: float) -> F64:
@@ -51,8 +55,10 @@ class SensorSuite:
 
     line_m_s2, line_rad_s: amplitudes of the vibration lines in hover [rotor, harmonic, axis].
     broad_m_s2, broad_rad_s: broadband vibration in hover [axis]. mounting: rotation and scale of the IMU [3, 3].
-    baro_*: period, noise, lag, drift over a minute, metres of error per (m/s)² of air speed, near-ground noise.
-    baro_silence_s: (start, end) of a dropout, s from take-off, or None.
+    baro_*: period, noise, lag, drift over a minute, metres of error per (m/s)² of air speed, near-ground noise, noise
+    of the rotors' wash in hover and its corner. baro_silence_s: (start, end) of a dropout, s from take-off, or None.
+    log_cutoff_hz: corner of a low-pass filter before the logger, or None. log_hz: rate at which it picks IMU samples,
+    or None for all.
     """
 
     imu_interval_us: int
@@ -73,7 +79,11 @@ class SensorSuite:
     baro_drift_m: float
     baro_ram: float
     baro_ground_m: float
+    baro_wash_m: float
+    baro_wash_hz: float
     baro_silence_s: tuple[float, float] | None
+    log_cutoff_hz: float | None
+    log_hz: float | None
 
 
 def draw_sensors(rng: np.random.Generator) -> SensorSuite:
@@ -90,6 +100,11 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
     silent = rng.random() < 0.1
     start = float(rng.uniform(10.0, 60.0))
     angles = rng.normal(0.0, 0.02, 3)
+    more = rng.spawn(1)[0]
+    wash_hz = float(more.uniform(0.2, 1.0))
+    wash_m = float(np.exp(more.uniform(*np.log(BARO_SLOPE_ERROR_M_S)))) / slope_error_per_m(wash_hz)
+    log_hz = float(more.choice([25.0, 50.0])) if more.random() < 0.08 else None
+    cutoff_hz = float(np.exp(more.uniform(math.log(3.5), math.log(25.0)))) if more.random() < 0.15 else None
     tilt = np.array([
         [0.0, -angles[2], angles[1]], [angles[2], 0.0, -angles[0]], [-angles[1], angles[0], 0.0],
     ])  # fmt: skip
@@ -112,8 +127,34 @@ def draw_sensors(rng: np.random.Generator) -> SensorSuite:
         baro_drift_m=spread(0.05, 0.6),
         baro_ram=float(rng.uniform(-0.004, 0.012)),
         baro_ground_m=spread(0.05, 0.6),
+        baro_wash_m=wash_m,
+        baro_wash_hz=wash_hz,
         baro_silence_s=(start, start + float(rng.uniform(4.0, 20.0))) if silent else None,
+        log_cutoff_hz=cutoff_hz,
+        log_hz=log_hz,
     )
+
+
+def slope_error_per_m(corner_hz: float) -> float:
+    """RMS of the least-squares slope over SLOPE_S, m/s, of first-order noise of 1 m."""
+    frequency = (np.arange(50_000) + 0.5) * 5e-4
+    x = np.pi * frequency * SLOPE_S
+    gain = 6.0 / SLOPE_S * (np.sin(x) / x**2 - np.cos(x) / x)
+    density = 2.0 / (np.pi * corner_hz) / (1.0 + (frequency / corner_hz) ** 2)
+    return math.sqrt(float(np.sum(gain**2 * density)) * 5e-4)
+
+
+def logged_imu(suite: SensorSuite, imu: ImuSeries) -> ImuSeries:
+    """What the logger stores of the IMU's samples: low-passed, or one of several picked without a filter."""
+    values = np.hstack([imu.accel_m_s2, imu.gyro_rad_s]).astype(np.float64)
+    if suite.log_cutoff_hz is not None:
+        # Two first-order filters. The ends of a log are at rest: the transform may wrap around.
+        frequency = np.fft.rfftfreq(len(values), suite.imu_interval_us * 1e-6)
+        response = (1.0 + 1j * frequency / suite.log_cutoff_hz) ** -2.0
+        values = np.fft.irfft(np.fft.rfft(values, axis=0) * response[:, None], len(values), axis=0)
+    every = 1 if suite.log_hz is None else round(1e6 / suite.imu_interval_us / suite.log_hz)
+    accel, gyro = np.split(values[::every].astype(np.float32), 2, axis=1)
+    return ImuSeries(imu.timestamp_us[::every], accel, gyro)
 
 
 def _broad_corner_hz(suite: SensorSuite, axis: int) -> float:
@@ -223,6 +264,10 @@ def measure_baro(
     # The rotors' wake reflects from the ground: pressure rises and is unsteady below about two spans.
     near = np.exp(-height_m / span_m) * np.clip(thrust_ratio, 0.0, 1.5)
     error -= suite.baro_ground_m * near * (1.0 + 0.5 * lowpass_noise(rng, size, 1.0 / dt, 1.0)[:n])
+    # The rotors' wash and the flow around the case: pressure fluctuates in flight.
+    error += (
+        suite.baro_wash_m * np.clip(thrust_ratio, 0.0, 1.5) * lowpass_noise(rng, size, 1.0 / dt, suite.baro_wash_hz)[:n]
+    )
     lagged = np.empty(n)
     state, gain = float(height_m[0]), 1.0 - math.exp(-dt / max(suite.baro_lag_s, 1e-3))
     for index, value in enumerate((height_m + error).tolist()):

@@ -74,6 +74,8 @@ def _requests(
     ):  # fmt: skip
         if not valid:
             raise SpecError(f"{name} = {value}: expected {expected}")
+    if mission == "taps" and edr is None and w20_kt is None:
+        edr = 0.0
     names = [airframes.airframe(airframe).name] if airframe else list(catalog.AIRFRAMES)
     order = np.random.default_rng(seed).permutation(len(names))
     w20_m_s = None if w20_kt is None else w20_kt * M_S_PER_KT

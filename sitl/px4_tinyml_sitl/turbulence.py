@@ -25,6 +25,9 @@ from px4_tinyml.units import M_PER_FT
 EDR_FACTOR = 0.0893
 """EDR = EDR_FACTOR · W20 · h^(−1/3), SI."""
 
+KOLMOGOROV_ACROSS = 4.0 / 3.0 * 0.49
+"""α of the components across the path: S(k) = α·EDR²·k^(−5/3), one-sided, k in rad/m."""
+
 MIN_HEIGHT_M = 3.0
 """The formulae start at 10 ft; below it the turbulence is that of this height."""
 
@@ -84,38 +87,77 @@ def random_series(rng: np.random.Generator, n: int, step: float, spectrum: Calla
 
 
 @dataclass(frozen=True)
+class FrameSize:
+    """Size of a vehicle against eddies. diagonal_m: between opposite rotors. radius_m: of a rotor."""
+
+    diagonal_m: float
+    radius_m: float
+
+    @property
+    def span_m(self) -> float:
+        """Across the rotors: the b of MIL-F-8785C."""
+        return self.diagonal_m / math.sqrt(2.0) + self.radius_m
+
+
+def spectrum_own(k: F64, frame: FrameSize, small_scale: float = 1.0) -> F64:
+    """One-sided spectrum over k (rad/m) of the vertical gust that one rotor has for itself, EDR = 1: m²/s² per rad/m.
+
+    α·k^(−5/3) of the inertial range, times the share that opposite rotors do not have in common, times the square of
+    the average over the disc. Both shares are fits to isotropic frozen turbulence, whose vertical gust has a horizontal
+    spectrum κ^(−8/3): two points at an angle θ to the path have the coherence cos(kd·cos θ)·M(kd·sin θ), with the
+    Matérn function M of order 5/6, here averaged over θ; the disc averages by 2·J1(κR)/(κR).
+
+    small_scale: amplitude of the eddies up to the size of a rotor, over that of the inertial range.
+    """
+    excess = (small_scale**2 - 1.0) * _own_power(k, frame.radius_m)
+    disc = (1.0 + 0.34 * (k * frame.radius_m) ** (5.0 / 3.0)) ** -2.0
+    spectrum: F64 = KOLMOGOROV_ACROSS * (_own_power(k, frame.diagonal_m) + excess) * disc
+    return spectrum
+
+
+def _own_power(k: F64, distance_m: float) -> F64:
+    """k^(−5/3), times the share that two points at a distance do not have in common: flat below 1/distance."""
+    x = (k * distance_m) ** (5.0 / 3.0)
+    # At k = 0 the limit of (1 − e^(−0.7x))/x.
+    power: F64 = np.where(x > 1e-9, -np.expm1(-0.7 * x) / np.maximum(x, 1e-9), 0.7) * distance_m ** (5.0 / 3.0)
+    return power
+
+
+@dataclass(frozen=True)
 class GustField:
     """Unit gusts (σ = 1) as periodic functions of the distance through the air.
 
-    u, v and w are sampled every step_uv, step_w lengths, roll every step_roll spans; each has mask + 2 values, the last
-    is the first again. Plain lists: the simulation reads a few numbers per step, which is faster from lists than from
-    arrays.
+    u, v and w are sampled every step_uv, step_w lengths, own (spectrum_own, m/s at EDR 1) every step_own_m; each has
+    mask + 2 values, the last is the first again. Plain lists: the simulation reads a few numbers per step, which is
+    faster from lists than from arrays.
     """
 
     u: list[float]
     v: list[float]
     w: list[float]
-    roll: list[float]
+    own: list[float]
     mask: int
     step_uv: float
     step_w: float
-    step_roll: float
+    step_own_m: float
 
 
-def gust_field(rng: np.random.Generator, distance_m: float, span_m: float, height_m: tuple[float, float]) -> GustField:
+def gust_field(
+    rng: np.random.Generator,
+    distance_m: float,
+    frame: FrameSize,
+    height_m: tuple[float, float],
+    small_scale: float = 1.0,
+) -> GustField:
     """Gusts for a path through the air between two heights; they repeat on a longer path.
 
     At the upper height the grid is a quarter of the span, finer than the average over the frame.
     """
+    span_m = frame.span_m
     length_uv, length_w = lengths(height_m[1])
     step_uv, step_w = 0.25 * span_m / length_uv, 0.25 * span_m / length_w
     grid = 0.25 * span_m * _clamp(height_m[0]) / _clamp(height_m[1])
     n = 1 << max(10, math.ceil(math.log2(distance_m / grid)))
-
-    def spectrum_roll(k: F64) -> F64:
-        # MIL-F-8785C Φ_p: first order with the break at π/(4b); unit variance here, see roll_gust_ratio.
-        tau = 4.0 / np.pi
-        return 2.0 / np.pi * tau / (1.0 + (tau * k) ** 2)
 
     def closed(step: float, spectrum: Callable[[F64], F64]) -> list[float]:
         series: list[float] = random_series(rng, n, step, spectrum).tolist()
@@ -123,11 +165,6 @@ def gust_field(rng: np.random.Generator, distance_m: float, span_m: float, heigh
 
     return GustField(
         u=closed(step_uv, spectrum_u), v=closed(step_uv, spectrum_vw), w=closed(step_w, spectrum_vw),
-        roll=closed(0.25, spectrum_roll), mask=n - 1, step_uv=step_uv, step_w=step_w, step_roll=0.25,
+        own=closed(0.125 * span_m, lambda k: spectrum_own(k, frame, small_scale)), mask=n - 1,
+        step_uv=step_uv, step_w=step_w, step_own_m=0.125 * span_m,
     )  # fmt: skip
-
-
-def roll_gust_ratio(span_m: float, length_w_m: float) -> float:
-    """σ_p/σ_w in rad/m: the integral of MIL-F-8785C's Φ_p over all frequencies."""
-    return math.sqrt(0.8 * (math.pi * length_w_m / (4.0 * span_m)) ** (1.0 / 3.0) / length_w_m
-                     * math.pi**2 / (8.0 * span_m))  # fmt: skip

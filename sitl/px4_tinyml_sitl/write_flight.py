@@ -13,7 +13,7 @@ from px4_tinyml_sitl import logged_topics
 from px4_tinyml_sitl.attitude import quaternion
 from px4_tinyml_sitl.autopilot import OUTER_HZ
 from px4_tinyml_sitl.flight import FlightPlan, Flown, measured_imu
-from px4_tinyml_sitl.sensors import lowpass_noise, measure_baro
+from px4_tinyml_sitl.sensors import logged_imu, lowpass_noise, measure_baro
 from px4_tinyml_sitl.world import RATE_HZ
 
 
@@ -81,7 +81,8 @@ def _head(r: _Recorder) -> None:
 
 
 def _imu(r: _Recorder) -> None:
-    imu, interval = measured_imu(r.plan, r.flown, r.rng), r.plan.sensors.imu_interval_us
+    sensors = r.plan.sensors
+    imu, interval = logged_imu(sensors, measured_imu(r.plan, r.flown, r.rng)), sensors.imu_interval_us
     r.add(
         "sensor_combined", imu.timestamp_us + np.uint64(r.start_us), accelerometer_m_s2=imu.accel_m_s2,
         gyro_rad=imu.gyro_rad_s, gyro_integral_dt=interval, accelerometer_integral_dt=interval,

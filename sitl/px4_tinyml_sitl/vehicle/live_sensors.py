@@ -70,6 +70,8 @@ class LiveBaro:
         self.samples: list[tuple[int, float]] = []
         self._drift: list[float] = (suite.baro_drift_m * lowpass_noise(rng, _NOISE_SAMPLES, rate_hz, 0.01)).tolist()
         self._wake: list[float] = lowpass_noise(rng, _NOISE_SAMPLES, rate_hz, 1.0).tolist()
+        wash = suite.baro_wash_m * lowpass_noise(rng, _NOISE_SAMPLES, rate_hz, suite.baro_wash_hz)
+        self._wash: list[float] = wash.tolist()
         self._gain = 1.0 - math.exp(-self._dt / max(suite.baro_lag_s, 1e-3))
         self._lagged: float | None = None
         self._step = 0
@@ -79,8 +81,9 @@ class LiveBaro:
         """One period of the 50 Hz state."""
         suite, i = self._suite, self._step % _NOISE_SAMPLES
         self._step += 1
-        near = math.exp(-height_m / self._span_m) * min(max(thrust_ratio, 0.0), 1.5)
-        error = self._drift[i] + suite.baro_ram * airspeed_m_s**2
+        thrust = min(max(thrust_ratio, 0.0), 1.5)
+        near = math.exp(-height_m / self._span_m) * thrust
+        error = self._drift[i] + suite.baro_ram * airspeed_m_s**2 + self._wash[i] * thrust
         error -= suite.baro_ground_m * near * (1.0 + 0.5 * self._wake[i])
         before = height_m if self._lagged is None else self._lagged
         now = self._lagged = before + self._gain * (height_m + error - before)

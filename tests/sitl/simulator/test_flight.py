@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from px4_tinyml.flight_log import ImuSeries
+from px4_tinyml.flight_log import F64, ImuSeries
 from px4_tinyml.units import M_S_PER_KT
 from px4_tinyml.units import STANDARD_GRAVITY_M_S2 as G
 from px4_tinyml_sitl.airframes import airframe, draw_vehicle
 from px4_tinyml_sitl.catalog import AIRFRAMES, MISSIONS
-from px4_tinyml_sitl.flight import Simulator, measured_imu, plan_flight
+from px4_tinyml_sitl.flight import FlightPlan, Flown, Simulator, measured_imu, plan_flight
 from px4_tinyml_sitl.realism import fly_hover, hovering_s, median_bands
 from px4_tinyml_sitl.sensors import draw_sensors, measure_imu
 from px4_tinyml_sitl.world import RATE_HZ, World
@@ -62,12 +62,13 @@ def test_missions_do_what_their_names_mean(mission: str) -> None:
     assert s["time_s"][-1] == pytest.approx(90.0, abs=12.0)
     assert s["height"][air].max() > 3.0
     assert s["height"][-1] == pytest.approx(0.0, abs=0.05)
-    assert np.abs(np.cumsum(s["sp_vz"][air]) / 50.0 + s["height"][air]).max() < 1.5
+    # Brisk climbs and descents are reversed before they are reached.
+    assert np.abs(np.cumsum(s["sp_vz"][air]) / 50.0 + s["height"][air]).max() < (3.0 if mission == "brisk" else 1.5)
     assert np.sum(air & up) > 100
     assert np.sum(air & down) > 100
-    if mission in ("hover", "ladder"):
+    if mission in ("hover", "ladder", "taps"):
         assert speed.max() < 1.5
-    if mission == "hover":
+    if mission in ("hover", "taps"):
         assert np.mean(up[air] | down[air]) < 0.4
     if mission == "ladder":
         assert np.mean(up[air] | down[air]) > 0.4
@@ -75,6 +76,36 @@ def test_missions_do_what_their_names_mean(mission: str) -> None:
         assert np.mean(speed[air] > 1.5) > 0.5
         heading = np.unwrap(np.arctan2(s["vy"], s["vx"])[speed > 1.5])
         assert np.ptp(heading) > 1.0
+
+
+def slow_band(plan: FlightPlan, flown: Flown) -> tuple[F64, float]:
+    """(RMS of a_xy, a_z in m/s² and g_xy in deg/s in 0.4 to 2 Hz, the same of g_xy in 2 to 10 Hz), in flight."""
+    imu = measured_imu(plan, flown, np.random.default_rng(0))
+    rows = median_bands(imu, (14.0, float(flown.slow["time_s"][-1]) - 12.0))
+    return rows[:, 0], float(np.hypot(rows[2, 1], rows[2, 2]))
+
+
+@pytest.mark.parametrize("name", ["cine3", "250", "500"])
+def test_brisk_flight_is_rougher_than_severe_turbulence(name: str) -> None:
+    plan = plan_flight(5, 0, "brisk", name, "calm", 0.0, None, 60.0)
+    (_, up, turn), _ = slow_band(plan, Simulator(plan).fly())
+    assert turn > 45.0 and up > 2.0
+
+
+def test_taps_turn_a_hovering_vehicle_in_still_air() -> None:
+    plan = plan_flight(3, 0, "taps", "450", "calm", 0.0, None, 60.0)
+    tapped = Simulator(plan).fly()
+    calm = Simulator(dataclasses.replace(plan_flight(3, 0, "taps", "450", "calm", 0.0, None, 60.0), taps=())).fly()
+    assert len(plan.taps) > 20 and not tapped.slow["w20"].any()
+    (quick, quiet), (_, before) = (slow_band(plan, flown) for flown in (tapped, calm))
+    assert quiet > 3.0 * before and quick[2] < 20.0
+    first = round(plan.taps[0].start_s * RATE_HZ)
+    assert np.array_equal(tapped.fast[:first], calm.fast[:first])
+
+
+def test_some_mixed_flights_are_brisk() -> None:
+    plans = [plan_flight(seed, 0, "mixed", "500", "calm", None, None, 90.0) for seed in range(120)]
+    assert 0.05 < np.mean([any(segment.direct for segment in plan.segments) for plan in plans]) < 0.25
 
 
 @pytest.mark.parametrize("index", range(4))

@@ -90,7 +90,12 @@ def test_rates_are_those_of_the_default_logger(flights: Flights) -> None:
             step = np.median(np.diff(data[name]["timestamp"].astype(np.int64)))
             assert step == pytest.approx(1e6 / rate, rel=0.01), (path, name)
         imu = np.diff(data["sensor_combined"]["timestamp"].astype(np.int64))
-        assert 3900 < np.median(imu) < 5400
+        # All samples, or one of several at 50 or 25 Hz.
+        assert (
+            3900 < np.median(imu) < 5400
+            or np.median(imu) == pytest.approx(20_000, rel=0.1)
+            or (np.median(imu) == pytest.approx(40_000, rel=0.1))
+        )
         assert len(np.unique(imu)) > 5
         baro = np.diff(data["vehicle_air_data"]["timestamp"].astype(np.int64))
         assert 45_000 < np.median(baro) < 210_000
@@ -106,7 +111,15 @@ def test_sensors_agree_with_the_truth(flights: Flights) -> None:
             assert imu[f"gyro_rad[{axis}]"][standing].mean() == pytest.approx(0.0, abs=0.04)
         height = -np.interp(baro["timestamp_sample"], truth["timestamp_sample"], truth["z"])
         error = baro["baro_alt_meter"] - height
-        assert np.std(error) < 1.5
+        assert np.std(error) < 3.0
+        seconds = (baro["timestamp_sample"].astype(np.int64) - int(baro["timestamp_sample"][0])) / 1e6
+        slopes = [
+            np.polyfit(seconds[inside], error[inside], 1)[0]
+            for start in np.arange(8.0, 28.0, 0.64)
+            if (inside := (seconds >= start) & (seconds < start + 2.56)).sum() > 10
+        ]
+        # 0.2 to 0.9 m/s are drawn; 20 s hold about eight independent slopes.
+        assert 0.08 < np.std(slopes) < 1.8
         assert np.abs(position["z"] - truth["z"]).max() < 1.0
         assert np.abs(position["vz"] - truth["vz"]).max() < 0.15
         assert (position["v_z_valid"] == 1).all()

@@ -61,7 +61,7 @@ def test_with_noise_the_imu_has_the_same_vibration(flown: tuple) -> None:
 def test_without_noise_the_barometer_is_the_same(flown: tuple) -> None:
     plan, flight = flown
     quiet = dataclasses.replace(
-        plan.sensors, baro_noise_m=0.0, baro_drift_m=0.0, baro_ground_m=0.0, baro_silence_s=None,
+        plan.sensors, baro_noise_m=0.0, baro_drift_m=0.0, baro_ground_m=0.0, baro_wash_m=0.0, baro_silence_s=None,
         baro_interval_us=50_000,
     )  # fmt: skip
     slow = flight.slow
