@@ -16,15 +16,17 @@ from px4_tinyml.dataset.autolabel import (
     BETWEEN,
     CALM_EDR,
     MANOEUVRING,
+    MIXED,
     SPARSE,
     TURBULENT_EDR,
     label_counts,
+    label_windows,
     reason_code,
 )
 from px4_tinyml.dataset.backgrounds import Background, Piece, split_backgrounds
 from px4_tinyml.dataset.inject import Batch, Pool, Responses, draw, generators, make_batches
 from px4_tinyml.dataset.split import PARTS, SHARES, by_hash
-from px4_tinyml.dataset.store import BackgroundEntry, FlightWindows, Injected
+from px4_tinyml.dataset.store import STORED_REASONS, BackgroundEntry, FlightWindows, Injected
 from px4_tinyml.errors import DatasetError, SpecError
 from px4_tinyml.flight_log import I64
 from px4_tinyml.progress import bar
@@ -152,10 +154,13 @@ def _drawn(
 
 
 def _label(pool: Pool, batch: Batch, spec: PipelineSpec) -> Labelled:
-    """Labels by the injected EDR, else the background's at the middle of its reported vertical speed, else level."""
+    """Labels by the injected EDR, else the background's over the slots of its reported vertical speed, else level."""
     slots, last = pool.slots, batch.rows[:, -1]
-    y = slots.label[batch.rows[:, -(spec.vertical.mean_slots // 2)]].copy()
-    y[y < 0] = spec.labels.index("level") if "level" in spec.labels else reason_code("unlabelled")
+    # As reported: of the last slots of the background, which time compression leaves as they are.
+    recent = np.maximum(last[:, None] + np.arange(1 - spec.vertical.mean_slots, 1), batch.rows[:, :1])
+    y = label_windows(slots.label[recent], batch.sparse)
+    unknown = spec.labels.index("level") if "level" in spec.labels else reason_code("unlabelled")
+    y[(y < 0) & (y != reason_code(MIXED))] = unknown
     y[batch.edr > CALM_EDR] = BETWEEN
     y[batch.edr >= TURBULENT_EDR] = spec.labels.index(TURBULENCE_LABEL)
     y[batch.manoeuvring] = reason_code(MANOEUVRING)
@@ -177,14 +182,15 @@ def _label(pool: Pool, batch: Batch, spec: PipelineSpec) -> Labelled:
 
 
 def _by_piece(pool: Pool, batches: Sequence[Labelled], spec: PipelineSpec) -> list[Examples]:
-    """Examples of each piece of a pool, by time; those without a label are counted only."""
+    """Examples of each piece of a pool, by time; those without a label are counted only, unless their EDR is of use."""
     names = list(vars(batches[0][0]))
     columns = {name: np.concatenate([getattr(windows, name) for windows, _ in batches]) for name in names}
     number = np.concatenate([piece for _, piece in batches])
+    stored = [*range(len(spec.labels)), *STORED_REASONS.values()]
     result = []
     for i, piece in enumerate(pool.pieces):
         mine = np.flatnonzero(number == i)
-        kept = mine[columns["y"][mine] >= BETWEEN]
+        kept = mine[np.isin(columns["y"][mine], stored)]
         kept = kept[np.argsort(columns["start_us"][kept], kind="stable")]
         windows = FlightWindows(**{name: column[kept] for name, column in columns.items()})
         result.append(Examples(piece, windows, label_counts(columns["y"][mine], spec)))

@@ -1,11 +1,12 @@
 """The data set on disk: one Parquet file a flight and `dataset.json` (Description).
 
 Parquet columns, one row a window: start_us (uint64), label (string; "between" for EDR between calm and
-turbulent), baro_ok (bool), altitude_m, velocity_down_m_s (float32 at the window's end, for plots; NaN where unknown),
-edr_m23_s (float32: true or injected EDR, at the window's end, of `bands` specs at its middle; NaN where unknown),
-vertical_speed_m_s, baro_slope_m_s (float32, of `bands` specs: as reported, and over the same slots by the barometer
-alone; up positive, NaN where unknown), response (int32, with injected gusts only), x (fixed-size list of float32: the
-network's input before scaling, time-major).
+turbulent, "mixed" for a calm injected one whose background changes its label), baro_ok (bool), altitude_m,
+velocity_down_m_s (float32 at the window's end, for plots; NaN where unknown), edr_m23_s (float32: true or injected
+EDR, at the window's end, of `bands` specs at its middle; NaN where unknown), vertical_speed_m_s, baro_slope_m_s
+(float32, of `bands` specs: as reported, and over the same slots by the barometer alone; up positive, NaN where
+unknown), response (int32, with injected gusts only), x (fixed-size list of float32: the network's input before
+scaling, time-major).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from px4_tinyml.bundle.manifest import Count, Finite, Part, SplitBy, TrainedFlight, WindowCounts
-from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME
+from px4_tinyml.dataset.autolabel import BETWEEN, BETWEEN_NAME, MIXED, reason_code
 from px4_tinyml.errors import DatasetError, ToolchainError
 from px4_tinyml.files import JsonObject, checked, parse_json, read_file
 from px4_tinyml.flight_log import F32, I32, U64, Bool, Columns
@@ -30,6 +31,8 @@ from px4_tinyml.signal.spec import PipelineSpec
 DATASET_VERSION = 1
 DATASET_FILE = "dataset.json"
 FLIGHTS_FOLDER = "flights"
+STORED_REASONS = {BETWEEN_NAME: BETWEEN, MIXED: reason_code(MIXED)}
+"""Windows without a label that are stored: their EDR is known. `mixed` ones with injected gusts only."""
 MAX_DESCRIPTION_BYTES, MAX_FLIGHT_BYTES = 1 << 28, 1 << 30
 
 
@@ -104,7 +107,7 @@ class Description(JsonObject, frozen=True):
 
 @dataclass(frozen=True)
 class FlightWindows:
-    """Labelled windows of one flight. y: label index or BETWEEN; altitude and velocity are for plots.
+    """Labelled windows of one flight. y: label index or a code of STORED_REASONS; altitude and velocity are for plots.
 
     edr_m23_s: true or injected EDR, NaN where unknown. response: row of the library of gust responses that was
     injected, −1 for none. vertical_speed_m_s, baro_slope_m_s: of `bands` specs, up positive; NaN where unknown.
@@ -126,10 +129,10 @@ class FlightWindows:
 class Windows(Columns):
     """Labelled windows of several flights before scaling: x[W,T,C] float32, the network's input of the spec.
 
-    y[W]: index into spec.labels, or BETWEEN; log_id[W]: index of the flight; start_us[W]: time of the first slot;
-    baro_ok[W]: False where the barometer was stale: the alt channel is zero there. edr_m23_s[W]: true or injected
-    EDR, m^⅔/s, NaN where unknown. vertical_speed_m_s[W], baro_slope_m_s[W]: of `bands` specs, reported with the window
-    and by the barometer alone; up positive, NaN where unknown.
+    y[W]: index into spec.labels, or a code of STORED_REASONS; log_id[W]: index of the flight; start_us[W]: time of the
+    first slot; baro_ok[W]: False where the barometer was stale: the alt channel is zero there. edr_m23_s[W]: true or
+    injected EDR, m^⅔/s, NaN where unknown. vertical_speed_m_s[W], baro_slope_m_s[W]: of `bands` specs, reported with
+    the window and by the barometer alone; up positive, NaN where unknown.
     """
 
     x: F32
@@ -171,7 +174,7 @@ def _schema(pa: Any, spec: PipelineSpec, injected: bool) -> dict[str, Any]:
 def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
     """Write one flight's Parquet file; returns its SHA-256, hex."""
     pa = _pyarrow()
-    names = [*spec.labels, BETWEEN_NAME]  # BETWEEN is -1: the last name
+    names = dict(enumerate(spec.labels)) | {code: name for name, code in STORED_REASONS.items()}
     size = math.prod(spec.input_shape)
     values = pa.array(np.ascontiguousarray(flight.x, np.float32).reshape(-1))
     columns = {
@@ -188,7 +191,7 @@ def write_flight(path: Path, flight: FlightWindows, spec: PipelineSpec) -> str:
 def read_flight(path: Path, spec: PipelineSpec, sha256: str | None = None) -> FlightWindows:
     """Read one flight's Parquet file. Raises DatasetError unless it has this hash and holds windows of the spec."""
     pa = _pyarrow()
-    index = {name: i for i, name in enumerate(spec.labels)} | {BETWEEN_NAME: BETWEEN}
+    index = {name: i for i, name in enumerate(spec.labels)} | STORED_REASONS
     size = math.prod(spec.input_shape)
     try:
         data = read_file(path, MAX_FLIGHT_BYTES)
@@ -265,7 +268,7 @@ class Dataset:
         return read_flight(self.folder / entry.file, self.spec, entry.file_sha256)
 
     def windows(self, parts: Iterable[str], between: bool = False, every: bool = False) -> Windows:
-        """All labelled windows of some parts; `between` gives the ones left out for their EDR instead, `every` both."""
+        """All labelled windows of some parts; `between` gives the ones left out for their EDR instead, `every` all."""
         wanted = set(parts)
         kinds = (np.int32, np.int32, np.uint64, np.bool_, np.float32, np.float32, np.float32)
         empty = (np.zeros(0, kind) for kind in kinds)

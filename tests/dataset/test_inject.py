@@ -12,7 +12,7 @@ import pytest
 
 from px4_tinyml.cli.main import main
 from px4_tinyml.dataset import inject
-from px4_tinyml.dataset.autolabel import BETWEEN
+from px4_tinyml.dataset.autolabel import BETWEEN, reason_code
 from px4_tinyml.dataset.backgrounds import LEFT_OUT, NO_LANDED_STATE, Background, Slots, read_background
 from px4_tinyml.dataset.build import build_dataset
 from px4_tinyml.dataset.examples import Examples, InjectOptions, make_examples
@@ -160,7 +160,12 @@ def test_labels_are_by_the_injected_edr_and_gated_windows_are_dropped(flights: l
     turbulence = SPEC.labels.index("turbulence")
     assert (y[edr >= 0.2] == turbulence).all() and (y[edr < 0.2] != turbulence).all()
     assert (y[(edr > 0.1) & (edr < 0.2)] == BETWEEN).all()
-    assert set(y[edr <= 0.1].tolist()) == {0, 1, 2}
+    assert set(y[edr <= 0.1].tolist()) == {0, 1, 2, reason_code("mixed")}
+    speed = np.concatenate([e.windows.vertical_speed_m_s for e in examples])
+    known = np.isfinite(speed)
+    assert known.mean() > 0.8
+    assert (speed[known & (y == 1)] > 0.2).all() and (speed[known & (y == 2)] < -0.2).all()
+    assert np.median(np.abs(speed[known & (y == 0)])) < SPEC.vertical.threshold_m_s
     assert summary.dropped["manoeuvring"] > 0 and edr.min() == np.float32(inject.CALM_EXAMPLE_EDR)
 
 
@@ -338,4 +343,5 @@ def test_a_recorded_flight_alone_gives_a_data_set(shared: Path, tmp_path: Path) 
     assert found and not found.backgrounds[0].simulated and 60 < found.backgrounds[0].seconds < 75
     windows = data.windows(PARTS, every=True)
     calm, rough = (windows.x[windows.edr_m23_s < 0.04], windows.x[windows.edr_m23_s > 0.3])
-    assert (np.median(rough, axis=0) - np.median(calm, axis=0))[0, :15].min() > 0.5
+    growth = (np.median(rough, axis=0) - np.median(calm, axis=0)).reshape(4, 5)
+    assert growth[:, :3].min() > 1.0  # below 3.5 Hz: twice the energy
