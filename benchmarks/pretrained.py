@@ -43,12 +43,10 @@ def slim(bundle: ModelBundle) -> ModelBundle:
     """The bundle without what its manifest holds of single flights; their number stays."""
     replace = msgspec.structs.replace
     metrics, training = bundle.manifest.metrics, bundle.manifest.training
+    scores = {name: getattr(metrics, name) for name in ("float32", "int8", "baseline", "slope", "trees", "physics")}
     return bundle.with_manifest(
         metrics=replace(
-            metrics,
-            float32=replace(metrics.float32, by_flight={}),
-            int8=replace(metrics.int8, by_flight={}),
-            baseline=replace(metrics.baseline, by_flight={}),
+            metrics, **{name: replace(score, by_flight={}) for name, score in scores.items() if score is not None}
         ),
         training=replace(
             training,
