@@ -74,7 +74,9 @@ def reference_labels(log: FlightLog, start_us: U64, end_us: U64, spec: PipelineS
     if TURBULENCE_LABEL in spec.labels:
         turbulence = spec.labels.index(TURBULENCE_LABEL)
         four = np.where(whole == turbulence, turbulence, np.where(four == turbulence, reason_code(MIXED), four))
-    vertical = label_windows(_slot_labels(log, tail, end_us, replace(spec, labels=VERTICAL)), none)
+    vertical = label_windows(
+        _slot_labels(log, tail, end_us, replace(spec.unfitted, labels=VERTICAL, output="classes")), none
+    )
     return four.astype(np.int32), vertical
 
 

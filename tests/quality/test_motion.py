@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,8 @@ from px4_tinyml.quality.motion import (
     slope_class,
 )
 from px4_tinyml.signal.decision import UNCERTAIN
-from px4_tinyml.signal.spec import PipelineSpec
+from px4_tinyml.signal.spec import PRESETS, PipelineSpec
+from px4_tinyml.signal.spec_tables import LimitsSpec
 
 SPEC = PipelineSpec()
 LEVEL, CLIMB, DESCEND, TURBULENCE = range(4)
@@ -140,3 +143,13 @@ def test_rows_by_log_by_folder_and_over_all() -> None:
         "mean over logs": (12, pytest.approx(2 / 3)),
     }
     assert [row.name for row in motion_rows([log("a", "x", matrix(1, 1))])] == ["a"]
+
+
+def test_the_vertical_of_a_trained_edr_bundle_is_scored() -> None:
+    bands = PRESETS["bands"]
+    limits = LimitsSpec(centre=(0,) * 20, whiten=(1,) * 210, distance=9)
+    trained = replace(bands, offset=(0.0,) * 20, inv_scale=(1.0,) * 20, limits=limits)
+    log, at = flight(), times(2 * WINDOW_US)
+    found, expected = reference_labels(log, *at, trained), reference_labels(log, *at, bands)
+    assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+    assert (found[1] >= 0).any()
