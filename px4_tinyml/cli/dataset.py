@@ -46,6 +46,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"with --inject: number of examples (default {DEFAULT_EXAMPLES})",
     )
+    parser.add_argument(
+        "--split-by",
+        choices=("airframe", "flight", "stretch"),
+        help="with --inject: what of recorded flights stays in one part (default: airframe if there are enough)",
+    )
     options.add_seed(parser, "the split and of injected gusts")
 
 
@@ -78,13 +83,13 @@ def _inject_options(args: argparse.Namespace, spec: PipelineSpec) -> InjectOptio
     from px4_tinyml.dataset.examples import InjectOptions, check_inject
 
     if not args.inject:
-        if args.examples is not None:
-            raise SpecError("--examples applies with --inject only")
+        if args.examples is not None or args.split_by is not None:
+            raise SpecError(f"--{'examples' if args.examples is not None else 'split-by'} applies with --inject only")
         return None
     if args.thinned is not None:
         raise SpecError("--thinned does not apply with --inject: decimated copies are among the backgrounds")
     check_inject(spec)
-    return InjectOptions(args.examples or DEFAULT_EXAMPLES)
+    return InjectOptions(args.examples or DEFAULT_EXAMPLES, split_by=args.split_by)
 
 
 def print_summary(about: Description) -> None:

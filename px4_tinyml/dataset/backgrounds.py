@@ -205,18 +205,21 @@ def _labelled(time_us: U64, spans: tuple[LabelSpan, ...]) -> Bool:
     return inside
 
 
-def split_backgrounds(backgrounds: Sequence[Background], window: int) -> tuple[list[Piece], SplitBy]:
+def split_backgrounds(
+    backgrounds: Sequence[Background], window: int, by: SplitBy | None = None
+) -> tuple[list[Piece], SplitBy]:
     """Parts of backgrounds: by the hash of the vehicle's key, so that it is in the same part of every data set.
 
     Where that leaves a part empty and there are at least 5 vehicles, the nearest by hash is moved there; with fewer,
     flights are split, and with fewer than three flights each flight by time. A part may be empty even so.
+    by: split so, however many there are.
     """
     vehicles = [b.log.vehicle for b in backgrounds]
     of_vehicle = by_hash(vehicles, fill=len(set(vehicles)) >= AIRFRAMES_FOR_A_SPLIT)
-    if set(of_vehicle.values()) == set(PARTS):
+    if by == "airframe" or (by is None and set(of_vehicle.values()) == set(PARTS)):
         return [_whole(b, of_vehicle[b.log.vehicle]) for b in backgrounds], "airframe"
     of_flight = by_hash([b.flight for b in backgrounds])
-    if set(of_flight.values()) == set(PARTS):
+    if by == "flight" or (by is None and set(of_flight.values()) == set(PARTS)):
         return [_whole(b, of_flight[b.flight]) for b in backgrounds], "flight"
     return [piece for b in backgrounds for piece in _by_time(b, window)], "stretch"
 

@@ -25,7 +25,7 @@ from px4_tinyml.dataset.autolabel import (
 )
 from px4_tinyml.dataset.backgrounds import Background, Piece, split_backgrounds
 from px4_tinyml.dataset.inject import Batch, Pool, Responses, draw, generators, make_batches
-from px4_tinyml.dataset.split import PARTS, SHARES, by_hash
+from px4_tinyml.dataset.split import PARTS, SHARES, by_rank
 from px4_tinyml.dataset.store import STORED_REASONS, BackgroundEntry, FlightWindows, Injected
 from px4_tinyml.errors import DatasetError, SpecError
 from px4_tinyml.flight_log import I64
@@ -39,10 +39,15 @@ KINDS = {True: "simulated", False: "real"}
 
 @dataclass(frozen=True)
 class InjectOptions:
-    """examples: number to make, those dropped included. responses: library of gust responses."""
+    """examples: number to make, those dropped included. responses: library of gust responses.
+
+    split_by: what of recorded flights stays in one part; None: the coarsest of vehicle, flight and stretch that leaves
+    no part empty.
+    """
 
     examples: int = DEFAULT_EXAMPLES
     responses: Path = SHIPPED
+    split_by: SplitBy | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def make_examples(
     Raises DatasetError when a part has no background or no response.
     """
     library = load_responses(options.responses)
-    airframe_parts = by_hash(library.airframe)
-    pieces, split_by = _pieces(backgrounds, spec)
+    airframe_parts = by_rank(library.airframe)
+    pieces, split_by = _pieces(backgrounds, spec, options.split_by)
     _check_parts(airframe_parts, pieces, backgrounds)
     responses = Responses.of(library, spec)
     made: list[Examples] = []
@@ -94,14 +99,16 @@ def make_examples(
     return made, _weakest(split_by), _summary(made, backgrounds, library, airframe_parts, split_by)
 
 
-def _pieces(backgrounds: Sequence[Background], spec: PipelineSpec) -> tuple[list[Piece], dict[str, SplitBy]]:
+def _pieces(
+    backgrounds: Sequence[Background], spec: PipelineSpec, by: SplitBy | None
+) -> tuple[list[Piece], dict[str, SplitBy]]:
     """Backgrounds in their parts; simulated and real ones are split apart."""
     pieces: list[Piece] = []
     split_by: dict[str, SplitBy] = {}
     for simulated, kind in KINDS.items():
         some = sorted((b for b in backgrounds if b.simulated == simulated), key=lambda b: b.flight)
         if some:
-            more, split_by[kind] = split_backgrounds(some, spec.window)
+            more, split_by[kind] = split_backgrounds(some, spec.window, None if simulated else by)
             pieces += more
     return pieces, split_by
 

@@ -94,6 +94,13 @@ def by_hash(keys: Iterable[str], fill: bool = True) -> dict[str, Part]:
     return {key: PARTS[part] for key, part in number.items()}
 
 
+def by_rank(keys: Iterable[str]) -> dict[str, Part]:
+    """Parts of a fixed set of keys near the shares: the keys in the order of their SHA-256."""
+    order = sorted(set(keys), key=lambda key: hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest())
+    edges = [round(edge * len(order)) for edge in itertools.accumulate(SHARES[:-1])]
+    return {key: PARTS[bisect.bisect_right(edges, place)] for place, key in enumerate(order)}
+
+
 def check_leakage(parts: Sequence[str], sources: Sequence[str], windows: Iterable[F32]) -> None:
     """DatasetError when a window's content is in two parts (the same flight under two names, a copy, a cut).
 
