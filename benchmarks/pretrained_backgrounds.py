@@ -3,7 +3,7 @@
     python benchmarks/pretrained_backgrounds.py DIR OUT
 
 By rule: manifest.csv and air/manifest.csv of DIR state a licence that allows it (LICENCES); a multirotor that flew,
-with at least MIN_HZ of IMU samples; not a stretch that truth.csv calls turbulent. OUT gets links to ULogs, other recordings as
+with at least MIN_HZ of IMU samples; not a stretch that truth.csv calls turbulent. OUT gets links to ULogs, others as
 ULogs, labels.csv with the stretches left out, and backgrounds.csv with source, licence and vehicle of each recording.
 A recording that does not state when it was landed is landed where it turns less than STILL_RAD_S over STILL_S.
 """
