@@ -128,7 +128,7 @@ def test_one_training_window_in_a_thousand_is_unfamiliar() -> None:
     away = inputs - inputs.mean(axis=0)
     covariance = away.T @ away / len(away) + known.SMALLEST_SPREAD**2 * np.eye(6)
     exact = np.einsum("ij,jk,ik->i", away, np.linalg.inv(covariance), away)
-    assert (unfamiliar(inputs, spec) == (exact > np.quantile(exact, 0.995))).mean() > 0.998
+    assert (unfamiliar(inputs, spec) == (exact > np.quantile(exact, known.FAMILIAR_SHARE))).mean() > 0.998
     assert max(map(abs, limits.whiten)) == known.LARGEST_INTEGER
 
 
