@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from px4_tinyml.errors import LogError, Px4TinymlError
+from px4_tinyml.errors import DatasetError, LogError, Px4TinymlError
 from px4_tinyml.flight_log import F64, FlightLog, ImuSeries
 from px4_tinyml.logs import read_log
 from px4_tinyml.logs.ulog import topics
@@ -29,6 +29,8 @@ from px4_tinyml.quality.air_truth import TURBULENT, Stretch, read_truth
 
 LICENCES = ("MIT", "BSD", "CC-BY", "CC0", "Apache")
 """Beginnings of the manifests' `licence` that allow training a model that ships."""
+COLUMNS = ("file", "licence", "source_repo", "commit", "vehicle")
+"""Of a manifest, at least."""
 MIN_HZ = 20.0
 STILL_RAD_S, STILL_S = 0.02, 5.0
 KNOWN = {"ulg/frrs_ekf_failure.ulg": (60.0, None, "its estimator diverges, then it crashes")}
@@ -43,36 +45,54 @@ def main() -> int:
     parser.add_argument("data", type=Path, metavar="DIR")
     parser.add_argument("out", type=Path, metavar="OUT")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    for old in args.out.iterdir():
+    try:
+        return _collect(args.data, args.out)
+    except Px4TinymlError as error:
+        print(f"pretrained_backgrounds.py: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _collect(data: Path, out: Path) -> int:
+    manifest = list(_manifest(data))
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.iterdir():
         old.unlink()
-    truth = read_truth(args.data / "truth.csv", args.data) if (args.data / "truth.csv").exists() else ()
+    truth = read_truth(data / "truth.csv", data) if (data / "truth.csv").exists() else ()
     used, spans = [], []
-    for file, row in _manifest(args.data):
+    for file, row in manifest:
         if not row["licence"].startswith(LICENCES):
             continue
-        for number, log in enumerate(_usable(args.data, file)):
+        for number, log in enumerate(_usable(data, file)):
             name = f"{Path(file).stem}{f'_{number}' if number else ''}.ulg"
             if file.endswith(".ulg"):
-                (args.out / name).symlink_to((args.data / file).resolve())
+                (out / name).symlink_to((data / file).resolve())
             else:
-                _write_ulog(log, args.out / name)
+                _write_ulog(log, out / name)
             used.append({"file": file, "licence": row["licence"], "source": row["source_repo"],
                          "commit": row["commit"], "vehicle": row["vehicle"]})  # fmt: skip
             spans += _left_out(name, file, truth)
-    _write(args.out / "backgrounds.csv", ("file", "licence", "source", "commit", "vehicle"), used)
-    _write(args.out / "labels.csv", ("file", "start_s", "end_s", "label"), spans)
-    print(f"{len(used)} recordings of {args.data} serve as backgrounds: {args.out / 'backgrounds.csv'}")
+    _write(out / "backgrounds.csv", ("file", "licence", "source", "commit", "vehicle"), used)
+    _write(out / "labels.csv", ("file", "start_s", "end_s", "label"), spans)
+    print(f"{len(used)} recordings of {data} serve as backgrounds: {out / 'backgrounds.csv'}")
     return 0 if used else 1
 
 
 def _manifest(data: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """(file relative to DIR, row) of both manifests."""
-    for folder in ("", "air/"):
-        path = data / folder / "manifest.csv"
+    """(file relative to DIR, row) of both manifests. Raises DatasetError without any, or without COLUMNS."""
+    paths = {folder: data / folder / "manifest.csv" for folder in ("", "air/")}
+    if not any(path.exists() for path in paths.values()):
+        raise DatasetError(
+            f"{paths['']} not found: one row a recording expected, with the columns {', '.join(COLUMNS)} "
+            "(docs/model_card.md)"
+        )
+    for folder, path in paths.items():
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
+                rows = csv.DictReader(file)
+                missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+                if missing:
+                    raise DatasetError(f"{path}: no column {', '.join(missing)} (docs/model_card.md)")
+                for row in rows:
                     if "sim" not in (row.get("sim_or_real") or "real"):
                         yield f"{folder}{row['file']}", row
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from px4_tinyml.bundle.model_card import ModelCard
 from px4_tinyml.files import JsonObject
 
 SplitBy = Literal["airframe", "flight", "stretch"]
@@ -234,6 +235,7 @@ class Manifest(JsonObject, frozen=True):
     """How a bundle was trained, and how good and how big it is. tools: version by package.
 
     physics_ln: the constant of the formula for ln EDR (training/baselines.py), of bundles with output = "edr".
+    card: of bundles that ship and were trained on recordings too.
     """
 
     model: TfliteModel
@@ -245,6 +247,7 @@ class Manifest(JsonObject, frozen=True):
     metrics: Metrics
     cost: ClassifierCost | None = None
     physics_ln: Finite | None = None
+    card: ModelCard | None = None
 
 
 class ManifestFile(Manifest, frozen=True, kw_only=True):

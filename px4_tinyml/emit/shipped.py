@@ -17,9 +17,9 @@ def target_root(name: str) -> Path:
     raise ToolchainError(f"{name}/ was not found beside {package}: reinstall px4-tinyml")
 
 
-PRETRAINED, PRETRAINED_50HZ = "pretrained", "pretrained-50hz"
-"""Bundles that ship with the package, trained on simulated quadrotors (`make pretrained`); the second one for links
-that carry only 50 IMU samples a second."""
+PRETRAINED, PRETRAINED_50HZ, PRETRAINED_BANDS = SHIPPED = ("pretrained", "pretrained-50hz", "pretrained-bands")
+"""Bundles that ship with the package. The first two are trained on simulated quadrotors (`make pretrained-samples`),
+the second for links that carry only 50 IMU samples a second; the third on recordings too (`make pretrained`)."""
 BANDS_INSTEAD = "one bundle of preset bands works at every IMU rate from 25 Hz up (docs/live.md)"
 """What replaces that second bundle, preset link50 and `dataset --thinned`."""
 
@@ -44,7 +44,7 @@ def bundle_folder(name: Path) -> Path:
 
 
 def _is_name(path: Path) -> bool:
-    return str(path) in (PRETRAINED, PRETRAINED_50HZ)
+    return str(path) in SHIPPED
 
 
 def pretrained_bundle(name: str = PRETRAINED) -> Path:

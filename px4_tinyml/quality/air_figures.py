@@ -99,9 +99,10 @@ class AirFigures:
 
 @dataclass(frozen=True)
 class VehicleAir:
-    """Windows and stretches by kind of air, and the figures by stage."""
+    """Windows and stretches by kind of air, and the figures by stage. files: as in truth.csv."""
 
     vehicle: str
+    files: list[str]
     logs: int
     windows: dict[str, int]
     left_out: int
@@ -115,6 +116,7 @@ def vehicle_air(logs: Sequence[LogAir], turbulence: int, stages: Sequence[str]) 
     rows = [stretch for log in logs for stretch in log.stretches]
     return VehicleAir(
         vehicle=logs[0].vehicle,
+        files=sorted({row.file for row in rows}),
         logs=len(logs),
         windows={name: int((air == kind).sum()) for kind, name in enumerate(AIR)},
         left_out=int((air < 0).sum()),

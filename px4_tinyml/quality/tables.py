@@ -29,11 +29,11 @@ def _rate(tables: Tables) -> str:
     with_windows = [vehicle for vehicle in tables.vehicles if any(vehicle.windows.values())]
     parts = [
         f"### Air, by vehicle ({rate})",
-        _table(
+        table(
             ("vehicle", "logs", "windows " + " / ".join(AIR), "left out", "stretches " + " / ".join(AIR)),
             [_counts(vehicle) for vehicle in tables.vehicles],
         ),
-        _table(
+        table(
             ("vehicle", "by", "calm called turbulence", "turbulent found", "manoeuvre called turbulence", "AUC"),
             [
                 (vehicle.vehicle, STAGE_NAMES[stage], *_rates(figures))
@@ -41,7 +41,7 @@ def _rate(tables: Tables) -> str:
                 for stage, figures in vehicle.stages.items()
             ],
         ),
-        _table(
+        table(
             ("vehicle", "by", "uncertain of calm", "uncertain of all", "stretches reporting turbulence", "onset [s]"),
             [
                 (vehicle.vehicle, STAGE_NAMES[stage], *_more(figures))
@@ -50,12 +50,12 @@ def _rate(tables: Tables) -> str:
             ],
         ),
         f"### Vertical motion, macro-F1 ({rate})",
-        _table(
+        table(
             ("log", "windows", "four classes, window", "four classes, filter", "vertical", "barometer slope"),
             [_motion(row) for row in tables.motion],
         ),
         f"### Flights without truth about the air ({rate})",
-        _table(
+        table(
             ("log", "windows", "turbulence, window", "turbulence, filter", "uncertain"),
             [_unknown(log) for log in tables.unknown_air],
         ),
@@ -106,7 +106,7 @@ def _number(value: float | None, digits: int) -> str:
     return NONE if value is None else f"{value:.{digits}f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table with aligned columns; one word without rows."""
     if not rows:
         return "None."
@@ -116,13 +116,19 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
 
 
-def write_page(page: Path, text: str) -> None:
-    """Replace the text between the markers of a page. Raises SpecError for a page without them."""
+def between(page: Path, begin: str = BEGIN, end: str = END) -> tuple[str, str, str]:
+    """A page before, between and after two markers, these left out. Raises SpecError for a page without them."""
     try:
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     except OSError as error:
         raise SpecError(f"{page}: cannot be read ({error.strerror})") from error
-    _, end, after = rest.partition(END)
-    if not end:
-        raise SpecError(f"{page}: no lines {BEGIN} and {END} found, both expected around the generated tables")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    inside, found, after = rest.partition(end)
+    if not found:
+        raise SpecError(f"{page}: no lines {begin} and {end} found, both expected around the generated text")
+    return before, inside, after
+
+
+def write_page(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace the text between the markers of a page. Raises SpecError for a page without them."""
+    before, _, after = between(page, begin, end)
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")

@@ -30,12 +30,12 @@ def both_sizes(draw: Callable[[Size], Markup]) -> Markup:
 
 def loss_chart(training: Training, spec: PipelineSpec) -> Markup:
     """Training and validation loss by epoch, with the epoch whose weights were kept."""
-    title = "Huber loss of ln EDR, mean of the branches" if spec.output == "edr" else "weighted cross-entropy"
+    title = "Huber loss of log EDR" if spec.output == "edr" else "weighted cross-entropy"
 
     def draw(size: Size) -> Markup:
         height = 260
         with new_figure(size, height) as figure:
-            axes = _panel(figure, size, height, TOP, height - TOP - BOTTOM)
+            axes = panel(figure, size, height, TOP, height - TOP - BOTTOM)
             epochs = np.arange(1, len(training.loss) + 1)
             best = training.best_epoch
             axes.axvline(best, color=colour("line"), linewidth=1)
@@ -60,7 +60,7 @@ def timeline_chart(timeline: Timeline, spec: PipelineSpec, name: str) -> Markup:
         with new_figure(size, height) as figure:
             top, first = TOP, None
             for panel_height, title, paint in panels:
-                axes = _panel(figure, size, height, top, panel_height, first)
+                axes = panel(figure, size, height, top, panel_height, first)
                 axes.set_title(title)
                 axes.tick_params(labelbottom=False)
                 paint(axes, size)
@@ -111,7 +111,7 @@ def _without_spikes(curves: Sequence[F64]) -> tuple[float, float] | None:
     return (low - room, high + room) if spiky else None
 
 
-def _panel(figure: Any, size: Size, height: int, top: int, panel_height: int, share: Any = None) -> Any:
+def panel(figure: Any, size: Size, height: int, top: int, panel_height: int, share: Any = None) -> Any:
     """Axes by pixels from the top."""
     box = (
         LEFT / size.width,

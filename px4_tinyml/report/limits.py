@@ -45,7 +45,7 @@ def _on_ground(spec: PipelineSpec) -> Limits:
     if spec.input == "bands":
         return {
             "Where the air is not judged": "On the ground, while manoeuvring hard, and in windows unlike those of the "
-            "training, the decision is `uncertain` with its reason. Such windows are not in these numbers."
+            "training, the decision is uncertain, with its reason. Such windows are not in these numbers."
         }
     return {
         "On the ground": "Windows on the ground are left out of training: the model has no label for them, and its "
@@ -94,6 +94,12 @@ def _airframes(dataset: Dataset) -> Limits:
         return {}
     airframes = len({flight.vehicle for flight in dataset.flights})
     if dataset.about.split_by == "stretch":
+        inject = dataset.about.inject
+        if inject and inject.split_by.get("simulated", "stretch") != "stretch":
+            return {
+                "No recorded flight held out": "Recorded flights are in several parts, each with its own stretches of "
+                "time: the score on other recorded ones is not measured here. Simulated flights are held out whole."
+            }
         return {"No flight held out": "Parts are stretches of the same flights: the score on others is not measured."}
     return {
         "No airframe held out": f"The split is by flight: with {plural(airframes, 'airframe')} in all, the test "
@@ -183,8 +189,9 @@ def _latency(spec: PipelineSpec) -> Limits:
     window = f"A window covers {spec.window / spec.rate_hz:.2f} s and a new one is complete every {hop_s:.2f} s."
     if spec.output == "edr":
         return {
-            "Decisions are late": f"{window} ln EDR is smoothed (weight {spec.edr.rise_q8 / 256:.2f} while it rises); "
-            f"turbulence begins above {spec.edr.enter:g} and ends below {spec.edr.leave:g} as the network reads EDR."
+            "Decisions are late": f"{window} The logarithm of EDR is smoothed (weight {spec.edr.rise_q8 / 256:.2f} "
+            f"while it rises); turbulence begins above {spec.edr.enter:g} and ends below {spec.edr.leave:g} as the "
+            "network reads EDR."
         }
     alpha = decision.smoothing_q8 / 256
     steps = 1 if alpha == 1 else math.ceil(math.log(1 - decision.enter) / math.log(1 - alpha) - 1e-9)

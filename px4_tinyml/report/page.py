@@ -16,6 +16,7 @@ from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.emit.write import template_environment
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import charts, findings
+from px4_tinyml.report.edr_chart import edr_by_truth, edr_chart
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.svg import label_colours
 from px4_tinyml.report.timeline import SHOWN_HOLE_S, Timeline, build_timeline, choose_flights
@@ -24,7 +25,7 @@ from px4_tinyml.signal.spec import PipelineSpec
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MODEL_NAMES = {
-    "int8": "int8 network", "float": "float32 network", "baseline": "physics baseline", "slope": "barometer slope",
+    "int8": "int8 network", "float": "float32 network", "baseline": "thresholds", "slope": "barometer slope",
     "trees": "boosted trees", "physics": "EDR formula",
 }  # fmt: skip
 SHORT_LIST = 12
@@ -83,7 +84,7 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
     manifest, spec, about = bundle.manifest, bundle.spec, dataset.about
     metrics = manifest.metrics
     title, sentences = findings.headline(metrics, dataset)
-    by_flight = metrics.int8.by_flight
+    by_flight, edr = metrics.int8.by_flight, edr_by_truth(bundle, dataset)
     return environment.get_template("report.html.j2").render(
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         colours=label_colours(spec.labels),
@@ -99,6 +100,7 @@ def render(bundle: ModelBundle, dataset: Dataset, parity: Mapping[str, Any] | No
         bars=findings.score_bars(metrics),
         error=findings.commonest_error(metrics.int8, metrics.labels),
         course=findings.course(manifest.training),
+        edr_chart=edr_chart(edr) if edr else "",
         loss_chart=charts.loss_chart(manifest.training, spec),
         timelines=timelines(bundle, dataset),
         hole_s=f"{SHOWN_HOLE_S:g}",
@@ -124,7 +126,14 @@ def _settings(spec: PipelineSpec) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in spec.to_dict().items():
         flat |= {f"{name}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {name: value}
-    return {name: value for name, value in flat.items() if name not in FITTED}
+    return {name: _short(value) for name, value in flat.items() if name not in FITTED}
+
+
+def _short(value: Any) -> Any:
+    """Numbers without the digits that float32 does not have."""
+    if isinstance(value, (list, tuple)):
+        return [_short(each) for each in value]
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def timelines(bundle: ModelBundle, dataset: Dataset) -> Iterator[tuple[TrainedFlight, Timeline, Markup]]:

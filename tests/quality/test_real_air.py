@@ -88,7 +88,8 @@ def result(folder: Path, bundle: ModelBundle) -> RealAir:
 def test_windows_by_kind_and_recordings_of_unknown_air(result: RealAir) -> None:
     full = result.tables[0]
     (vehicle,) = full.vehicles
-    assert vehicle.vehicle == "quad" and vehicle.stretches == {"calm": 1, "turbulent": 1, "manoeuvre": 0}
+    assert vehicle.vehicle == "quad" and vehicle.files == ["known.csv"]
+    assert vehicle.stretches == {"calm": 1, "turbulent": 1, "manoeuvre": 0}
     # The log starts at 100 s, a multiple of neither window nor hop: windows end on multiples of 0.64 s.
     ends = np.arange(0, 200_000_000, 640_000)
     ends = ends[(ends - 2_560_000 > 100_000_000) & (ends < 180_000_000)]
@@ -154,7 +155,7 @@ def test_the_tables_replace_what_is_between_the_markers(tmp_path: Path, result: 
     write_page(page, as_markdown(result))
     assert page.read_text() == text
     page.write_text("no markers")
-    with pytest.raises(SpecError, match="both expected around the generated tables"):
+    with pytest.raises(SpecError, match="both expected around the generated text"):
         write_page(page, "tables")
 
 

@@ -11,6 +11,7 @@ from reference_models import MODELS, untrained
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import ArenaBytes, Metrics, TrainedFlight, TrainedOn, Training
+from px4_tinyml.bundle.model_card import CardBackground, CardShare, CardVehicle, ModelCard
 from px4_tinyml.dataset.build import Collected, build, prepare
 from px4_tinyml.dataset.store import Dataset, UnusedLog
 from px4_tinyml.flight_log import BaroSeries, FlightLog, ImuSeries, ReferenceSeries
@@ -108,3 +109,11 @@ def replayed(bundle: ModelBundle, differing: int = 0, name: str = "a&b.ulg") -> 
         "pairs": {pair: {"windows": 12345, "mismatches": of["mismatches"]} for pair, of in pairs.items()},
         "logs": [{"log": name, "windows": 12345, "mismatches": differing, "pairs": pairs}],
     }
+
+
+def model_card() -> ModelCard:
+    """With texts that are attacks."""
+    recording = CardBackground("a<b>.ulg", "MIT (README <u>)", "some/<i>logs</i>", "0123456789abcdef", "quad & <u>")
+    shares = CardShare(1, 8), CardShare(3, 4), CardShare(0, 0), CardShare(2, 12)
+    vehicles = CardVehicle("known <u>", True, *shares), CardVehicle("x" * 60, False, *shares)
+    return ModelCard((recording,), vehicles, ("Advisory <u>.",), ("Fixed wings.",), ("All but the recordings.",))

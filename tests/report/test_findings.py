@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.bundle.manifest import Metrics, Score
 from px4_tinyml.dataset.store import Dataset
-from px4_tinyml.report.findings import commonest_error, gain_over_baseline, headline, score_bars
+from px4_tinyml.report.findings import commonest_error, gain_over, headline, score_bars, strongest_rival
 from px4_tinyml.report.limits import find_limits
 from px4_tinyml.report.page import render
 from px4_tinyml.report.svg import label_colours
@@ -38,7 +38,7 @@ def test_the_gain_is_paired_by_flight() -> None:
     """Flights differ by 40 points, the models by 5 on each: the gain is sure, the scores are not."""
     hard_and_easy = [0.5, 0.6, 0.65, 0.7, 0.8, 0.9]
     result = metrics([share + 0.05 for share in hard_and_easy], hard_and_easy)
-    gain = gain_over_baseline(result)
+    gain = gain_over(result, "baseline")
     assert gain.value == pytest.approx(0.05) and gain.low == pytest.approx(0.05) and gain.high == pytest.approx(0.05)
     assert result.int8.macro_f1_interval[0] < result.baseline.macro_f1
     assert gain.proven
@@ -47,16 +47,24 @@ def test_the_gain_is_paired_by_flight() -> None:
 @pytest.mark.parametrize(
     ("network", "physics", "verdict"),
     [
-        ([0.9, 0.95, 0.9] * 2, [0.8] * 6, "beats the physics baseline: macro-F1 0.917 against 0.800"),
-        ([0.9, 0.95, 0.9, 0.95, 0.9], [0.8] * 5, "is ahead of the physics baseline, not beyond doubt"),
-        ([0.9, 0.95, 0.7] * 2, [0.8] * 6, "is ahead of the physics baseline, not beyond doubt"),
-        ([0.9], [0.5], "is ahead of the physics baseline, not beyond doubt"),
-        ([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
-        ([0.7, 0.9, 0.7], [0.8, 0.8, 0.8], "does not beat the physics baseline"),
+        ([0.9, 0.95, 0.9] * 2, [0.8] * 6, "beats thresholds: macro-F1 0.917 against 0.800"),
+        ([0.9, 0.95, 0.9, 0.95, 0.9], [0.8] * 5, "is ahead of thresholds, not beyond doubt"),
+        ([0.9, 0.95, 0.7] * 2, [0.8] * 6, "is ahead of thresholds, not beyond doubt"),
+        ([0.9], [0.5], "is ahead of thresholds, not beyond doubt"),
+        ([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], "does not beat thresholds"),
+        ([0.7, 0.9, 0.7], [0.8, 0.8, 0.8], "does not beat thresholds"),
     ],
 )
 def test_verdict(network: list[float], physics: list[float], verdict: str, dataset: Dataset) -> None:
     assert verdict in headline(metrics(network, physics), dataset)[0]
+
+
+def test_the_verdict_is_about_the_strongest_rival(dataset: Dataset) -> None:
+    known = metrics([0.9] * 6, [0.7] * 6)
+    trees = metrics([0.95] * 6, [0.5] * 6).int8
+    both = replace(known, trees=trees, slope=metrics([0.6] * 6, [0.5] * 6).int8)
+    assert strongest_rival(known) == "baseline" and strongest_rival(both) == "trees"
+    assert "The network does not beat boosted trees: macro-F1 0.900 against 0.950" in headline(both, dataset)[0]
 
 
 def test_one_test_flight_has_no_interval(bundle: ModelBundle, dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.errors import DatasetError, ParityError, ToolchainError
 from px4_tinyml.report import write_report
 
-from .conftest import replayed
+from .conftest import model_card, replayed
 
 VOID = {"meta", "br", "path", "use"}
 
@@ -162,3 +162,17 @@ def test_a_page_that_cannot_be_written_is_an_error(bundle: ModelBundle, dataset:
     (tmp_path / "file").touch()
     with pytest.raises(ToolchainError, match="cannot be written"):
         write_report(tmp_path / "file" / "report.html", bundle, dataset)
+
+
+def test_the_card_of_a_bundle_that_has_one_is_shown(bundle: ModelBundle, dataset: Dataset, tmp_path: Path) -> None:
+    write_report(tmp_path / "card.html", bundle.with_manifest(card=model_card()), dataset)
+    html = (tmp_path / "card.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.open == [] and not re.search(r"<(u>|i>logs|b>\.ulg)", html)
+    assert list(page.sections)[1:3] == ["confusion", "real-air"] and list(page.sections)[-2:] == ["card", "details"]
+    assert "known <u> in the training 12.5 % of 8 75.0 % of 4 – 16.7 % of 12" in page.sections["real-air"]
+    card = page.sections["card"]
+    assert "a<b>.ulg quad & <u> MIT (README <u>) some/<i>logs</i> commit 0123456789" in card
+    assert "1 has no licence file: the licence is stated where the brackets name it." in card
+    for sentence in ("Advisory <u>.", "Fixed wings.", "All but the recordings."):
+        assert sentence in card

@@ -15,7 +15,7 @@ from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.dataset.store import Dataset
 from px4_tinyml.report import write_report
 
-from .conftest import replayed
+from .conftest import model_card, replayed
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBE = """<script>
@@ -43,7 +43,8 @@ def test_the_page_fits_the_screen(
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         missing(f"no browser to lay the page out: none of {', '.join(BROWSERS)} is installed")
-    write_report(tmp_path / "report.html", bundle, dataset, replayed(bundle, 7, name="x" * 200))
+    carded = bundle.with_manifest(card=model_card())
+    write_report(tmp_path / "report.html", carded, dataset, replayed(bundle, 7, name="x" * 200))
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     probed = re.sub(r"<meta http-equiv=[^>]*>", "", html).replace("<details>", "<details open>") + PROBE
     (tmp_path / "probe.html").write_text(probed, encoding="utf-8")

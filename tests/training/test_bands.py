@@ -239,6 +239,7 @@ def test_a_bundle_is_scored_with_all_its_rivals(made: tuple[Path, Dataset], tmp_
     assert evaluate(bundle, dataset) == metrics
     write_report(tmp_path / REPORT_FILE, bundle, dataset)
     text = (tmp_path / REPORT_FILE).read_text()
+    assert "EDR of test windows" in text and '<svg class="chart phone"' in text
     assert "boosted trees" in text and "EDR formula" in text and "Huber" in text and "a_z 1-2 Hz" in text
 
 

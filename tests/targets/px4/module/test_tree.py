@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from px4_tinyml.bundle import ModelBundle
 from px4_tinyml.cli.main import main
-from px4_tinyml.emit.shipped import PRETRAINED, PRETRAINED_50HZ, bundle_argument, pretrained_bundle, target_root
+from px4_tinyml.emit.shipped import PRETRAINED_50HZ, SHIPPED, bundle_argument, pretrained_bundle, target_root
 from px4_tinyml.emit.write import MODULE
 from px4_tinyml.errors import ConversionError, SpecError
 from px4_tinyml.signal.golden import check_golden
@@ -33,24 +33,34 @@ def test_the_repository_holds_the_tree_of_the_pretrained_bundle() -> None:
     assert [name for name in made if kept[name] != made[name]] == [], "run `make pretrained`, or generate px4 again"
 
 
-@pytest.mark.parametrize("name", [PRETRAINED, PRETRAINED_50HZ])
+def in_the_repository(name: str) -> str:
+    if not pretrained_bundle(name).is_dir():
+        pytest.skip(f"{pretrained_bundle(name).name} is not in the repository yet: `make pretrained DATA=DIR` makes it")
+    return name
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_pretrained_bundle_is_whole_and_small(name: str) -> None:
-    bundle = ModelBundle.load(pretrained_bundle(name))
+    bundle = ModelBundle.load(pretrained_bundle(in_the_repository(name)))
     assert check_golden(bundle.golden, bundle.classifier()) >= 4
-    assert sum(p.stat().st_size for p in pretrained_bundle(name).iterdir()) < 200_000
+    most = 200_000 if bundle.spec.input == "samples" else 400_000  # its golden vectors are longer
+    assert sum(p.stat().st_size for p in pretrained_bundle(name).iterdir()) < most
     assert bundle.for_thinned == (name == PRETRAINED_50HZ)
 
 
-@pytest.mark.parametrize("name", [PRETRAINED, PRETRAINED_50HZ])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_pretrained_bundle_has_a_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shipped = ModelBundle.load(pretrained_bundle(name))
-    assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256 and not caplog.messages
+    shipped = ModelBundle.load(pretrained_bundle(in_the_repository(name)))
+    deprecated = [True] if name == PRETRAINED_50HZ else []
+    assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256
+    assert ["is deprecated" in line for line in caplog.messages] == deprecated
+    caplog.clear()
     (tmp_path / name).mkdir()
     assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256
-    assert [f"./{name}" in line for line in caplog.messages] == [True]
+    assert [f"./{name}" in line for line in caplog.messages] == [*[False for _ in deprecated], True]
     for path in (f"./{name}", f"{name}/", str(tmp_path / name)):
         with pytest.raises(ConversionError, match="not a model bundle"):
             ModelBundle.load(bundle_argument(path))
