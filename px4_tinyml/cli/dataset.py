@@ -47,6 +47,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"with --inject: number of examples (default {DEFAULT_EXAMPLES})",
     )
     parser.add_argument(
+        "--responses",
+        type=Path,
+        metavar="FILE",
+        help="with --inject: gust responses of `fly --responses` (default: those of the package)",
+    )
+    parser.add_argument(
         "--split-by",
         choices=("airframe", "flight", "stretch"),
         help="with --inject: what of recorded flights stays in one part (default: airframe if there are enough)",
@@ -81,15 +87,17 @@ def run(args: argparse.Namespace) -> int:
 def _inject_options(args: argparse.Namespace, spec: PipelineSpec) -> InjectOptions | None:
     """Options of --inject. SpecError for those that do not fit."""
     from px4_tinyml.dataset.examples import InjectOptions, check_inject
+    from px4_tinyml.signal.responses import SHIPPED
 
     if not args.inject:
-        if args.examples is not None or args.split_by is not None:
-            raise SpecError(f"--{'examples' if args.examples is not None else 'split-by'} applies with --inject only")
+        for name in ("examples", "responses", "split_by"):
+            if getattr(args, name) is not None:
+                raise SpecError(f"--{name.replace('_', '-')} applies with --inject only")
         return None
     if args.thinned is not None:
         raise SpecError("--thinned does not apply with --inject: decimated copies are among the backgrounds")
     check_inject(spec)
-    return InjectOptions(args.examples or DEFAULT_EXAMPLES, split_by=args.split_by)
+    return InjectOptions(args.examples or DEFAULT_EXAMPLES, args.responses or SHIPPED, args.split_by)
 
 
 def print_summary(about: Description) -> None:
@@ -120,5 +128,5 @@ def _print_backgrounds(inject: Injected) -> None:
         print(f"{name:44}{entry.flights:9}{entry.seconds:9.0f}  {left_out or 'nothing'}")
     print("split: " + ", ".join(f"{kind} flights by {by}" for kind, by in inject.split_by.items()))
     for part, n in inject.examples.items():
-        airframes = sorted(name for name, where in inject.airframe_parts.items() if where == part)
-        print(f"{part}: {n} examples, gust responses of {', '.join(airframes)}")
+        responses = inject.response_parts.count(part)
+        print(f"{part}: {n} examples, {responses} gust responses")

@@ -81,14 +81,14 @@ def make_examples(
     Raises DatasetError when a part has no background or no response.
     """
     library = load_responses(options.responses)
-    airframe_parts = by_rank(library.airframe)
+    response_parts = _response_parts(library)
     pieces, split_by = _pieces(backgrounds, spec, options.split_by)
-    _check_parts(airframe_parts, pieces, backgrounds)
+    _check_parts(response_parts, pieces, backgrounds)
     responses = Responses.of(library, spec)
     made: list[Examples] = []
     with bar(total=options.examples, desc="injecting gusts", unit="example") as shown:
         for part, share in zip(PARTS, _apportion(options.examples, SHARES), strict=True):
-            rows = [i for i, airframe in enumerate(library.airframe) if airframe_parts[airframe] == part]
+            rows = [i for i, where in enumerate(response_parts) if where == part]
             for pool, count in _pools([p for p in pieces if p.part == part], share, spec):
                 batches: list[Labelled] = []
                 for batch in _drawn(pool, count, rows, responses, spec, seed):
@@ -96,7 +96,7 @@ def make_examples(
                     shown.update(len(batch.edr))
                 made += _by_piece(pool, batches, spec)
     made.sort(key=lambda examples: (examples.piece.background.log.source, examples.piece.low))
-    return made, _weakest(split_by), _summary(made, backgrounds, library, airframe_parts, split_by)
+    return made, _weakest(split_by), _summary(made, backgrounds, library, response_parts, split_by)
 
 
 def _pieces(
@@ -113,17 +113,22 @@ def _pieces(
     return pieces, split_by
 
 
-def _check_parts(
-    airframe_parts: Mapping[str, Part], pieces: Sequence[Piece], backgrounds: Sequence[Background]
-) -> None:
+def _response_parts(library: ResponseLibrary) -> list[Part]:
+    """Part of each response. Each is of a vehicle of its own, drawn around its airframe."""
+    keys = [f"{airframe} {number}" for number, airframe in enumerate(library.airframe)]
+    parts = by_rank(keys)
+    return [parts[key] for key in keys]
+
+
+def _check_parts(response_parts: Sequence[Part], pieces: Sequence[Piece], backgrounds: Sequence[Background]) -> None:
     if {piece.part for piece in pieces} != set(PARTS):
         raise DatasetError(
             f"{sum(b.seconds for b in backgrounds):.0f} s of background found in {len(backgrounds)} flight(s): too "
             "little to train, validate and test on different stretches; add calm flights"
         )
-    if set(airframe_parts.values()) != set(PARTS):
+    if set(response_parts) != set(PARTS):
         raise DatasetError(
-            f"gust responses of {len(airframe_parts)} airframe(s) found, at least {len(PARTS)} needed; "
+            f"{len(response_parts)} gust responses found, at least {len(PARTS)} needed; "
             "write more with `px4-tinyml fly --responses`"
         )
 
@@ -208,7 +213,7 @@ def _summary(
     made: Sequence[Examples],
     backgrounds: Sequence[Background],
     library: ResponseLibrary,
-    airframe_parts: Mapping[str, Part],
+    response_parts: Sequence[Part],
     split_by: dict[str, SplitBy],
 ) -> Injected:
     examples: dict[Part, int] = dict.fromkeys(PARTS, 0)
@@ -220,7 +225,7 @@ def _summary(
         examples=examples,
         dropped=dict(dropped),
         airframes=library.airframe,
-        airframe_parts=dict(airframe_parts),
+        response_parts=tuple(response_parts),
         split_by=split_by,
         backgrounds=tuple(_by_vehicle(backgrounds)),
     )

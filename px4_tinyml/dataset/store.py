@@ -73,14 +73,14 @@ class BackgroundEntry(JsonObject, frozen=True):
 class Injected(JsonObject, frozen=True):
     """How gusts were injected. examples: windows by part. dropped: examples by reason.
 
-    airframes: of each response of the library; airframe_parts: their parts. split_by: of `simulated` and `real`
+    airframes: of each response of the library; response_parts: its part. split_by: of `simulated` and `real`
     backgrounds.
     """
 
     examples: dict[Part, Count]
     dropped: dict[str, Count]
     airframes: tuple[str, ...]
-    airframe_parts: dict[str, Part]
+    response_parts: tuple[Part, ...]
     split_by: dict[str, SplitBy]
     backgrounds: tuple[BackgroundEntry, ...]
 

@@ -133,7 +133,7 @@ class LimitsSpec:
     g_xy_deg_s: float = 45.0
     g_z_deg_s: float = 45.0
     a_z_m_s2: float = 2.0
-    a_xy_m_s2: float = 1.6
+    a_xy_m_s2: float = 2.0
     turning_deg_s: float = 15.0
     least_a_z_m_s2: float = 7.5
     centre: tuple[int, ...] = ()

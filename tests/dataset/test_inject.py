@@ -105,14 +105,13 @@ def test_the_first_examples_do_not_depend_on_their_number() -> None:
 
 
 def check_parts(examples: Sequence[Examples], summary: Injected) -> None:
-    """Every part has examples, with responses of its own airframes."""
+    """Every part has examples, with responses of its own."""
     assert {each.piece.part for each in examples if len(each.windows.y)} == set(PARTS)
     for each in examples:
-        airframes = {summary.airframes[row] for row in each.windows.response.tolist()}
-        assert {summary.airframe_parts[name] for name in airframes} <= {each.piece.part}
+        assert {summary.response_parts[row] for row in each.windows.response.tolist()} <= {each.piece.part}
 
 
-def test_vehicles_and_response_airframes_are_in_one_part(flights: list[FlightLog]) -> None:
+def test_vehicles_and_responses_are_in_one_part(flights: list[FlightLog]) -> None:
     examples, split_by, summary = made([background(log) for log in flights])
     assert split_by == "airframe" and summary.split_by == {"simulated": "airframe"}
     check_parts(examples, summary)
