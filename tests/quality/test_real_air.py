@@ -198,6 +198,10 @@ def test_recordings_of_the_shared_folder(shared: Path, bundle: ModelBundle) -> N
     assert (quad.turbulent_found, quad.manoeuvre_called) == (Share(16, 72), Share(12, 89))
     assert quad.auc == pytest.approx(0.83, abs=0.005)
     assert by_name["crazyflie fan d1"].turbulent_found == Share(288, 288)
-    whole = next(row for row in full.motion if row.name == "all logs, one confusion")
-    assert whole.macro_f1["four_alone"] == pytest.approx(0.49, abs=0.005)
+    motion = {row.name: row for row in full.motion}
+    # Barometer and GPS velocity contradict the vertical speed of three whole logs and parts of three more. With those
+    # references 0.494 of 1576 windows was found; the rows of the other eight logs are the same.
+    assert not {name for name in motion if name.startswith("air/three_quads") or "erle_1008_10" in name}
+    whole = motion["all logs, one confusion"]
+    assert whole.windows == 1297 and whole.macro_f1["four_alone"] == pytest.approx(0.567, abs=0.005)
     assert {"imu_csv/nano_vert.csv", "bin/erle_0907_24.BIN"} <= {log.name for log in full.unknown_air}
