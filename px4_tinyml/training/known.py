@@ -10,7 +10,7 @@ import numpy as np
 from px4_tinyml.flight_log import F32, F64, I8
 from px4_tinyml.signal.spec_tables import EdrSpec, LimitsSpec
 
-FAMILIAR_SHARE = 0.999
+FAMILIAR_SHARE = 0.9995
 """Of the training windows that are not unfamiliar."""
 SMALLEST_SPREAD = 4.0
 """int8 steps added to the spread in every direction: features that hardly differ do not make a window unfamiliar."""
