@@ -99,7 +99,8 @@ class VerticalSpec:
     tau_s: time constant of the third-order filter. gravity_gain: 1/s, of the accelerometer on the direction of gravity.
     restart_slots: each of two filters is restarted every 2·restart_slots, in turn. mean_slots: the reported
     speed is the mean over so many slots. innovation_m: RMS of barometer less filter above which the slope of the
-    barometer is reported instead. threshold_m_s: more is climb, less than minus it descend.
+    barometer is reported instead. alias_m_s2: RMS of a_z in the last band above which it is too, when the stream is
+    decimated: aliased vibration would be integrated. threshold_m_s: more is climb, less than minus it descend.
     """
 
     tau_s: float = 4.0
@@ -107,6 +108,7 @@ class VerticalSpec:
     restart_slots: int = 640
     mean_slots: int = 64
     innovation_m: float = 2.0
+    alias_m_s2: float = 0.4
     threshold_m_s: float = 0.5
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ class VerticalSpec:
         whole_number("vertical.restart_slots", self.restart_slots, 64, 100_000)
         whole_number("vertical.mean_slots", self.mean_slots, 8, 256)
         number("vertical.innovation_m", self.innovation_m, 0.1, 100.0)
+        number("vertical.alias_m_s2", self.alias_m_s2, 0.01, 1000.0)
         number("vertical.threshold_m_s", self.threshold_m_s, 0.05, 20.0)
         if self.restart_slots < self.mean_slots:
             raise SpecError(f"vertical.restart_slots = {self.restart_slots}: expected at least mean_slots")

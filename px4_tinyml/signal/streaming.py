@@ -174,7 +174,8 @@ class NumpyPipeline:
         index, means, altitude, repeated, stale, samples, ground = map(np.array, zip(*self._rows, strict=True))
         segment = np.zeros(spec.window, np.int64)
         stream = SlotStream(index, means, altitude, repeated, stale, segment, samples, ground, {})
-        raw = make_windows(stream, spec, np.array([self._vertical.mm_s()]) if self._vertical else None)
+        vertical = self._vertical
+        raw = make_windows(stream, spec, (lambda aliased: np.array([vertical.mm_s(aliased[0])])) if vertical else None)
         if raw.sparse[0]:
             self.counts["sparse"] += 1
             return None

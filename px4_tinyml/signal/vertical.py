@@ -27,6 +27,8 @@ MAX_INNOVATION = 1 << 26
 """64 m in Q20: a larger difference of barometer and filter counts as this one."""
 GRAVITY_Q = 12
 """The gravity vector is in 2⁻¹² of an accelerometer step."""
+SLOPE_SHRINK_Q10 = 853
+"""5/6: the slope has more noise than the filter; without it calm air reads as climb and descend."""
 UNKNOWN_MM_S = -32768
 MAX_MM_S = 32767
 
@@ -160,10 +162,10 @@ def slope_m_s(stream: SlotStream, end: I64, baro_ok: Bool, spec: PipelineSpec) -
     return np.where(baro_ok, speed_m_s(reported_mm_s(slope)), np.float32(np.nan))
 
 
-def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) -> I64:
+def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec, aliased: Bool | None = None) -> I64:
     """Vertical speed of each window that ends at a row of the stream, mm/s up; UNKNOWN_MM_S without a barometer.
 
-    steps[S, 6]: int16 steps of the slots.
+    steps[S, 6]: int16 steps of the slots. aliased: windows whose accelerometer is not to be integrated.
     """
     n, gains = spec.vertical.mean_slots, Gains.of(spec)
     altitude = altitude_steps(stream.altitude_m)
@@ -173,13 +175,15 @@ def window_mm_s(steps: I64, stream: SlotStream, end: I64, spec: PipelineSpec) ->
     mean = (total[end + 1] - total[end + 1 - n]) // n
     heard = ~_all_of_last(stream.stale, stream.segment, n)[end]
     steady = _all_of_last(valid, stream.segment, n)[end] & heard & (energy[end] <= innovation_limit(spec))
+    if aliased is not None:
+        steady = steady & ~aliased
     slope = slope_q20(altitude[end[:, None] + np.arange(1 - n, 1)], gains)
     return _choose(steady, fresh[end], mean, slope)
 
 
 def _choose(steady: Bool, fresh: Bool, mean: I64, slope: I64) -> I64:
-    """mm/s of the filter where it is steady, else of the barometer's slope where that is known."""
-    result = np.where(steady, reported_mm_s(mean), reported_mm_s(slope))
+    """mm/s of the filter where it is steady, else of the barometer's slope, shrunk, where that is known."""
+    result = np.where(steady, reported_mm_s(mean), reported_mm_s(slope * SLOPE_SHRINK_Q10 >> 10))
     return np.asarray(np.where(steady | fresh, result, UNKNOWN_MM_S), np.int64)
 
 
@@ -283,10 +287,10 @@ class VerticalStream:
     def _fresh(self) -> bool:
         return len(self._stale) == self._stale.maxlen and not any(self._stale)
 
-    def mm_s(self) -> int:
+    def mm_s(self, aliased: bool) -> int:
         """Vertical speed of the window that ends with the newest slot."""
         n, altitude = self._spec.vertical.mean_slots, np.array(self._altitude, np.int64)
-        heard = not all(self._stale)
+        heard = not all(self._stale) and not aliased
         steady = len(self._valid) == n and all(self._valid) and heard and self._energy <= innovation_limit(self._spec)
         speed = np.array(sum(s for s, v in zip(self._speed, self._valid, strict=True) if v) // n)
         chosen = _choose(np.array(steady), np.array(self._fresh()), speed, slope_q20(altitude, self._gains))

@@ -5,6 +5,7 @@ The network's input is the window about its mean (input = "samples") or its log 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from px4_tinyml.flight_log import F32, I64, U64, Bool
-from px4_tinyml.signal.energies import I16, energies, log_energies, manoeuvring, slot_steps
+from px4_tinyml.signal.energies import I16, energies, energy_of, log_energies, manoeuvring, slot_steps
 from px4_tinyml.signal.slots import SlotStream
 from px4_tinyml.signal.spec import IMU_CHANNELS, PipelineSpec
 from px4_tinyml.signal.vertical import UNKNOWN_MM_S, window_mm_s
@@ -62,8 +63,13 @@ class RawWindows:
         return len(self.x)
 
 
-def make_windows(stream: SlotStream, spec: PipelineSpec, vertical_mm_s: I64 | None = None) -> RawWindows:
-    """Step 3: the complete windows of a slot stream. vertical_mm_s: of its windows, where the caller knows it."""
+def make_windows(
+    stream: SlotStream, spec: PipelineSpec, vertical_mm_s: Callable[[Bool], I64] | None = None
+) -> RawWindows:
+    """Step 3: the complete windows of a slot stream.
+
+    vertical_mm_s: the vertical speed of its windows, where the caller knows it, given which of them are aliased.
+    """
     end = _window_ends(stream, spec)
     rows = window_rows(end, spec)
     if spec.input == "samples":
@@ -71,8 +77,12 @@ def make_windows(stream: SlotStream, spec: PipelineSpec, vertical_mm_s: I64 | No
         vertical, reasons = np.full(len(end), UNKNOWN_MM_S), np.zeros(len(end), np.uint8)
     else:
         steps = slot_steps(stream.imu, spec.bands)
-        vertical = vertical_mm_s if vertical_mm_s is not None else _vertical(steps, stream, end, spec)
-        x, baro_ok, reasons = _bands(steps[rows], vertical, stream, rows, spec)
+        energy = energies(steps[rows], spec)
+        thinned = np.asarray(stream.samples[rows].sum(axis=1) < FULL_RATE_SAMPLES * spec.window)
+        aliased = thinned & (energy[:, 1, -1] > energy_of(spec.vertical.alias_m_s2, spec.bands.accel_per_unit))
+        vertical = vertical_mm_s(aliased) if vertical_mm_s else _vertical(steps, stream, end, aliased, spec)
+        x = features(energy, vertical, spec)[:, None]
+        baro_ok, reasons = _reasons(steps[rows], energy, thinned, stream, rows, spec)
     last = stream.index[end]
     return RawWindows(
         x=x,
@@ -123,28 +133,26 @@ def _samples(stream: SlotStream, rows: I64, spec: PipelineSpec) -> tuple[F32, Bo
     return x, baro_ok
 
 
-def _vertical(steps: I16, stream: SlotStream, end: I64, spec: PipelineSpec) -> I64:
+def _vertical(steps: I16, stream: SlotStream, end: I64, aliased: Bool, spec: PipelineSpec) -> I64:
     if not spec.uses_baro:
         return np.full(len(end), UNKNOWN_MM_S)
-    return window_mm_s(steps.astype(np.int64), stream, end, spec)
+    return window_mm_s(steps.astype(np.int64), stream, end, spec, aliased)
 
 
-def _bands(
-    steps: I16, vertical: I64, stream: SlotStream, rows: I64, spec: PipelineSpec
-) -> tuple[F32, Bool, NDArray[np.uint8]]:
-    """Features [W,1,F], whether the barometer is good, and reasons of each window. steps[W,128,6]."""
-    energy = energies(steps, spec)
+def _reasons(
+    steps: I16, energy: I64, thinned: Bool, stream: SlotStream, rows: I64, spec: PipelineSpec
+) -> tuple[Bool, NDArray[np.uint8]]:
+    """Whether the barometer is good, and reasons of each window. steps[W,128,6], energy[W,group,band]."""
     baro_ok: Bool = np.ones(len(rows), np.bool_)
     if spec.uses_baro:
         baro_ok = np.asarray(~stream.stale[rows[:, -spec.vertical.mean_slots :]].any(axis=1))
-    thinned = stream.samples[rows].sum(axis=1) < FULL_RATE_SAMPLES * spec.window
     reasons = (
         np.where(stream.on_ground[rows[:, -1]], Reason.ON_GROUND, 0)
         | np.where(manoeuvring(steps, energy, spec), Reason.MANOEUVRING, 0)
         | np.where(baro_ok, 0, Reason.BARO_STALE)
         | np.where(thinned, Reason.REDUCED_SENSITIVITY, 0)
     )
-    return features(energy, vertical, spec)[:, None], baro_ok, reasons.astype(np.uint8)
+    return baro_ok, reasons.astype(np.uint8)
 
 
 def features(energy: I64, vertical_mm_s: I64, spec: PipelineSpec) -> F32:
