@@ -165,5 +165,20 @@ def _one_line(error: Exception) -> str:
     return str(error)
 
 
+def script() -> int:
+    """The program `px4-tinyml`: main(), and an exit without the teardown of TensorFlow.
+
+    Its native threads now and then abort the interpreter's teardown ("terminate called without an active exception",
+    exit code 134) when all work is done.
+    """
+    code = main()
+    if "tensorflow" in sys.modules:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script())
