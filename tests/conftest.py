@@ -23,6 +23,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Every core has a test process of its own: the threads of boosted trees would wait for each other, ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with `data/` (real flight logs, not part of this repository) and `reference/` (int8 models)."""

@@ -51,8 +51,8 @@ def windows(count: int, seed: int, spec: PipelineSpec = BANDS) -> Windows:
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[fit.Trained, bytes, bytes, Windows, Windows]:
-    part, held_out = windows(3000, 1), windows(800, 2)
-    trained = fit.fit_network(part, held_out, BANDS, TrainOptions(epochs=6))
+    part, held_out = windows(1500, 1), windows(800, 2)
+    trained = fit.fit_network(part, held_out, BANDS, TrainOptions(epochs=5, batch=64))
     return trained, *quantize.to_tflite(trained, part, held_out, 0), part, held_out
 
 
@@ -133,7 +133,7 @@ def test_one_training_window_in_two_thousand_is_unfamiliar() -> None:
 
 
 def test_physics_and_trees_decide_turbulence() -> None:
-    part, held_out = windows(3000, 5), windows(800, 6)
+    part, held_out = windows(1500, 5), windows(800, 6)
     labelled = held_out.take(held_out.y >= 0)
     constant = rivals.fit_physics(part, BANDS)
     formula = rivals.physics(constant, labelled, BANDS)
@@ -141,7 +141,7 @@ def test_physics_and_trees_decide_turbulence() -> None:
     slope = rivals.slope(labelled, BANDS)
     assert (formula == labelled.y).mean() > 0.8 and (trees == labelled.y).mean() > 0.9
     assert slope is not None and set(slope.tolist()) == {0, 1, 2}
-    part, held_out = windows(3000, 5, CLASSES), windows(800, 6, CLASSES)
+    part, held_out = windows(1500, 5, CLASSES), windows(800, 6, CLASSES)
     assert (rivals.fit_trees(part, CLASSES, 0)(held_out) == held_out.y).mean() > 0.9
 
 
@@ -185,7 +185,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset]:
     """A bundle of a short training, and its data set."""
     folder = tmp_path_factory.mktemp("bands")
     dataset = build(Collected([prepare(flight(i), BANDS) for i in range(8)]), BANDS, folder / "set", seed=1)
-    train(dataset, folder / "bundle", TrainOptions(epochs=8, batch=64))
+    train(dataset, folder / "bundle", TrainOptions(epochs=4, batch=32))
     return folder / "bundle", dataset
 
 
@@ -252,7 +252,7 @@ def test_there_is_no_cpp_of_it(made: tuple[Path, Dataset], tmp_path: Path) -> No
 
 def test_a_softmax_over_labels(tmp_path: Path) -> None:
     dataset = build(Collected([prepare(flight(i), CLASSES) for i in range(8)]), CLASSES, tmp_path / "set", seed=1)
-    bundle = train(dataset, tmp_path / "bundle", TrainOptions(epochs=12, batch=64))
+    bundle = train(dataset, tmp_path / "bundle", TrainOptions(epochs=8, batch=32))
     metrics = ModelBundle.load(tmp_path / "bundle").manifest.metrics
     assert metrics.int8.macro_f1 > 0.8 and metrics.physics is None and metrics.edr is None
     assert bundle.spec.limits.distance > 0 and bundle.manifest.model.operators[-1] == "SOFTMAX"
