@@ -253,15 +253,15 @@ class VerticalStream:
 
     def __init__(self, spec: PipelineSpec) -> None:
         self._spec, self._gains = spec, Gains.of(spec)
-        n = spec.vertical.mean_slots
-        self._altitude, self._stale, self._speed = (deque[int](maxlen=n) for _ in range(3))
-        self._valid = deque[bool](maxlen=n)
-        self._energy = 0
-        self._filters: list[Filters | None] = [None, None]
+        self.reset()
 
     def reset(self) -> None:
         """Forget all."""
-        self.__init__(self._spec)  # type: ignore[misc]
+        n = self._spec.vertical.mean_slots
+        self._altitude, self._speed = deque[int](maxlen=n), deque[int](maxlen=n)
+        self._stale, self._valid = deque[bool](maxlen=n), deque[bool](maxlen=n)
+        self._energy = 0
+        self._filters: list[Filters | None] = [None, None]
 
     def push(self, slot: int, steps: I64, altitude_m: np.float32, stale: bool) -> None:
         """One emitted slot. steps[6]: its int16 steps."""

@@ -164,11 +164,6 @@ def features(energy: I64, vertical_mm_s: I64, spec: PipelineSpec) -> F32:
     return x
 
 
-def window_steps(stream: SlotStream, end: I64, spec: PipelineSpec) -> I16:
-    """int16 steps of windows [W,128,6] of a `bands` spec."""
-    return slot_steps(stream.imu, spec.bands)[window_rows(end, spec)]
-
-
 def about_mean(x: F32) -> F32:
     """x[W,T,…] minus its mean over T, in the order of operations of the contract."""
     difference = x - x[:, :1]
