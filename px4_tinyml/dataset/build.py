@@ -36,6 +36,7 @@ from px4_tinyml.dataset.write_dataset import Prepared, check_out, log_warnings, 
 from px4_tinyml.errors import DatasetError, LogError
 from px4_tinyml.flight_log import FlightLog, LabelSpan
 from px4_tinyml.logs import read_log
+from px4_tinyml.logs.checks import rate_warnings
 from px4_tinyml.progress import progress
 from px4_tinyml.signal.classifier import is_judged
 from px4_tinyml.signal.decimate import thinned
@@ -182,6 +183,7 @@ def _why_unlabelled(flight: Prepared, spec: PipelineSpec) -> str:
     unknown = sorted({span.label for span in flight.log.labels} - {*spec.labels, EXCLUDE})
     if unknown:
         why += f"; the file's own label {unknown[0]!r} is not one of the spec's ({', '.join(spec.labels)})"
+    why += "".join(f"; {warning}" for warning in rate_warnings(flight.log.imu, spec))
     return f"{sum(found.values())} windows, none with a label: {why}"
 
 

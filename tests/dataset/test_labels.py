@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from px4_tinyml.dataset import autolabel, spans
-from px4_tinyml.dataset.build import Collected, build, prepare
+from px4_tinyml.dataset.build import Collected, build, build_dataset, prepare
 from px4_tinyml.dataset.split import PARTS, check_leakage, split
 from px4_tinyml.dataset.store import Dataset, FlightWindows, UnusedLog, read_flight, write_flight
 from px4_tinyml.dataset.write_dataset import unique_names
@@ -217,6 +217,16 @@ def test_a_stored_data_set_is_read_back_unchanged(tmp_path: Path) -> None:
     climb = everything.x[everything.y == CLIMB][:, :, 6]
     assert np.allclose(climb[:, -1] - climb[:, 0], 2.54, atol=0.15)
     assert everything.baro_ok.all()
+
+
+def test_a_log_with_too_few_samples_is_reported_with_its_rate(tmp_path: Path) -> None:
+    rows = "\n".join(f"{1.0 + i / 30.0:.6f},0,0,-9.8,0,0,0" for i in range(600))
+    (tmp_path / "slow.csv").write_text(f"t,ax,ay,az,gx,gy,gz\n{rows}\n")
+    axes = "\n".join(f"{axis} = {{ column = '{{0}}{axis}' }}" for axis in "xyz")
+    columns = f"[time]\ncolumn = 't'\nunit = 's'\n[accel]\nunit = 'm/s2'\n{axes.replace('{0}', 'a')}\n"
+    (tmp_path / "map.toml").write_text(f"{columns}[gyro]\nunit = 'rad/s'\n{axes.replace('{0}', 'g')}\n")
+    with pytest.raises(DatasetError, match=r"sparse; IMU at 30\.0 Hz: the spec \(50 Hz slots\) needs 40 Hz or more"):
+        build_dataset([tmp_path / "slow.csv"], SPEC, tmp_path / "set", column_map=tmp_path / "map.toml")
 
 
 def stored(folder: Path) -> Path:
