@@ -20,7 +20,7 @@ from px4_tinyml import __version__
 from px4_tinyml.errors import Px4TinymlError, SpecError
 
 COMMANDS = {
-    "demo": "simulate, train, generate C++, replay and report, in about two minutes",
+    "demo": "simulate, train, generate C++, replay and report, in about three minutes",
     "inspect": "describe logs: content, damage, usable or not and why",
     "fly": "write logs of simulated flights, with true turbulence",
     "serve": "run a simulated vehicle on a MAVLink link",
