@@ -1,4 +1,4 @@
-"""Does `train` with its defaults succeed, whatever flights are flown and whichever seed is drawn?
+"""Whether `train` with its defaults succeeds for any flights and any seed.
 
     python benchmarks/quality/train_pairs.py --out DIR [--pairs 20] [--flights 60] [--preset bands [--inject]] [--json]
 

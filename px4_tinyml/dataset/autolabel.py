@@ -19,8 +19,14 @@ from px4_tinyml.signal.spec import TURBULENCE_LABEL, PipelineSpec
 
 CLIMB_ENTER_M_S = 0.5
 CLIMB_LEAVE_M_S = 0.3
+SLOPE_M_S = 0.6
+"""A slope of the barometer over 2.56 s beyond this is climb or descend: what every bundle is compared with."""
 TURBULENT_EDR = 0.20
 CALM_EDR = 0.10
+MODERATE_EDR, STRONG_EDR = (0.2, 0.3), (0.3, 0.9)
+"""Ranges in which the share of turbulence found is reported, m^⅔/s."""
+FACTOR_FROM_EDR = 0.15
+"""m^⅔/s: below, the error of an EDR matters little."""
 REFERENCE_MAX_AGE_US = 600_000
 AGREEMENT = 0.80
 EXCLUDE = "exclude"

@@ -69,11 +69,19 @@ def _row(path: Path, line: int, row: dict[str | Any, str | None]) -> SpanRow:
 
 def _seconds(path: Path, line: int, name: str, text: str) -> float | None:
     try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise DatasetError(f"{path}:{line}: {name} = {text!r}: {error}") from error
+
+
+def parse_seconds(text: str) -> float | None:
+    """Seconds of a span from its text, None for an empty one. ValueError with what is expected."""
+    try:
         value = float(text.replace("_", "?")) if text else None  # float() accepts 2_0
     except ValueError:
         value = math.nan
     if value is not None and not 0.0 <= value <= LONGEST_S:
-        raise DatasetError(f"{path}:{line}: {name} = {text!r}: seconds from the log's first IMU sample expected")
+        raise ValueError("seconds from the log's first IMU sample expected")
     return value
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from px4_tinyml.dataset.spans import parse_seconds
 from px4_tinyml.errors import DatasetError
 from px4_tinyml.files import read_file
 from px4_tinyml.flight_log import I32, I64, U64
@@ -31,7 +31,6 @@ TURBULENT_US = 400_000
 """A window with this much of a turbulent stretch is turbulent."""
 SHARE = (4, 5)
 """A calm window lies at least this much in calm stretches, and not at all in turbulent ones; a manoeuvre the same."""
-LONGEST_S = 1e9
 FOREVER_US = 2**62
 MAX_BYTES = 1 << 24
 
@@ -112,12 +111,9 @@ def _check_file(where: str, name: str, text: str, folder: Path) -> None:
 
 def _seconds(where: str, name: str, text: str) -> float | None:
     try:
-        value = float(text.replace("_", "?")) if text else None  # float() accepts 2_0
-    except ValueError:
-        value = math.nan
-    if value is not None and not 0.0 <= value <= LONGEST_S:
-        raise DatasetError(f"{where}: {name} {text!r} found, seconds from the log's first IMU sample expected")
-    return value
+        return parse_seconds(text)
+    except ValueError as error:
+        raise DatasetError(f"{where}: {name} {text!r} found, {error}") from error
 
 
 def air_of_windows(start_us: U64, end_us: U64, stretches: Sequence[Stretch], first_us: int) -> I32:

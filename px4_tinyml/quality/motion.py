@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from px4_tinyml.dataset.autolabel import MIXED, label_slots, label_windows, reason_code
+from px4_tinyml.dataset.autolabel import MIXED, SLOPE_M_S, label_slots, label_windows, reason_code
 from px4_tinyml.flight_log import F64, I32, I64, U64, BaroSeries, FlightLog
 from px4_tinyml.quality.judged import VERTICAL, Judged
 from px4_tinyml.signal.decision import UNCERTAIN
@@ -18,8 +18,6 @@ from px4_tinyml.units import US_PER_S
 
 SPAN_US = 2_560_000
 """The vertical motion of a window is that of its last 2.56 s."""
-SLOPE_M_S = 0.6
-"""The baseline: a barometer slope beyond this is climb or descend."""
 GRID, LAG_US, MAX_AGE_US = 128, 100_000, 600_000
 COLUMNS = ("four_alone", "four_filtered", "vertical", "slope")
 """Four classes by each window alone and after the decision filter; level, climb, descend as reported, and by slope."""

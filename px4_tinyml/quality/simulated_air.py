@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from px4_tinyml.bundle import ModelBundle
-from px4_tinyml.dataset.autolabel import CALM_EDR, TURBULENT_EDR, reference_at
+from px4_tinyml.dataset.autolabel import (
+    CALM_EDR,
+    FACTOR_FROM_EDR,
+    MODERATE_EDR,
+    STRONG_EDR,
+    TURBULENT_EDR,
+    reference_at,
+)
 from px4_tinyml.flight_log import F64, Bool, FlightLog
 from px4_tinyml.quality.air_figures import Share, share
 from px4_tinyml.quality.judged import STAGES, Judged, judged, turbulence_index
@@ -21,8 +28,6 @@ from px4_tinyml.signal.spec import PipelineSpec
 from px4_tinyml.signal.windows import Reason
 from px4_tinyml.units import US_PER_S
 
-MODERATE, STRONG = (0.2, 0.3), (0.3, 0.9)
-FACTOR_FROM_EDR = 0.15
 RISE_US = 5_000_000
 """A step up rises from calm to turbulent within this time."""
 HELD_US = 10_000_000
@@ -152,8 +157,8 @@ def _figures(flights: Sequence[_Flight], stage: str, turbulence: int, hop_s: flo
     calm_h = int((true <= CALM_EDR).sum()) * hop_s / 3600.0
     return StageFigures(
         calm_called=share(called[true <= CALM_EDR]),
-        moderate_found=share(called[(true >= MODERATE[0]) & (true < MODERATE[1])]),
-        strong_found=share(called[(true >= STRONG[0]) & (true <= STRONG[1])]),
+        moderate_found=share(called[(true >= MODERATE_EDR[0]) & (true < MODERATE_EDR[1])]),
+        strong_found=share(called[(true >= STRONG_EDR[0]) & (true <= STRONG_EDR[1])]),
         alarms_per_hour=alarms / calm_h if calm_h else None,
         factor_68=float(np.quantile(factor, 0.68)) if len(factor) else None,
         factor_90=float(np.quantile(factor, 0.90)) if len(factor) else None,
@@ -180,7 +185,7 @@ def _alarms(flight: _Flight, stage: str, turbulence: int) -> int:
 
 def _uncertain(flights: Sequence[_Flight]) -> dict[str, Share]:
     called, true, _ = _joined(flights, "filtered", UNCERTAIN)
-    ranges = {"calm": (0.0, CALM_EDR), "moderate": MODERATE, "strong": STRONG}
+    ranges = {"calm": (0.0, CALM_EDR), "moderate": MODERATE_EDR, "strong": STRONG_EDR}
     return {name: share(called[(true >= low) & (true <= high)]) for name, (low, high) in ranges.items()}
 
 

@@ -21,6 +21,7 @@ from px4_tinyml.bundle.manifest import (
     TreesAgreement,
 )
 from px4_tinyml.compiler.reader import read_model
+from px4_tinyml.dataset.autolabel import CALM_EDR, FACTOR_FROM_EDR, MODERATE_EDR, STRONG_EDR
 from px4_tinyml.dataset.store import Dataset, Windows
 from px4_tinyml.errors import DatasetError, ParityError
 from px4_tinyml.flight_log import I32, I64
@@ -37,8 +38,6 @@ from px4_tinyml.training.rivals import Rival
 
 MAX_INT8_LOSS = 0.005
 """Points of macro-F1 (of 1) that int8 may lose against float."""
-FACTOR_FROM_EDR = 0.15
-"""m^⅔/s: below, the error of an EDR matters little."""
 
 
 class QuantizationError(ParityError):
@@ -122,9 +121,9 @@ def edr_figures(model: bytes, windows: Windows, spec: PipelineSpec) -> EdrFigure
     source = read_model(model).input
     inputs = quantize(windows.x, spec, source.scale, source.zero_point)
     return EdrFigures(
-        calm=share(0.0, 0.10),
-        moderate=share(0.2, 0.3),
-        strong=share(0.3, 0.9),
+        calm=share(0.0, CALM_EDR),
+        moderate=share(*MODERATE_EDR),
+        strong=share(*STRONG_EDR),
         factor_68=float(np.quantile(factor, 0.68)) if len(factor) else None,
         factor_90=float(np.quantile(factor, 0.90)) if len(factor) else None,
         unfamiliar=float(unfamiliar(inputs, spec).mean()),

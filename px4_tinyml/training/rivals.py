@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from px4_tinyml.dataset.autolabel import SLOPE_M_S
 from px4_tinyml.dataset.store import Windows
 from px4_tinyml.errors import ToolchainError
 from px4_tinyml.flight_log import F64, I64
@@ -19,8 +20,6 @@ from px4_tinyml.training import baselines
 from px4_tinyml.training.decided import vertical_labels, with_vertical
 from px4_tinyml.training.fit import targets
 
-SLOPE_M_S = 0.6
-"""A barometer slope beyond this is climb or descend."""
 PHYSICS_HZ = (1.0, 3.5)
 """Bands of a_z within this are in the formula."""
 Rival = Callable[[Windows], I64]

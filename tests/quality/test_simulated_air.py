@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ TURBULENCE = 3
 class Double:
     """Turbulence in the windows that end at given seconds, once a second; EDR twice the truth."""
 
-    def __init__(self, reporting: set[int], uncertain: set[int], edr: np.ndarray) -> None:
+    def __init__(self, reporting: Set[int], uncertain: Set[int], edr: np.ndarray) -> None:
         self.spec: PipelineSpec = BANDS
         self._reporting, self._uncertain, self._edr = reporting, uncertain, edr
 
@@ -60,10 +61,10 @@ def log_of(edr: np.ndarray) -> FlightLog:
                      ReferenceSeries(time, *held))  # fmt: skip
 
 
-def figures(monkeypatch, edr: np.ndarray, reporting: set[int], uncertain: set[int] = frozenset()) -> air.SimulatedAir:  # type: ignore[assignment]
+def figures(monkeypatch, edr: np.ndarray, reporting: set[int], uncertain: Set[int] = frozenset()) -> air.SimulatedAir:
     double = Double(reporting, uncertain, edr)
     monkeypatch.setattr(air, "judged", lambda result, spec: double.judged())
-    return air.simulated_air(BundleDouble(double), [log_of(edr)])  # type: ignore[arg-type]
+    return air.simulated_air(BundleDouble(double), [log_of(edr)])
 
 
 def test_ranges_alarms_and_onset(monkeypatch) -> None:

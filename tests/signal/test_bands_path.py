@@ -170,7 +170,10 @@ def test_edr_curve_is_applied_between_its_points() -> None:
 def test_hysteresis_and_silence() -> None:
     air = AirFilter(BANDS, 0.05, 0)
     quiet, rough = [round(np.log(0.05) / 0.05)], [round(np.log(0.4) / 0.05)]
-    label = lambda decision: int(decision["class_index"])  # noqa: E731
+
+    def label(decision: np.void) -> int:
+        return int(decision["class_index"])
+
     assert label(air.update(quiet, 0, 0, True, 0, 0)) == 0
     assert label(air.update(rough, 0, 900, True, 0, 0)) == 1  # climb: the smoothed EDR is 0.14
     assert label(air.update(rough, 0, 900, True, 0, 0)) == 3

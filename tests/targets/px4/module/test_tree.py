@@ -33,15 +33,9 @@ def test_the_repository_holds_the_tree_of_the_pretrained_bundle() -> None:
     assert [name for name in made if kept[name] != made[name]] == [], "run `make pretrained`, or generate px4 again"
 
 
-def in_the_repository(name: str) -> str:
-    if not pretrained_bundle(name).is_dir():
-        pytest.skip(f"{pretrained_bundle(name).name} is not in the repository yet: `make pretrained DATA=DIR` makes it")
-    return name
-
-
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_pretrained_bundle_is_whole_and_small(name: str) -> None:
-    bundle = ModelBundle.load(pretrained_bundle(in_the_repository(name)))
+    bundle = ModelBundle.load(pretrained_bundle(name))
     assert check_golden(bundle.golden, bundle.classifier()) >= 4
     most = 200_000 if bundle.spec.input == "samples" else 400_000  # its golden vectors are longer
     assert sum(p.stat().st_size for p in pretrained_bundle(name).iterdir()) < most
@@ -53,7 +47,7 @@ def test_a_pretrained_bundle_has_a_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shipped = ModelBundle.load(pretrained_bundle(in_the_repository(name)))
+    shipped = ModelBundle.load(pretrained_bundle(name))
     deprecated = [True] if name == PRETRAINED_50HZ else []
     assert ModelBundle.load(bundle_argument(name)).sha256 == shipped.sha256
     assert ["is deprecated" in line for line in caplog.messages] == deprecated
